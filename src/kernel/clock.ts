@@ -1,0 +1,22 @@
+/**
+ * Time, handed in at the composition root so that tests drive it. Nothing else in the broker asks the system
+ * for the time or sets a timer.
+ */
+export interface Clock {
+  /** Monotonic milliseconds; never goes back. For intervals and deadlines inside one process. */
+  monotonicMs(): number;
+  /** Milliseconds since the Unix epoch. For what is stored or shown. */
+  wallMs(): number;
+  /** Calls `callback` every `intervalMs` until the returned function is called. Does not keep a process alive. */
+  every(intervalMs: number, callback: () => void): () => void;
+}
+
+export const systemClock: Clock = {
+  monotonicMs: () => performance.now(),
+  wallMs: () => Date.now(),
+  every(intervalMs, callback) {
+    const timer = setInterval(callback, intervalMs);
+    timer.unref();
+    return () => clearInterval(timer);
+  },
+};
