@@ -1,0 +1,127 @@
+/** What no single key can tell: values that contradict each other, and combinations worth a warning. */
+import type { ConfigProblem } from './assignments.ts';
+import type { Config, TcpListenerConfig, TlsListenerConfig } from './config.ts';
+
+/** Where the value of a key comes from, for messages. */
+export type PlaceOf = (path: string) => string;
+
+interface NamedListener<L extends TcpListenerConfig = TcpListenerConfig> {
+  readonly path: string;
+  readonly listener: L;
+}
+
+export function checkConfig(config: Config, placeOf: PlaceOf): ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  const problem = (path: string, reason: string): void => {
+    problems.push({ place: placeOf(path), path, reason });
+  };
+  const { mqtt, dataplane, listeners } = config;
+
+  if (!isPowerOfTwo(dataplane.flowCacheEntries)) {
+    const below = 2 ** Math.floor(Math.log2(dataplane.flowCacheEntries));
+    problem('dataplane.flowCacheEntries', `must be a power of two, such as ${below} or ${below * 2}`);
+  }
+  if (mqtt.maxHeldBytes < mqtt.maxPacketBytes) {
+    problem(
+      'mqtt.maxHeldSize',
+      'must be at least mqtt.maxPacketSize: a packet of that size could never be sent',
+    );
+  }
+  if (mqtt.queue.maxBytes < mqtt.maxPacketBytes) {
+    problem(
+      'mqtt.queue.maxSize',
+      'must be at least mqtt.maxPacketSize: a packet of that size could never wait',
+    );
+  }
+  if (dataplane.memoryBytes < 2 * mqtt.maxHeldBytes) {
+    problem('dataplane.memorySize', 'must be at least twice mqtt.maxHeldSize');
+  }
+
+  const used: NamedListener[] = [];
+  for (const named of tcpListeners(config)) {
+    const { path, listener } = named;
+    if (!listener.enabled) continue;
+    if (listener.proxyProtocol && listener.proxyTrustedNetworks.length === 0) {
+      problem(
+        `${path}.proxyTrustedNetworks`,
+        'is needed with proxyProtocol: the networks whose header is believed',
+      );
+    }
+    const clash = used.find((other) => listener.port !== 0 && overlap(other.listener, listener));
+    if (clash === undefined) used.push(named);
+    else problem(`${path}.port`, `${listener.port} is already the port of ${clash.path}`);
+  }
+  for (const named of tlsListeners(config)) if (named.listener.enabled) checkTls(named, problem);
+  if (listeners.unix.enabled && listeners.unix.path === '') {
+    problem('listeners.unix.path', 'is needed: the path of the socket');
+  }
+  return problems;
+}
+
+function checkTls(
+  { path, listener: { tls } }: NamedListener<TlsListenerConfig>,
+  problem: (path: string, reason: string) => void,
+): void {
+  if (tls.certFile === '')
+    problem(`${path}.tls.certFile`, `is needed: ${path} is enabled and has no certificate`);
+  if (tls.keyFile === '')
+    problem(`${path}.tls.keyFile`, `is needed: ${path} is enabled and has no private key`);
+  if (tls.clientCertificate !== 'none' && tls.caFile === '') {
+    problem(`${path}.tls.caFile`, 'is needed to verify client certificates');
+  }
+  if (tls.identityAsUsername && tls.clientCertificate === 'none') {
+    problem(`${path}.tls.identityAsUsername`, 'needs tls.clientCertificate to be request or require');
+  }
+  tls.sni.forEach((entry, index) => {
+    for (const key of ['serverName', 'certFile', 'keyFile'] as const) {
+      if (entry[key] === '') problem(`${path}.tls.sni`, `entry ${index} needs ${key}`);
+    }
+  });
+}
+
+/** Settings that work and probably are not what was meant. */
+export function warnings(config: Config, isSet: (pathPrefix: string) => boolean): string[] {
+  const found: string[] = [];
+  for (const { path, listener } of tcpListeners(config)) {
+    if (listener.enabled && !isLoopback(listener.host)) {
+      found.push(
+        `${path} listens on ${listener.host} and there is no authentication yet: whoever reaches port ${listener.port} may publish and subscribe. Set ${path}.host=127.0.0.1 to close it.`,
+      );
+    }
+  }
+  for (const { path, listener } of tlsListeners(config)) {
+    if (!listener.enabled && isSet(path) && !isSet(`${path}.enabled`)) {
+      found.push(
+        `${path} is configured but stays off: it starts when ${path}.tls.certFile and .keyFile are set.`,
+      );
+    }
+  }
+  return found;
+}
+
+function tcpListeners({ listeners }: Config): NamedListener[] {
+  return (['mqtt', 'mqtts', 'ws', 'wss'] as const).map((name) => ({
+    path: `listeners.${name}`,
+    listener: listeners[name],
+  }));
+}
+
+function tlsListeners({ listeners }: Config): NamedListener<TlsListenerConfig>[] {
+  return (['mqtts', 'wss'] as const).map((name) => ({
+    path: `listeners.${name}`,
+    listener: listeners[name],
+  }));
+}
+
+function isPowerOfTwo(value: number): boolean {
+  return Number.isInteger(Math.log2(value));
+}
+
+function overlap(a: TcpListenerConfig, b: TcpListenerConfig): boolean {
+  const everywhere = (host: string): boolean => host === '0.0.0.0' || host === '::';
+  return a.port === b.port && (a.host === b.host || everywhere(a.host) || everywhere(b.host));
+}
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}

@@ -1,0 +1,139 @@
+/**
+ * The effective configuration, as the rest of the broker sees it: validated, defaults filled in, units in names.
+ * How it is written by users (file, environment, --set), with which spellings of sizes and durations, is the
+ * schema's business (schema.ts), and a test holds the two together.
+ */
+export interface Config {
+  readonly node: { readonly name: string };
+  /** Directory for what the broker keeps; created at start. */
+  readonly dataDir: string;
+  readonly listeners: {
+    readonly mqtt: TcpListenerConfig;
+    readonly mqtts: TlsListenerConfig;
+    readonly ws: WebSocketListenerConfig;
+    readonly wss: TlsListenerConfig & WebSocketListenerConfig;
+    readonly unix: UnixListenerConfig;
+  };
+  readonly logging: {
+    readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
+    /** auto = pretty on a terminal, JSON otherwise. */
+    readonly format: 'auto' | 'pretty' | 'json';
+  };
+  readonly dataplane: {
+    readonly flowCache: 'on' | 'off';
+    /** Power of two. */
+    readonly flowCacheEntries: number;
+    /** Linear memory of the MQTT data plane, fixed at start. */
+    readonly memoryBytes: number;
+  };
+  readonly mqtt: MqttConfig;
+  readonly limits: LimitsConfig;
+  readonly sys: {
+    /** How often $SYS topics are published; 0 = never. */
+    readonly intervalMs: number;
+  };
+}
+
+export interface TcpListenerConfig {
+  readonly enabled: boolean;
+  readonly host: string;
+  /** 0 = any free port. */
+  readonly port: number;
+  readonly backlog: number;
+  /** Expect the PROXY protocol (v1 or v2) in front of every connection, from these networks only. */
+  readonly proxyProtocol: boolean;
+  readonly proxyTrustedNetworks: readonly string[];
+  readonly proxyTimeoutMs: number;
+}
+
+export interface TlsListenerConfig extends TcpListenerConfig {
+  readonly tls: {
+    readonly certFile: string;
+    readonly keyFile: string;
+    /** Needed to verify client certificates. */
+    readonly caFile: string;
+    readonly clientCertificate: 'none' | 'request' | 'require';
+    readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+    readonly handshakeTimeoutMs: number;
+    /** Other certificates by server name (SNI). */
+    readonly sni: readonly {
+      readonly serverName: string;
+      readonly certFile: string;
+      readonly keyFile: string;
+    }[];
+    /** Take the certificate's common name as the MQTT user name. */
+    readonly identityAsUsername: boolean;
+  };
+}
+
+export interface WebSocketListenerConfig extends TcpListenerConfig {
+  readonly path: string;
+  /** Origins allowed to connect from a browser; empty = any. */
+  readonly allowedOrigins: readonly string[];
+  /** Serve the demo page on GET /. */
+  readonly demoPage: boolean;
+}
+
+export interface UnixListenerConfig {
+  readonly enabled: boolean;
+  readonly path: string;
+}
+
+export interface MqttConfig {
+  readonly maxPacketBytes: number;
+  readonly maxTopicBytes: number;
+  readonly maxTopicLevels: number;
+  readonly maxClientIdBytes: number;
+  /** Our Receive Maximum: QoS 1 and 2 a client may have unacknowledged. */
+  readonly receiveMaximum: number;
+  /** QoS 1 and 2 in flight to one client, at most; a smaller Receive Maximum of the client wins. */
+  readonly maxInflight: number;
+  /** Topic Alias Maximum that we accept from clients. */
+  readonly topicAliasMaximum: number;
+  /** Aliases that we use towards a client that allows them; a smaller maximum of the client wins. */
+  readonly topicAliasMaximumOut: number;
+  readonly maxQos: 0 | 1 | 2;
+  readonly retainAvailable: boolean;
+  readonly wildcardSubscriptionAvailable: boolean;
+  readonly sharedSubscriptionAvailable: boolean;
+  readonly subscriptionIdentifiersAvailable: boolean;
+  /** 0 = as the client asks; otherwise the server's keep alive (v5 clients are told). Seconds. */
+  readonly serverKeepAliveSeconds: number;
+  /** Cap on Session Expiry Interval and what an MQTT 3 persistent session gets. Seconds; 0xffffffff = never expires. */
+  readonly maxSessionExpirySeconds: number;
+  /** Cap on how long a message waits; 0 = none. Seconds. */
+  readonly maxMessageExpirySeconds: number;
+  readonly overlapping: 'separate' | 'merge';
+  readonly sharedStrategy: 'round-robin' | 'random' | 'sticky' | 'hash-client' | 'hash-topic';
+  readonly queue: {
+    /** Per session: messages waiting while it is away or its window is full. */
+    readonly maxMessages: number;
+    readonly maxBytes: number;
+    readonly overflow: 'drop-oldest' | 'drop-newest';
+    /** Keep QoS 0 for sessions that are away. */
+    readonly qos0Offline: boolean;
+  };
+  /** Output held for a connected client before QoS 0 to it is dropped. */
+  readonly maxHeldBytes: number;
+  readonly retained: {
+    readonly maxMessages: number;
+    readonly maxBytes: number;
+    readonly maxPayloadBytes: number;
+  };
+  /** Refuse control characters U+0001-U+001F, U+007F-U+009F and non-characters in strings. */
+  readonly strictUtf8: boolean;
+}
+
+export interface LimitsConfig {
+  readonly maxConnections: number;
+  /** New connections per second over all listeners; 0 = no limit. */
+  readonly maxConnectionsPerSecond: number;
+  /** From accept to a complete CONNECT. */
+  readonly connectTimeoutMs: number;
+  readonly maxSubscriptionsPerSession: number;
+  readonly maxSessions: number;
+  /** A write that makes no progress for this long closes the connection. */
+  readonly writeTimeoutMs: number;
+  /** Resident memory of the process above which publishers are paused and new connections refused; 0 = 80 % of what the machine or container has. */
+  readonly memoryWatermarkBytes: number;
+}
