@@ -22,7 +22,7 @@ function locate(file: string): string {
 }
 
 function moduleFor(name: string): WebAssembly.Module {
-  const file = `${name}${process.env['ROBUSTMQ_WASM'] === 'debug' ? '.debug' : ''}.wasm`;
+  const file = `${name}${process.env.ROBUSTMQ_WASM === 'debug' ? '.debug' : ''}.wasm`;
   let module = compiled.get(file);
   if (module === undefined) {
     module = new WebAssembly.Module(readFileSync(locate(file)));
@@ -41,5 +41,8 @@ export function loadWasm<E extends object>(
   imports: Readonly<Record<string, WebAssembly.ImportValue>> = {},
 ): E {
   const instance = new WebAssembly.Instance(moduleFor(name), { env: { ...imports, memory } });
+  // Modules export their start function: it sets the globals that are not constants.
+  const { _start: start } = instance.exports;
+  if (typeof start === 'function') start();
   return instance.exports as unknown as E;
 }
