@@ -96,7 +96,7 @@ function put(index: i32, value: u64): void {
   store<f64>(scratch + (<usize>index << 3), <f64>value);
 }
 
-/** Writes all totals as f64 to the scratch area, in the order of src/wasm/data-plane-layout.ts. */
+/** Writes all totals as f64 to the scratch area, in the order of src/wasm/create-data-plane.ts. */
 export function readCounters(): void {
   put(0, received0);
   put(1, received1);

@@ -103,7 +103,7 @@ export function pushSpan(c: usize, address: usize, length: i32): bool {
 }
 
 /** Queues what the connection's own region holds so far. The bytes were counted as held when they were appended. */
-function closeRegionSpan(c: usize): bool {
+export function closeRegionSpan(c: usize): bool {
   const start = <usize>load<u32>(c, C_REGION);
   const position = <usize>load<u32>(c, C_POSITION);
   const length = <i32>(position - start);

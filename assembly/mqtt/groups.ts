@@ -19,7 +19,7 @@ import {
   isEstablished,
 } from './connections';
 import { countGroups } from './counters';
-import { detach, heldBytes, markDirty } from './egress';
+import { closeRegionSpan, detach, heldBytes, markDirty } from './egress';
 import {
   GROUP_DEAD,
   GROUP_NO_LOCAL,
@@ -147,7 +147,7 @@ function attachMembers(g: usize, position: usize): i32 {
       attached++;
       continue;
     }
-    if (!isEstablished(c) || heldBytes(c) > load<u32>(c, C_MAX_HELD) || !detach(c)) {
+    if (!isEstablished(c) || heldBytes(c) > load<u32>(c, C_MAX_HELD) || !detach(c) || !closeRegionSpan(c)) {
       skipped++;
       continue;
     }

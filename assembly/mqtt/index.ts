@@ -66,7 +66,7 @@ export function init(memoryBytes: u32, maxConnections: i32, flowEntries: i32): u
   return 0;
 }
 
-/** Where regions lie, by the order of src/wasm/data-plane-layout.ts. */
+/** Where regions lie, by the order of src/wasm/create-data-plane.ts. */
 export function regionOffset(region: i32): usize {
   switch (region) {
     case 0:

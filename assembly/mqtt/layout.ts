@@ -6,7 +6,7 @@
 //            connections (128 B each) | flows (64 B each) | flow index | sightings | generations
 //            slabs (groups, windows, topics, span chunks) | block reference counts | blocks (16 KiB each)
 //
-// The sizes are mirrored in src/wasm/data-plane-layout.ts; a test holds the two together.
+// The sizes are mirrored in src/wasm/create-data-plane.ts; a test holds the two together.
 
 export const ROW_BYTES: i32 = 48;
 export const ROWS_MAX: i32 = 32768;
