@@ -82,7 +82,8 @@ export function encodeClientControl3(packet: Control<ClientPacket>, version: 3 |
 }
 
 function written(packet: PeerPacket, protocolVersion: 3 | 4): Uint8Array {
-  return generate(packet, { protocolVersion });
+  // Plain bytes like everywhere else: a Buffer's methods differ.
+  return new Uint8Array(generate(packet, { protocolVersion }));
 }
 
 function writtenAck(packet: PublishAckPacket, version: 3 | 4): Uint8Array {

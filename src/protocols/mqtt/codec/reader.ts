@@ -37,7 +37,11 @@ export class PacketReader {
   #fault: Fault | undefined;
 
   constructor(bytes: Uint8Array, position: number, version: ProtocolVersion, limits: CodecLimits) {
-    this.bytes = bytes;
+    // A Buffer's `slice` would be a view, not a copy.
+    this.bytes =
+      bytes.constructor === Uint8Array
+        ? bytes
+        : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.position = position;
     this.#end = bytes.length;
     this.version = version;
