@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterAll, beforeAll } from 'vitest';
-import type { NodeServices } from '../../src/node.ts';
+import type { NodeDependencies } from '../../src/node.ts';
 import { createManualClock } from './manual-clock.ts';
 import { type Address, RawClient } from './raw-client.ts';
 import * as wire from './wire.ts';
@@ -21,7 +21,7 @@ export const onMosquitto = process.env.ROBUSTMQ_TEST_BROKER === 'mosquitto';
 
 /** Keys and values as on the command line after --set. */
 export type Settings = Readonly<Record<string, string | number | boolean>>;
-export type Services = Partial<Omit<NodeServices, 'logger' | 'clock'>>;
+export type Services = Partial<Omit<NodeDependencies, 'logger' | 'clock'>>;
 
 export interface ConnectRequest extends Omit<wire.ConnectOptions, 'clientId'> {
   readonly clientId?: string;
@@ -115,8 +115,8 @@ async function startOurs(settings: Settings, services: Services): Promise<Runnin
     'dataplane.flowCache': process.env.ROBUSTMQ_TEST_FLOW_CACHE ?? 'on',
     ...settings,
   };
-  const loaded = loadConfig({ env: {}, sets: Object.entries(all).map(([key, value]) => `${key}=${value}`) });
-  if (!('config' in loaded)) throw new Error(`bad test settings: ${JSON.stringify(loaded.errors)}`);
+  const loaded = await loadConfig({ sets: Object.entries(all).map(([key, value]) => `${key}=${value}`) });
+  if (!loaded.ok) throw new Error(`bad test settings: ${JSON.stringify(loaded.problems)}`);
   const clock = createManualClock();
   const logger = pino({ level: process.env.ROBUSTMQ_TEST_LOG ?? 'silent' });
   const node = await startNode(loaded.config, { ...services, logger, clock });

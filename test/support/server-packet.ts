@@ -41,7 +41,8 @@ export interface Reasoned extends WithProperties {
   readonly reason: number;
 }
 export type ServerPacket = (Connack | Publish | Ack | SubAck | Bare | Reasoned) & { readonly frame: Buffer };
-export type PacketOf<T extends ServerPacket['type']> = Extract<ServerPacket, { readonly type: T }>;
+type Select<U, T> = U extends { readonly type: infer K } ? (T extends K ? U : never) : never;
+export type PacketOf<T extends ServerPacket['type']> = Select<ServerPacket, T>;
 
 const ACK_REASONS: Readonly<Record<AckType, readonly number[]>> = {
   puback: [0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99],
