@@ -1,0 +1,138 @@
+/**
+ * Topic matching among many subscriptions and listing of retained messages, in process.
+ *
+ *   node --import tsx bench/topics.ts [subscriptions] [retained]
+ *
+ * The subscriptions are a telemetry platform's: two thirds exact device topics, the rest wildcards, several
+ * applications on the same filters; a topic matches some 20. "Cold" cycles over more topics than caches hold.
+ */
+import { createRetainedStore } from '../src/kernel/retained.ts';
+import { systemClock } from '../src/kernel/clock.ts';
+import { createRouter } from '../src/kernel/router.ts';
+
+const subscriptions = Number(process.argv[2] ?? 1_000_000);
+const retained = Number(process.argv[3] ?? 1_000_000);
+const encoder = new TextEncoder();
+const metrics = ['temperature', 'humidity', 'pressure', 'battery', 'status', 'rssi', 'voltage', 'uptime'];
+
+let state = 42;
+const next = (below: number): number => {
+  state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+  return Math.floor((state / 0x1_0000_0000) * below);
+};
+
+// Sizes keep the number of matches per topic the same whatever the number of subscriptions is.
+const devices = Math.max(100, Math.round(subscriptions / 15));
+const sites = Math.max(10, Math.round(devices / 100));
+const tenants = Math.max(1, Math.round(sites / 50));
+const site = (d: number) => d % sites;
+const tenant = (d: number) => site(d) % tenants;
+const prefix = (d: number) => `t${tenant(d)}/site-${site(d)}`;
+const device = (d: number) => `device-${d.toString(36).padStart(6, '0')}`;
+const metric = () => metrics[next(metrics.length)] ?? 'status';
+
+function randomFilter(): string {
+  const d = next(devices);
+  const share = next(1000);
+  if (share < 665) return `${prefix(d)}/${device(d)}/${metric()}`;
+  if (share < 880) return `${prefix(d)}/${device(d)}/#`;
+  if (share < 890) return `${prefix(d)}/+/${metric()}`;
+  if (share < 998) return `t${tenant(d)}/+/${device(d)}/${metric()}`;
+  return `${prefix(d)}/#`;
+}
+
+function seconds(work: () => void): number {
+  const started = process.cpuUsage();
+  work();
+  const used = process.cpuUsage(started);
+  return (used.user + used.system) / 1e6;
+}
+
+const rows: [string, string][] = [];
+const row = (what: string, value: string) => rows.push([what, value]);
+const thousands = (n: number) => Math.round(n).toLocaleString('en');
+
+function benchRouter(): void {
+  const router = createRouter();
+  const empty = router.totals().memoryBytes;
+  const filters: Uint8Array[] = [];
+  const sinks: number[] = [];
+  for (let i = 0; i < subscriptions; i++) {
+    filters.push(encoder.encode(randomFilter()));
+    sinks.push(next(Math.ceil(subscriptions / 4)));
+  }
+  const adding = seconds(() => {
+    filters.forEach((filter, i) => {
+      router.subscribe(sinks[i] ?? 0, filter, 1, 0);
+    });
+  });
+  const { subscriptions: held, memoryBytes } = router.totals();
+  row('subscriptions', thousands(held));
+  row('subscribe', `${thousands(filters.length / adding)} /s`);
+  row('memory per subscription', `${((memoryBytes - empty) / held).toFixed(1)} bytes`);
+
+  const topics: Uint8Array[] = [];
+  for (let i = 0; i < 200_000; i++) {
+    const d = next(devices);
+    topics.push(encoder.encode(`${prefix(d)}/${device(d)}/${metric()}`));
+  }
+  const rate = (count: number): [number, number] => {
+    let matches = 0;
+    let best = 0;
+    for (let round = 0; round < 5; round++) {
+      matches = 0;
+      const used = seconds(() => {
+        for (let i = 0; i < 200_000; i++) matches += router.match(topics[i % count] ?? new Uint8Array()).count;
+      });
+      best = Math.max(best, 200_000 / used);
+    }
+    return [best, matches / 200_000];
+  };
+  const [cold, perTopic] = rate(topics.length);
+  row('matches per topic', perTopic.toFixed(1));
+  row('match, 200,000 topics in turn', `${thousands(cold)} topics per CPU second`);
+  row('match, 2,000 topics in turn', `${thousands(rate(2000)[0])} topics per CPU second`);
+  const removing = seconds(() => {
+    for (let sink = 0; sink < Math.ceil(subscriptions / 4); sink++) router.removeSink(sink);
+  });
+  row('remove by sink', `${thousands(held / removing)} subscriptions/s, ${router.totals().subscriptions} left`);
+}
+
+function benchRetained(): void {
+  const store = createRetainedStore(
+    { maxMessages: retained, maxBytes: 2 ** 31, maxPayloadBytes: 1 << 20 },
+    systemClock,
+  );
+  const payload = new Uint8Array(64);
+  const properties = new Uint8Array(0);
+  const before = process.memoryUsage().rss;
+  const setting = seconds(() => {
+    for (let i = 0; i < retained; i++) {
+      const topic = encoder.encode(`site-${i % 1000}/device-${Math.floor(i / 1000)}/status`);
+      store.set({ topic, payload, properties, qos: 1, retain: true, expiresAtMs: 0, publisher: -1 });
+    }
+  });
+  row('retained messages', thousands(store.count));
+  row('set', `${thousands(retained / setting)} /s`);
+  row('memory per message', `${((process.memoryUsage().rss - before) / retained).toFixed(0)} bytes resident`);
+  for (const filter of ['site-7/#', '+/device-7/status', 'site-7/+/status', '#']) {
+    const bytes = encoder.encode(filter);
+    let cursor: ReturnType<typeof store.page>['cursor'];
+    let found = 0;
+    let longest = 0;
+    const started = performance.now();
+    do {
+      const at = performance.now();
+      const page = store.page(bytes, cursor, 256);
+      longest = Math.max(longest, performance.now() - at);
+      found += page.messages.length;
+      cursor = page.cursor;
+    } while (cursor !== undefined);
+    const total = performance.now() - started;
+    row(`list ${filter}`, `${thousands(found)} in ${total.toFixed(1)} ms, longest page ${longest.toFixed(2)} ms`);
+  }
+}
+
+benchRouter();
+benchRetained();
+for (const [what, value] of rows) console.log(`${what.padEnd(34)} ${value}`);
