@@ -1,0 +1,45 @@
+import type { Clock } from '../kernel/clock.ts';
+
+const tickMs = 50;
+
+/** Deadlines of handshakes and lingering closes: few, short and usually cancelled, so one ticking sweep serves them all. */
+export interface Deadlines {
+  /** Runs `expired` once, `delayMs` from now (up to one tick later), unless the returned function is called before. */
+  after(delayMs: number, expired: () => void): () => void;
+}
+
+export function createDeadlines(clock: Clock): Deadlines {
+  interface Entry {
+    readonly atMs: number;
+    readonly expired: () => void;
+  }
+  const entries = new Set<Entry>();
+  let stopTicking: (() => void) | undefined;
+
+  const stopWhenIdle = (): void => {
+    if (entries.size > 0) return;
+    stopTicking?.();
+    stopTicking = undefined;
+  };
+  const sweep = (): void => {
+    const nowMs = clock.monotonicMs();
+    for (const entry of entries) {
+      if (entry.atMs > nowMs) continue;
+      entries.delete(entry);
+      entry.expired();
+    }
+    stopWhenIdle();
+  };
+
+  return {
+    after(delayMs, expired) {
+      const entry = { atMs: clock.monotonicMs() + delayMs, expired };
+      entries.add(entry);
+      stopTicking ??= clock.every(tickMs, sweep);
+      return () => {
+        entries.delete(entry);
+        stopWhenIdle();
+      };
+    },
+  };
+}
