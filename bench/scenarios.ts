@@ -72,7 +72,7 @@ export const scenarios: readonly Scenario[] = [
   {
     name: 'qos0-1-100',
     title: 'QoS 0, 1 → 100',
-    load: { subscribers: 100 },
+    load: { subscribers: 100, window: 50_000 },
     shows: throughput(timesAtLeast(10)),
   },
   {

@@ -6,8 +6,9 @@
  * The subscriptions are a telemetry platform's: two thirds exact device topics, the rest wildcards, several
  * applications on the same filters; a topic matches some 20. "Cold" cycles over more topics than caches hold.
  */
-import { createRetainedStore } from '../src/kernel/retained.ts';
+
 import { systemClock } from '../src/kernel/clock.ts';
+import { createRetainedStore } from '../src/kernel/retained.ts';
 import { createRouter } from '../src/kernel/router.ts';
 
 const subscriptions = Number(process.argv[2] ?? 1_000_000);
@@ -22,7 +23,7 @@ const next = (below: number): number => {
 };
 
 // Sizes keep the number of matches per topic the same whatever the number of subscriptions is.
-const devices = Math.max(100, Math.round(subscriptions / 15));
+const devices = Math.max(100, Math.round(subscriptions / 32));
 const sites = Math.max(10, Math.round(devices / 100));
 const tenants = Math.max(1, Math.round(sites / 50));
 const site = (d: number) => d % sites;
@@ -82,7 +83,8 @@ function benchRouter(): void {
     for (let round = 0; round < 5; round++) {
       matches = 0;
       const used = seconds(() => {
-        for (let i = 0; i < 200_000; i++) matches += router.match(topics[i % count] ?? new Uint8Array()).count;
+        for (let i = 0; i < 200_000; i++)
+          matches += router.match(topics[i % count] ?? new Uint8Array()).count;
       });
       best = Math.max(best, 200_000 / used);
     }
@@ -95,7 +97,10 @@ function benchRouter(): void {
   const removing = seconds(() => {
     for (let sink = 0; sink < Math.ceil(subscriptions / 4); sink++) router.removeSink(sink);
   });
-  row('remove by sink', `${thousands(held / removing)} subscriptions/s, ${router.totals().subscriptions} left`);
+  row(
+    'remove by sink',
+    `${thousands(held / removing)} subscriptions/s, ${router.totals().subscriptions} left`,
+  );
 }
 
 function benchRetained(): void {
@@ -129,7 +134,10 @@ function benchRetained(): void {
       cursor = page.cursor;
     } while (cursor !== undefined);
     const total = performance.now() - started;
-    row(`list ${filter}`, `${thousands(found)} in ${total.toFixed(1)} ms, longest page ${longest.toFixed(2)} ms`);
+    row(
+      `list ${filter}`,
+      `${thousands(found)} in ${total.toFixed(1)} ms, longest page ${longest.toFixed(2)} ms`,
+    );
   }
 }
 

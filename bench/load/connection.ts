@@ -12,6 +12,7 @@ import {
   type Qos,
 } from './codec.ts';
 import { PacketType, type Scanned, type ScanState, scan, type Tally } from './scan.ts';
+import { createWriter, type Writer } from './writer.ts';
 
 const WINDOW_BYTES = 256 * 1024;
 
@@ -22,14 +23,16 @@ export interface Shared {
   readonly readBuffer: Uint8Array;
   readonly tally: Tally;
   readonly scanned: Scanned;
-  /** Called after each read that left the run in order. */
-  onRead(): void;
+  /** Called after each read that left the run in order, and when a connection may be written to again. */
+  onProgress(): void;
   onFailure(reason: string): void;
 }
 
 export interface Connection extends ScanState {
   readonly index: number;
   readonly socket: Socket;
+  /** There once the socket is connected. */
+  writer: Writer | undefined;
   readonly filter: string | undefined;
   ready: boolean;
   tail: Uint8Array;
@@ -57,7 +60,7 @@ export interface ConnectionOptions {
 export function createShared(
   tally: Tally,
   maxFrameBytes: number,
-  hooks: Pick<Shared, 'onRead' | 'onFailure'>,
+  hooks: Pick<Shared, 'onProgress' | 'onFailure'>,
 ): Shared {
   const headBytes = maxFrameBytes;
   const bytes = new Uint8Array(headBytes + WINDOW_BYTES);
@@ -76,17 +79,16 @@ export function ackCapacity(maxFrameBytes: number): number {
   return maxFrameBytes + WINDOW_BYTES;
 }
 
-/** True when all that was written has reached the kernel, so that its buffers may be changed. */
+/** True when the connection's buffers may be changed and written again. */
 export function isFlushed(connection: Connection): boolean {
-  return connection.socket.writableLength === 0;
+  return connection.writer?.flushed() === true;
 }
 
 function sendAcks(connection: Connection, tally: Tally): void {
-  const { socket } = connection;
   const { acks, ackBytes } = tally;
   tally.ackBytes = 0;
-  socket.write(acks.subarray(0, ackBytes));
-  if (socket.writableLength > 0) tally.acks = new Uint8Array(acks.length);
+  connection.writer?.write(acks.subarray(0, ackBytes));
+  if (!isFlushed(connection)) tally.acks = new Uint8Array(acks.length);
 }
 
 function receive(connection: Connection, shared: Shared, nread: number): void {
@@ -111,7 +113,7 @@ function receive(connection: Connection, shared: Shared, nread: number): void {
   }
   connection.tailBytes = rest;
   if (tally.ackBytes > 0) sendAcks(connection, tally);
-  shared.onRead();
+  shared.onProgress();
 }
 
 const NO_BYTES = new Uint8Array(0);
@@ -142,7 +144,7 @@ export function openConnection(options: ConnectionOptions, shared: Shared): Conn
   const onControl = (type: number, frame: Uint8Array): void => {
     if (type === PacketType.Connack && frame[1] === 0) {
       if (filter === undefined) becomeReady();
-      else socket.write(encodeSubscribe(version, 1, filter, options.filterQos ?? 0));
+      else connection.writer?.write(encodeSubscribe(version, 1, filter, options.filterQos ?? 0));
     } else if (type === PacketType.Connack) {
       shared.onFailure(`CONNACK with code ${frame[1]}`);
     } else if (type === PacketType.Suback && (frame.at(-1) ?? 0) <= 2) {
@@ -158,6 +160,7 @@ export function openConnection(options: ConnectionOptions, shared: Shared): Conn
   const connection: Connection = {
     index: options.index,
     socket,
+    writer: undefined,
     filter,
     ready: false,
     tail: NO_BYTES,
@@ -169,7 +172,11 @@ export function openConnection(options: ConnectionOptions, shared: Shared): Conn
     sentAtMs: options.keepSentAt === true ? new Float64Array(65_536) : undefined,
     onControl,
   };
-  socket.write(encodeConnect(version, clientId, options.keepAliveSeconds));
+  socket.once('connect', () => {
+    const onError = (reason: string): void => shared.onFailure(`${clientId}: ${reason}`);
+    connection.writer = createWriter(socket, () => shared.onProgress(), onError);
+    connection.writer.write(encodeConnect(version, clientId, options.keepAliveSeconds));
+  });
   socket.on('error', (error) => shared.onFailure(`${clientId}: ${error.message}`));
   socket.on('close', () => shared.onFailure(`${clientId}: closed by the broker`));
   return connection;

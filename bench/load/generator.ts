@@ -37,7 +37,9 @@ export interface MessageResult {
 const BLOCK_BYTES = 64 * 1024;
 const CONNECTS_AT_ONCE = 100;
 const STALL_MS = 5000;
-const DRAIN_MS = 3000;
+/** After the run: what is under way may arrive for this long, as long as anything does arrive. */
+const DRAIN_MS = 15_000;
+const QUIET_MS = 2000;
 const CONNECT_TIMEOUT_MS = 30_000;
 
 export function createTally(options: LoadOptions, maxFrameBytes: number): Tally {
@@ -66,8 +68,9 @@ function publishBlockFor(options: LoadOptions, index: number): PublishBlock {
     payloadBytes: options.payloadBytes,
   };
   const { stride } = encodePublishBlock(template, 1);
-  const perPublisher = options.window / Math.max(1, fanOut(options)) / options.publishers;
-  let count = Math.min(Math.floor(BLOCK_BYTES / stride), Math.floor(perPublisher));
+  // A quarter of the window at most, or generator and broker would wait for each other in turn.
+  const quarter = options.window / Math.max(1, fanOut(options)) / Math.max(4, options.publishers);
+  let count = Math.min(Math.floor(BLOCK_BYTES / stride), Math.floor(quarter));
   if (options.rate > 0) count = Math.floor(BLOCK_BYTES / stride);
   if (options.qos > 0) count = Math.min(count, options.inFlight);
   if (options.sparse) count = 1;
@@ -124,7 +127,7 @@ export async function runMessages(options: LoadOptions): Promise<MessageResult> 
     setImmediate(pump);
   };
   const shared = createShared(tally, maxFrameBytes, {
-    onRead: schedule,
+    onProgress: schedule,
     onFailure(reason) {
       if (ended || failure !== undefined) return;
       failure = reason;
@@ -138,7 +141,7 @@ export async function runMessages(options: LoadOptions): Promise<MessageResult> 
       connection.inFlight += count;
     }
     const length = count * block.stride;
-    connection.socket.write(length === block.bytes.length ? block.bytes : block.bytes.subarray(0, length));
+    connection.writer?.write(length === block.bytes.length ? block.bytes : block.bytes.subarray(0, length));
     connection.sent += count;
     sent += count;
   };
@@ -170,11 +173,19 @@ export async function runMessages(options: LoadOptions): Promise<MessageResult> 
 
   let startedMs = 0;
   let nextTickMs = 0;
+  let lastTickMs = 0;
+  const intervalMs = 1000 / options.rate;
+  /** Messages whose time had come at `nowMs`. */
+  const dueAt = (nowMs: number): number =>
+    publishers.reduce((sum, { index }) => {
+      const own = (nowMs - startedMs) / intervalMs - index;
+      return sum + (own < 0 ? 0 : Math.floor(own / publishers.length) + 1);
+    }, 0);
   const pumpRate = (): void => {
     const nowMs = performance.now();
     if (nowMs < nextTickMs) return;
+    lastTickMs = nowMs;
     nextTickMs = nowMs + options.tickMicros / 1000;
-    const intervalMs = 1000 / options.rate;
     for (const connection of publishers) {
       const { block } = connection;
       if (block === undefined || !isFlushed(connection)) continue;
@@ -224,7 +235,6 @@ export async function runMessages(options: LoadOptions): Promise<MessageResult> 
           shared,
         );
         connection.block = publishBlockFor(options, index);
-        connection.socket.on('drain', schedule);
         publishers[index] = connection;
       },
       failed,
@@ -272,8 +282,7 @@ export async function runMessages(options: LoadOptions): Promise<MessageResult> 
   tally.measureFromMs = beforeMs;
   await waitMs(options.seconds * 1000, stalled);
   pumping = false;
-  const afterMs = performance.now();
-  const seconds = (afterMs - beforeMs) / 1000;
+  const seconds = (performance.now() - beforeMs) / 1000;
   const afterCpu = process.cpuUsage(beforeCpu);
   const afterBroker = processUsage(options.brokerPid);
   const measured = {
@@ -281,11 +290,16 @@ export async function runMessages(options: LoadOptions): Promise<MessageResult> 
     sent: sent - before.sent,
     acknowledged: tally.acknowledged - before.acknowledged,
   };
-  const due = options.rate > 0 ? Math.floor(((afterMs - startedMs) / 1000) * options.rate) : sent;
-  await waitMs(
-    DRAIN_MS,
-    () => tally.received >= sent * fan && (options.qos === 0 || tally.acknowledged >= sent),
-  );
+  const unsent = options.rate > 0 ? dueAt(lastTickMs) - sent : 0;
+  let arrived = tally.received;
+  let arrivedMs = performance.now();
+  await waitMs(DRAIN_MS, () => {
+    if (tally.received !== arrived) {
+      arrived = tally.received;
+      arrivedMs = performance.now();
+    } else if (performance.now() - arrivedMs > QUIET_MS) return true;
+    return tally.received >= sent * fan && (options.qos === 0 || tally.acknowledged >= sent);
+  });
   ended = true;
 
   return {
@@ -297,7 +311,7 @@ export async function runMessages(options: LoadOptions): Promise<MessageResult> 
     received: tally.received,
     expected: sent * fan,
     refused: tally.refused,
-    unsent: Math.max(0, due - sent),
+    unsent,
     stalledSeconds: stalledMs > STALL_MS ? stalledMs / 1000 : 0,
     generatorLoad: (afterCpu.user + afterCpu.system) / 1e6 / seconds,
     ...(beforeBroker === undefined || afterBroker === undefined

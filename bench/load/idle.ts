@@ -50,7 +50,7 @@ export async function runIdle(options: LoadOptions): Promise<IdleResult> {
   let finished: () => void = () => undefined;
   const tally = createTally(options, MAX_FRAME_BYTES);
   const shared = createShared(tally, MAX_FRAME_BYTES, {
-    onRead: () => undefined,
+    onProgress: () => undefined,
     onFailure(reason) {
       if (ended) return;
       failure ??= reason;
@@ -107,7 +107,7 @@ export async function runIdle(options: LoadOptions): Promise<IdleResult> {
   let cursor = 0;
   while (failure === undefined && performance.now() - holdMs < options.seconds * 1000) {
     const due = Math.floor(((performance.now() - holdMs) / periodMs) * held);
-    for (; cursor < due; cursor++, pings++) connections[cursor % connections.length]?.socket.write(PINGREQ);
+    for (; cursor < due; cursor++, pings++) connections[cursor % connections.length]?.writer?.write(PINGREQ);
     await delay(PING_SLICE_MS);
   }
   const holdSeconds = (performance.now() - holdMs) / 1000;

@@ -52,7 +52,7 @@ export async function runRetained(options: LoadOptions): Promise<RetainedResult>
   let failure: string | undefined;
   let ended = false;
   const shared = createShared(tally, maxFrameBytes, {
-    onRead: () => undefined,
+    onProgress: () => undefined,
     onFailure(reason) {
       if (!ended) failure ??= reason;
     },
@@ -81,7 +81,7 @@ export async function runRetained(options: LoadOptions): Promise<RetainedResult>
     }
     publisher.packetId = patchPacketIds(block, count, publisher.packetId);
     publisher.inFlight += count;
-    publisher.socket.write(block.bytes.subarray(0, count * block.stride));
+    publisher.writer?.write(block.bytes.subarray(0, count * block.stride));
     stored += count;
     const room = (): boolean => publisher.inFlight * 2 <= BATCH && isFlushed(publisher);
     if (!(await turnUntil(() => failure !== undefined || room(), STALL_MS)))
@@ -97,13 +97,13 @@ export async function runRetained(options: LoadOptions): Promise<RetainedResult>
     const filter = filterOf(Math.floor((i * groups) / SUBSCRIBES));
     const wanted = tally.received + options.matches;
     const sentMs = performance.now();
-    subscriber.socket.write(encodeSubscribe(version, 1, filter, 0));
+    subscriber.writer?.write(encodeSubscribe(version, 1, filter, 0));
     if (await turnUntil(() => failure !== undefined || tally.received >= wanted, STALL_MS)) {
       record(subscribe, performance.now() - sentMs);
     } else {
       failure ??= `a subscribe brought ${tally.received - wanted + options.matches} of ${options.matches} messages`;
     }
-    subscriber.socket.write(encodeUnsubscribe(version, 2, filter));
+    subscriber.writer?.write(encodeUnsubscribe(version, 2, filter));
   }
   const cpu = process.cpuUsage(startedCpu);
   ended = true;
