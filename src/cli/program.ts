@@ -1,0 +1,219 @@
+/**
+ * The command tree: names, options and help texts. A verb's code is imported when the verb runs, so that each
+ * start-up pays for what it uses.
+ */
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { parseDurationMs } from '../config/units.ts';
+import { ExitCode } from './exit-codes.ts';
+import type { Io } from './io.ts';
+import { packageVersion } from './version.ts';
+
+export interface Outcome {
+  exitCode: number;
+}
+
+/** Builds the tree; the verb that runs leaves its exit code in `outcome`. */
+export function buildProgram(io: Io, outcome: Outcome): Command {
+  const program = new Command('robustmq')
+    .description('One message broker for every protocol.')
+    .version(packageVersion(), '--version')
+    .configureOutput({
+      writeOut: (text) => void io.out.write(text),
+      writeErr: (text) => void io.err.write(text),
+    })
+    .exitOverride()
+    .showHelpAfterError('(--help shows how)')
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0 ok, 1 failed, 2 usage, 5 broker unreachable, 6 timed out, 70 defect.
+
+Examples:
+  robustmq start --set listeners.mqtt.port=1884
+  robustmq sub 'sensors/#' -v
+  robustmq pub sensors/kitchen 21.5 --retain`,
+    );
+  const ends = async (run: Promise<number>): Promise<void> => {
+    outcome.exitCode = await run;
+  };
+
+  withConfig(program.command('start').description('Run the broker.'))
+    .option('--ready-file <file>', "write every listener's address to this file, as JSON, when all listen")
+    .action(async (options) => {
+      const [{ start }, { startNode }] = await Promise.all([import('./start.ts'), import('../node.ts')]);
+      await ends(start(options, io, startNode));
+    });
+
+  withConnection(program.command('pub').description('Publish a message.'))
+    .argument('<topic>')
+    .argument('[payload]', "the message; '-' takes all of standard input as one message")
+    .option('-l, --line', 'publish each line of standard input as a message')
+    .option('-f, --file <file>', 'publish the content of a file')
+    .option('-r, --retain', 'ask the broker to retain it')
+    .option('-n, --count <number>', 'publish it this many times', wholeNumber(1), 1)
+    .option(
+      '--property <name=value>',
+      'MQTT 5 property: content-type, response-topic, correlation-data, payload-format-indicator, message-expiry-interval, topic-alias',
+      append,
+      [],
+    )
+    .option('--user-property <name=value>', 'MQTT 5 user property', append, [])
+    .action(async (topic: string, payload: string | undefined, options) => {
+      const { pub } = await import('./pub.ts');
+      await ends(pub(topic, payload, options, io));
+    });
+
+  withConnection(program.command('sub').description('Subscribe and print what arrives.'))
+    .argument('<filter...>')
+    .option('-n, --count <number>', 'end after this many messages', wholeNumber(1))
+    .option(
+      '-t, --timeout <duration>',
+      'end after this time; exit code 6 when --count was not reached',
+      duration,
+    )
+    .option('-v, --verbose', "print the topic too; short for --format '%t %p'")
+    .option(
+      '--format <format>',
+      'what to print: %t topic, %p payload, %q QoS, %r retained, %l length, %x hex, %b base64, %I time, %j JSON, %P user properties, …',
+    )
+    .addOption(
+      new Option('-o, --output <form>', 'form of the output')
+        .choices(['text', 'json', 'ndjson'])
+        .default('text'),
+    )
+    .option('--retained-only', 'print retained messages only and end with the first live one (or after 2s)')
+    .option('--no-retained', 'leave retained messages out')
+    .option('--no-local', 'leave out what this connection publishes (MQTT 5)')
+    .option('--retain-as-published', 'keep the RETAIN flag of live messages (MQTT 5)')
+    .option('--subscription-id <number>', 'subscription identifier (MQTT 5)', wholeNumber(1, 268_435_455))
+    .action(async (filters: string[], options) => {
+      const { sub } = await import('./sub.ts');
+      await ends(sub(filters, options, io));
+    });
+
+  const config = program.command('config').description('Look at the configuration.');
+  withConfig(config.command('print').description('Print the configuration in effect.'))
+    .option('--sources', 'say where each value comes from')
+    .action(async (options) => ends((await import('./config-verbs.ts')).configPrint(options, io)));
+  withConfig(config.command('validate').description('Check it without starting.')).action(async (options) =>
+    ends((await import('./config-verbs.ts')).configValidate(options, io)),
+  );
+  config
+    .command('docs')
+    .description('Print the reference of every key, or of one section or key.')
+    .argument('[key]')
+    .action(async (key: string | undefined) => ends((await import('./config-verbs.ts')).configDocs(key, io)));
+  config
+    .command('schema')
+    .description('Print a JSON Schema of the file, for editors.')
+    .action(async () => ends((await import('./config-verbs.ts')).configSchema(io)));
+
+  program
+    .command('version')
+    .description('Print the version.')
+    .action(() => void io.out.write(`${packageVersion()}\n`));
+  program
+    .command('completion')
+    .description('Print a completion script, e.g. for `source <(robustmq completion bash)`.')
+    .addArgument(program.createArgument('<shell>').choices(['bash', 'zsh', 'fish']))
+    .action(async (shell: 'bash' | 'zsh' | 'fish') => {
+      const { completionScript } = await import('./completion.ts');
+      io.out.write(completionScript(program, shell));
+    });
+  return program;
+}
+
+function withConfig(command: Command): Command {
+  return command
+    .option('-c, --config <file>', 'configuration file (YAML)')
+    .option('--data-dir <dir>', 'directory for what the broker keeps; same as --set dataDir=DIR')
+    .option('-s, --set <key=value>', 'set one key, as in mqtt.maxQos=1; repeatable', append, []);
+}
+
+function withConnection(command: Command): Command {
+  return command
+    .option('-u, --url <url>', 'broker: mqtt://, mqtts://, ws://, wss://, mqtt+unix://')
+    .option('-H, --host <host>', 'broker, when there is no --url (default: localhost)')
+    .option('-p, --port <number>', 'port (default: 1883, with TLS 8883)', wholeNumber(1, 65_535))
+    .option('-i, --client-id <id>', 'client identifier (default: a random one)')
+    .addOption(
+      new Option('-V, --mqtt-version <version>', '3 (3.1), 4 (3.1.1) or 5')
+        .argParser(oneOf([3, 4, 5]))
+        .default(5),
+    )
+    .addOption(new Option('-q, --qos <qos>', '0, 1 or 2').argParser(oneOf([0, 1, 2])).default(0))
+    .option('--user <name>', 'user name')
+    .option('--password-file <file>', 'file with the password')
+    .option('--password-stdin', 'read the password from standard input')
+    .option('--no-clean', 'resume the session of --client-id')
+    .option('--session-expiry <duration>', 'how long the session outlives the connection (MQTT 5)', duration)
+    .option('--keep-alive <duration>', 'keep alive', duration, 60_000)
+    .option('--connect-timeout <duration>', 'give up connecting after this time', duration, 10_000)
+    .option('--will-topic <topic>', 'topic of the will')
+    .option('--will-payload <text>', 'payload of the will')
+    .addOption(new Option('--will-qos <qos>', 'QoS of the will').argParser(oneOf([0, 1, 2])))
+    .option('--will-retain', 'retain the will')
+    .option('--will-delay <duration>', 'delay of the will (MQTT 5)', duration)
+    .option('--ca <file>', 'authorities that the broker may be certified by, PEM; turns TLS on')
+    .option('--cert <file>', 'client certificate, PEM')
+    .option('--key <file>', "client certificate's private key, PEM")
+    .option('--insecure', "do not check the broker's certificate");
+}
+
+const append = (value: string, before: readonly string[]): string[] => [...before, value];
+
+function duration(text: string): number {
+  const ms = /^\d+$/.test(text) ? Number(text) * 1000 : parseDurationMs(text);
+  if (ms === undefined || ms > 2 ** 31 - 1)
+    throw new InvalidArgumentError('Expected a duration such as 30s or 500ms.');
+  return ms;
+}
+
+function wholeNumber(min: number, max = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  return (text) => {
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (!(value >= min && value <= max)) {
+      const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
+      throw new InvalidArgumentError(`Expected a number ${range}.`);
+    }
+    return value;
+  };
+}
+
+function oneOf(allowed: readonly number[]): (text: string) => number {
+  return (text) => {
+    const value = allowed.find((one) => String(one) === text);
+    if (value === undefined) throw new InvalidArgumentError(`Expected one of ${allowed.join(', ')}.`);
+    return value;
+  };
+}
+
+/** Runs one command line and gives its exit code; everything for the user has been written. */
+export async function run(argv: readonly string[], io: Io): Promise<number> {
+  const outcome: Outcome = { exitCode: ExitCode.Ok };
+  try {
+    await buildProgram(io, outcome).parseAsync([...argv], { from: 'user' });
+    return outcome.exitCode;
+  } catch (error) {
+    return explain(error, io);
+  }
+}
+
+/** One sentence instead of a stack trace, unless it is a defect. */
+function explain(error: unknown, io: Io): number {
+  if (!(error instanceof Error)) {
+    io.err.write(`robustmq: ${String(error)}\n`);
+    return ExitCode.Internal;
+  }
+  if ('code' in error && typeof error.code === 'string' && error.code.startsWith('commander.')) {
+    // commander has written its message; only help and version that were asked for end well.
+    const asked = error.code === 'commander.helpDisplayed' || error.code === 'commander.version';
+    return asked ? ExitCode.Ok : ExitCode.Usage;
+  }
+  if ('exitCode' in error && typeof error.exitCode === 'number') {
+    io.err.write(`robustmq: ${error.message}\n`);
+    return error.exitCode;
+  }
+  io.err.write(`robustmq: a defect: ${error.stack ?? error.message}\n`);
+  return ExitCode.Internal;
+}

@@ -1,0 +1,128 @@
+/** `robustmq start`: runs one node until a signal ends it. */
+import { mkdir } from 'node:fs/promises';
+import type { Logger } from 'pino';
+import type { Config } from '../config/config.ts';
+import { systemClock } from '../kernel/clock.ts';
+import { createLogger } from '../logging.ts';
+import type { NodeDependencies, RunningNode } from '../node.ts';
+import { banner, listenerUrl } from './banner.ts';
+import { CliError, ExitCode } from './exit-codes.ts';
+import type { Io } from './io.ts';
+import { type ConfigOptions, readConfig, systemReason } from './read-config.ts';
+import { writeReadyFile } from './ready-file.ts';
+import { packageVersion } from './version.ts';
+
+export interface StartOptions extends ConfigOptions {
+  readonly readyFile?: string;
+}
+
+export type StartNode = (config: Config, dependencies: NodeDependencies) => Promise<RunningNode>;
+
+/** Resolves with the exit code when the node has stopped. */
+export async function start(options: StartOptions, io: Io, startNode: StartNode): Promise<number> {
+  const loaded = await readConfig(options, io.environment);
+  const { config } = loaded;
+  const isTTY = io.out.isTTY === true;
+  const logger = await createLogger(config.logging, { fd: 1, isTTY });
+
+  // Signals count from the first moment: one that comes while the node starts stops it as soon as it has.
+  let signalled = (_signal: string): void => {};
+  const stopAsked = new Promise<string>((resolve) => {
+    signalled = resolve;
+  });
+  let signals = 0;
+  const unsubscribe: (() => void)[] = (['SIGTERM', 'SIGINT'] as const).map((signal) =>
+    io.onSignal(signal, () => {
+      signals++;
+      if (signals > 1) {
+        logger.warn(`${signal} again: exiting at once`);
+        io.exit(ExitCode.Failed);
+      }
+      signalled(signal);
+    }),
+  );
+  unsubscribe.push(
+    io.onUncaught((error) => {
+      logger.fatal({ err: error }, 'a defect of the broker: exiting');
+      io.exit(ExitCode.Internal);
+    }),
+  );
+  // A node none of whose listeners is enabled stays up as well.
+  const hold = setInterval(() => {}, 2 ** 30);
+  try {
+    const node = await open(config, logger, startNode);
+    unsubscribe.push(io.onSignal('SIGHUP', () => void reload(node, logger)));
+    try {
+      if (options.readyFile !== undefined)
+        await writeReadyFile(options.readyFile, process.pid, node.listeners);
+    } catch (error) {
+      await node.stop();
+      throw new CliError(ExitCode.Failed, `cannot write ${options.readyFile}: ${systemReason(error)}`);
+    }
+    announce(config, node, logger, io, isTTY);
+    for (const warning of loaded.warnings) logger.warn(warning);
+    for (const path of loaded.reserved) logger.info(`${path} is reserved for a later version and not used`);
+
+    const signal = await stopAsked;
+    logger.info(`${signal}: stopping`);
+    await node.stop();
+    logger.info('stopped');
+    return ExitCode.Ok;
+  } finally {
+    clearInterval(hold);
+    for (const stop of unsubscribe) stop();
+  }
+}
+
+async function open(config: Config, logger: Logger, startNode: StartNode): Promise<RunningNode> {
+  try {
+    await mkdir(config.dataDir, { recursive: true });
+  } catch (error) {
+    throw new CliError(
+      ExitCode.Failed,
+      `cannot create the data directory ${config.dataDir}: ${systemReason(error)}`,
+    );
+  }
+  try {
+    return await startNode(config, { logger, clock: systemClock });
+  } catch (error) {
+    throw new CliError(ExitCode.Failed, startFailure(config, error));
+  }
+}
+
+/** A port that is taken is by far the most frequent failure: the message says how to use another. */
+function startFailure(config: Config, error: unknown): string {
+  const { code, port, syscall } = error as NodeJS.ErrnoException & { port?: number };
+  if (syscall !== 'listen' && syscall !== 'bind') return `cannot start: ${systemReason(error)}`;
+  const taken = Object.entries(config.listeners).find(
+    ([, listener]) => listener.enabled && 'port' in listener && listener.port === port,
+  );
+  if (taken === undefined) return `cannot listen: ${systemReason(error)}`;
+  const [name] = taken;
+  const reason = code === 'EADDRINUSE' ? 'the port is in use' : systemReason(error);
+  return `cannot listen on port ${port} (listeners.${name}): ${reason}. Choose another with --set listeners.${name}.port=PORT`;
+}
+
+function announce(config: Config, node: RunningNode, logger: Logger, io: Io, isTTY: boolean): void {
+  const quiet = config.logging.level === 'silent' || config.logging.level === 'error';
+  if (isTTY && config.logging.format !== 'json' && !quiet) {
+    io.out.write(banner(packageVersion(), config, node.listeners));
+    return;
+  }
+  for (const listener of node.listeners) {
+    logger.info(
+      { listener: listener.name, ...listener.address },
+      `listening on ${listenerUrl(config, listener)}`,
+    );
+  }
+  logger.info({ version: packageVersion(), dataDir: config.dataDir, pid: process.pid }, 'ready');
+}
+
+async function reload(node: RunningNode, logger: Logger): Promise<void> {
+  try {
+    await node.reload();
+    logger.info('certificates reloaded');
+  } catch (error) {
+    logger.error(`certificates not reloaded, the old ones stay: ${systemReason(error)}`);
+  }
+}
