@@ -1,8 +1,8 @@
 /**
- * Control packets of MQTT 3.1 and 3.1.1, written by mqtt-packet, which does these well. It does not write ours of MQTT 5:
- * it takes user properties as an object, which loses their order among each other (MQTT-3.3.2-18), it refuses a
- * password without a user name and an empty client identifier without Clean Start, and it measures Maximum Packet Size without the fixed header. PUBLISH has its own
- * encoder in all versions, since topics are bytes here and strings there.
+ * Control packets of MQTT 3.1 and 3.1.1, written by mqtt-packet, which does these well. It does not write ours of
+ * MQTT 5: it takes user properties as an object, which loses their order among each other (MQTT-3.3.2-18), it refuses
+ * a password without a user name and an empty client identifier without Clean Start, and it measures Maximum Packet
+ * Size without the fixed header. PUBLISH has its own encoder in all versions: topics are bytes here, strings there.
  */
 import { generate, type Packet as PeerPacket, writeToStream } from 'mqtt-packet';
 import type {
