@@ -54,12 +54,10 @@ export function collectYaml(schema: Section, file: ConfigFile): Collected {
   } catch {
     return refuse(file.name, 'is nested too deeply to be read');
   }
-  for (const { pos, message } of [...document.errors, ...document.warnings]) {
-    into.problems.push({
-      place: placeAt(pos[0]),
-      path: '',
-      reason: message.split(/ at line \d+|\n/)[0] ?? message,
-    });
+  for (const { code, pos, message } of [...document.errors, ...document.warnings]) {
+    const [firstLine = message] = message.split(/ at line \d+|\n/);
+    const reason = code === 'MULTIPLE_DOCS' ? 'has more than one document; one is read' : firstLine;
+    into.problems.push({ place: placeAt(pos[0]), path: '', reason });
   }
   if (into.problems.length > 0 || document.contents === null) return into;
 
