@@ -82,12 +82,14 @@ function finish(status: i32, consumed: i32, reason: i32, needBytes: i32): i32 {
 }
 
 /** Whether flags of the fixed header are legal for the type, as far as they are fixed. */
-function hasLegalFlags(type: i32, flags: i32): bool {
+function hasLegalFlags(type: i32, flags: i32, version: u8): bool {
   if (type == 3) {
     const qos = (flags >> 1) & 3;
     return qos != 3 && !(qos == 0 && (flags & 8) != 0);
   }
-  return flags == (type == 6 || type == 8 || type == 10 ? 2 : 0);
+  if (type != 6 && type != 8 && type != 10) return flags == 0;
+  // MQTT 3.1 has DUP on these, for packets that are sent again.
+  return flags == 2 || (flags == 10 && version == 3);
 }
 
 /** Reason why a packet of this type may not come now, REASON_OK when it may. */
@@ -121,7 +123,7 @@ export function ingest(slot: i32, offset: usize, length: i32): i32 {
     const first = <i32>load<u8>(p);
     const type = first >> 4;
     reason = checkType(state, version, type);
-    if (reason == REASON_OK && !hasLegalFlags(type, first & 15)) reason = REASON_MALFORMED;
+    if (reason == REASON_OK && !hasLegalFlags(type, first & 15, version)) reason = REASON_MALFORMED;
     if (reason != REASON_OK) {
       status = STATUS_VIOLATION;
       break;
@@ -224,7 +226,7 @@ function acknowledgement(
   const id = readU16(body);
   if (id == 0) return REASON_PROTOCOL_ERROR;
   const reason = remaining == 3 ? <i32>load<u8>(body, 2) : 0;
-  if (reason != 0 && !isAckReason(type, reason)) return REASON_MALFORMED;
+  if (reason != 0 && !isAckReason(type, reason)) return REASON_PROTOCOL_ERROR;
   if (type == PUBREL) return releaseReceived(c, id) ? SERVED : REASON_QUOTA_EXCEEDED;
   return settleScanned(c, type, id, reason) ? SERVED : REASON_QUOTA_EXCEEDED;
 }
