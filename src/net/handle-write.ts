@@ -36,9 +36,10 @@ function handleOf(socket: net.Socket): WritableHandle | undefined {
 
 /** The request class is not exported by Node; the first write shows it to us. That write itself goes through the stream. */
 function learnRequestClass(handle: WritableHandle): void {
-  const original = handle.writeBuffer;
-  handle.writeBuffer = function (this: WritableHandle, request: WriteRequest, view: Uint8Array): number {
+  const { writeBuffer, writev } = handle;
+  const learn = (request: WriteRequest): void => {
     Reflect.deleteProperty(handle, 'writeBuffer');
+    Reflect.deleteProperty(handle, 'writev');
     const RequestClass = request.constructor as new () => WriteRequest;
     const probe = new RequestClass();
     if (typeof probe.getAsyncId === 'function' && probe.getAsyncId() === notUnderWay) {
@@ -47,7 +48,14 @@ function learnRequestClass(handle: WritableHandle): void {
     } else {
       usable = false;
     }
-    return original.call(this, request, view);
+  };
+  handle.writeBuffer = (request, view) => {
+    learn(request);
+    return writeBuffer.call(handle, request, view);
+  };
+  handle.writev = (request, views, allBuffers) => {
+    learn(request);
+    return writev.call(handle, request, views, allBuffers);
   };
 }
 
@@ -70,7 +78,7 @@ export function writeToHandle(
   if (handle === undefined) return false;
   const request = spare;
   if (request === undefined || createRequest === undefined) {
-    if (views.length === 1) learnRequestClass(handle);
+    learnRequestClass(handle);
     return false;
   }
   const first = views[0];

@@ -6,8 +6,8 @@ import type { ConnectionHandler, PeerCertificate, Transport, TransportKind } fro
 
 const closeNormal = 1000;
 const closeUnsupportedData = 1003;
-/** Answers to pings that a client does not read are owed up to here; then it is gone. */
-const maxOwedPongBytes = 64 * 1024;
+/** Answers to pings that have not left, because the client does not read, are kept up to here; then it is gone. */
+const maxOwedPongs = 256;
 
 /** Header of an unmasked, unfragmented binary frame. */
 function frameHeader(payloadBytes: number): Uint8Array {
@@ -44,6 +44,7 @@ export class WebSocketTransport implements Transport {
   private pendingDone: (() => void) | undefined;
   private error: Error | undefined;
   private ending = false;
+  private owedPongs = 0;
   private stopLingering: (() => void) | undefined;
 
   constructor(context: TransportContext, webSocket: WebSocket, socket: net.Socket, peer: Peer) {
@@ -85,12 +86,15 @@ export class WebSocketTransport implements Transport {
 
   private pinged(data: Buffer): void {
     if (this.webSocket.readyState !== WebSocket.OPEN) return;
-    if (this.socket.writableLength > maxOwedPongBytes) {
+    if (this.owedPongs >= maxOwedPongs) {
       this.error ??= new Error('pings whose answers are not read');
       this.destroy();
       return;
     }
-    this.webSocket.pong(data, false);
+    this.owedPongs += 1;
+    this.webSocket.pong(data, false, () => {
+      this.owedPongs -= 1;
+    });
   }
 
   private read(length: number): void {

@@ -55,7 +55,7 @@ function generalName(name: string): Buffer {
 }
 
 const pem = (label: string, body: Buffer): string =>
-  `-----BEGIN ${label}-----\n${body.toString('base64').replace(/.{64}/g, '$&\n')}\n-----END ${label}-----\n`;
+  `-----BEGIN ${label}-----\n${body.toString('base64').replace(/.{64}(?=.)/g, '$&\n')}\n-----END ${label}-----\n`;
 
 export function createCertificate(request: CertificateRequest): Identity {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
