@@ -110,6 +110,7 @@ export async function runMessages(options: LoadOptions): Promise<MessageResult> 
   const maxFrameBytes = options.payloadBytes + 4096;
   const tally = createTally(options, maxFrameBytes);
   const publishers: Connection[] = [];
+  const subscribers: Connection[] = [];
   let sent = 0;
   let failure: string | undefined;
   let ended = false;
@@ -222,7 +223,10 @@ export async function runMessages(options: LoadOptions): Promise<MessageResult> 
       (index, onReady) => {
         const filter = options.spread === 'own' ? `bench/load/${index % options.topics}` : 'bench/load/#';
         const clientId = `bench-s${index}`;
-        openConnection({ ...common, clientId, index, filter, filterQos: options.qos, onReady }, shared);
+        subscribers[index] = openConnection(
+          { ...common, clientId, index, filter, filterQos: options.qos, onReady },
+          shared,
+        );
       },
       failed,
     );
@@ -301,6 +305,7 @@ export async function runMessages(options: LoadOptions): Promise<MessageResult> 
     return tally.received >= sent * fan && (options.qos === 0 || tally.acknowledged >= sent);
   });
   ended = true;
+  for (const { socket } of [...publishers, ...subscribers]) socket.destroy();
 
   return {
     seconds,
