@@ -87,8 +87,7 @@ function benchRouter(): void {
     for (let round = 0; round < 5; round++) {
       matches = 0;
       const used = seconds(() => {
-        for (let i = 0; i < 200_000; i++)
-          matches += router.match(topic(i % count)).count;
+        for (let i = 0; i < 200_000; i++) matches += router.match(topic(i % count)).count;
       });
       best = Math.max(best, 200_000 / used);
     }

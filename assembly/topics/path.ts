@@ -6,7 +6,7 @@
 import { hashBytes } from '../lib/bytes-hash';
 import { allocate, regrow } from '../lib/heap';
 import { NODE_LEVEL, NODE_PARENT, LEVEL_MASK } from './edges';
-import { levelLength, levelText } from './levels';
+import { findLevel, levelLength, levelText, probableLevel } from './levels';
 
 export const MAX_TEXT_BYTES: u32 = 65535;
 const TEXT_CLASS: u32 = 16;
@@ -58,6 +58,23 @@ export function split(length: u32): u32 {
     start = at + 1;
   }
   return 0;
+}
+
+/** Where the values of loads made ahead of need go, so that they are made. */
+let touched: u32 = 0;
+
+/** Finds the records of the first `count` levels (0 = none), fetching slots and records of all side by side. */
+export function findLevels(count: u32): void {
+  const end = levelEntry(count);
+  for (let entry = levels; entry < end; entry += 16) {
+    store<u32>(entry, probableLevel(load<u32>(entry, HASH)), FOUND);
+  }
+  let seen: u32 = 0;
+  for (let entry = levels; entry < end; entry += 16) seen ^= load<u32>(load<u32>(entry, FOUND));
+  touched = seen;
+  for (let entry = levels; entry < end; entry += 16) {
+    store<u32>(entry, findLevel(load<u32>(entry, START), load<u32>(entry, LENGTH), load<u32>(entry, HASH)), FOUND);
+  }
 }
 
 @inline

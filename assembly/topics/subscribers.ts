@@ -26,7 +26,7 @@ export const SINK: usize = 0;
 export const IDENTIFIER: usize = 4;
 export const PLACE_OPTIONS: usize = 8;
 export const SUBSCRIBER_BYTES: u32 = 12;
-const LIST_HEADER: u32 = 4;
+export const LIST_HEADER: u32 = 4;
 /** Lists of 512 bytes and more (from 22 subscribers on) are searched through an index, shorter ones directly. */
 const INDEXED_CLASS: u32 = 9;
 
