@@ -57,12 +57,13 @@ export function createHttpFront(options: HttpFrontOptions): HttpFront {
 
   server.on('request', (request, response) => {
     request.resume();
-    const answer = (status: number, type: string, body: string | Uint8Array): void => {
+    const answer = (status: number, type: string, body: string | Uint8Array, headers = {}): void => {
       response.writeHead(status, {
         'Content-Type': type,
         'Content-Length': Buffer.byteLength(body),
         'X-Content-Type-Options': 'nosniff',
         'Cache-Control': 'no-store',
+        ...headers,
         Connection: 'close',
       });
       response.end(request.method === 'HEAD' ? undefined : body);
@@ -73,7 +74,7 @@ export function createHttpFront(options: HttpFrontOptions): HttpFront {
     }
     const page = config.demoPage ? options.pages?.(pathOf(request)) : undefined;
     if (page === undefined) answer(404, 'text/plain; charset=utf-8', 'Not found\n');
-    else answer(200, page.type, page.body);
+    else answer(200, page.type, page.body, page.headers);
     if (page !== undefined) entered.get(request.socket)?.phase.excuse();
   });
 

@@ -15,10 +15,15 @@ import type { Accept, ReadWindow, Transport, TransportKind } from './transport.t
  * How a kind of listener gets from a socket to a transport is in the *-listener.ts modules.
  */
 
+export interface Page {
+  readonly type: string;
+  readonly body: string | Uint8Array;
+  /** Sent besides those every answer has, or instead of them: the content security policy, caching. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
 /** A page for the browser, by path; undefined = there is none. */
-export type Pages = (
-  path: string,
-) => { readonly type: string; readonly body: string | Uint8Array } | undefined;
+export type Pages = (path: string) => Page | undefined;
 
 export interface ListenerContext {
   readonly window: ReadWindow;
