@@ -35,7 +35,7 @@ interface MqloadResult {
 const generator = fileURLToPath(new URL('load/main.ts', import.meta.url));
 const MIB = 1024 * 1024;
 const PATIENCE_SECONDS = 60;
-const STORE_PATIENCE_SECONDS = 300;
+const SETUP_PATIENCE_SECONDS = 300;
 
 function present(metrics: Partial<Record<Metric, number | undefined>>): Partial<Record<Metric, number>> {
   return Object.fromEntries(Object.entries(metrics).filter(([, value]) => value !== undefined));
@@ -177,7 +177,7 @@ export async function measure(
   options: MeasureOptions,
 ): Promise<Sample> {
   const load = { ...defaultLoad, ...scenarioLoad, host: peer.host, port: peer.port, brokerPid: peer.pid };
-  const patience = load.mode === 'retained' ? STORE_PATIENCE_SECONDS : PATIENCE_SECONDS;
+  const patience = load.mode === 'messages' ? PATIENCE_SECONDS : SETUP_PATIENCE_SECONDS;
   const timeoutSeconds = load.warmSeconds + load.seconds + patience;
   const foreign = options.mqload === undefined ? null : mqloadArguments(load);
   const command =
