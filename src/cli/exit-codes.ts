@@ -1,4 +1,4 @@
-/** What the process ends with; scripts rely on these numbers. docs/cli.md lists them. */
+/** What the process ends with; scripts rely on these numbers, which docs/cli.md lists. */
 export const ExitCode = {
   Ok: 0,
   Failed: 1,
