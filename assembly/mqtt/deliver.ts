@@ -119,12 +119,13 @@ function putShort(c: usize, id: i32): bool {
   return true;
 }
 
-function overflow(slot: i32, c: usize): void {
+/** The host queues the delivery; the row names the group, which says how it is encoded. */
+function overflow(slot: i32, c: usize, g: usize): void {
   setFlag(c, FLAG_HOST_MODE);
-  addMessageRow(ROW_OVERFLOW, slot);
+  store<u32>(addMessageRow(ROW_OVERFLOW, slot), <u32>g, 36);
 }
 
-function deliverToMember(slot: i32, toQos: i32, shareBody: bool): void {
+function deliverToMember(g: usize, slot: i32, toQos: i32, shareBody: bool): void {
   const c = connectionOf(slot);
   if (!isEstablished(c)) return;
   if (<u32>encodedLength > load<u32>(c, C_MAX_PACKET_OUT)) {
@@ -140,13 +141,13 @@ function deliverToMember(slot: i32, toQos: i32, shareBody: bool): void {
     }
   } else {
     if (isFull || hasFlag(c, FLAG_HOST_MODE)) {
-      overflow(slot, c);
+      overflow(slot, c, g);
       return;
     }
     id = takeSentId(c, toQos == 1 ? SENT_QOS1 : SENT_QOS2, false);
     if (id == 0) {
       setFlag(c, FLAG_WANTS_WINDOW);
-      overflow(slot, c);
+      overflow(slot, c, g);
       return;
     }
   }
@@ -157,7 +158,7 @@ function deliverToMember(slot: i32, toQos: i32, shareBody: bool): void {
     countDroppedNoMemory(1);
   } else {
     dropSentId(c, id);
-    overflow(slot, c);
+    overflow(slot, c, g);
   }
 }
 
@@ -198,7 +199,7 @@ function deliverToGroup(g: usize, publisher: i32, severalGroups: bool): void {
   for (let i: u32 = 0; i < count; i++) {
     const slot = load<i32>(members + (<usize>i << 2));
     if ((flags & GROUP_NO_LOCAL) != 0 && slot == publisher) continue;
-    deliverToMember(slot, toQos, shareBody);
+    deliverToMember(g, slot, toQos, shareBody);
   }
   // An alias counts as known only when the packet that carries it went out; a failed one is sent in full again.
   if (alias > 0 && template != 0) store<u8>(g, flags | GROUP_ALIAS_KNOWN, G_FLAGS);

@@ -40,7 +40,7 @@ export function setPayload(from: usize, length: i32): void {
 }
 
 /** A row that describes the current message. */
-export function addMessageRow(kind: i32, extra: i32): void {
+export function addMessageRow(kind: i32, extra: i32): usize {
   const row = addRow(kind, <i32>frame, frameLength, packetId, extra);
   store<i32>(row, <i32>topic, 12);
   store<i32>(row, topicLength, 16);
@@ -49,6 +49,7 @@ export function addMessageRow(kind: i32, extra: i32): void {
   store<i32>(row, topicAlias, 36);
   store<i32>(row, <i32>properties, 40);
   store<i32>(row, propertiesLength, 44);
+  return row;
 }
 
 // @ts-ignore: decorator

@@ -46,6 +46,7 @@ export const RowField = {
   /** Control: first byte of the fixed header. Publish: PublishFlag bits. HostPart: flow id. Overflow: destination slot. */
   Extra: 7,
   MessageExpiry: 8,
+  /** In an Overflow row: the group that the destination is a member of. */
   TopicAlias: 9,
   Properties: 10,
   PropertiesLength: 11,
