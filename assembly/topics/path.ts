@@ -60,18 +60,17 @@ export function split(length: u32): u32 {
   return 0;
 }
 
-/** Where the values of loads made ahead of need go, so that they are made. */
-let touched: u32 = 0;
-
-/** Finds the records of the first `count` levels (0 = none), fetching slots and records of all side by side. */
-export function findLevels(count: u32): void {
+/** Sets each level's record to what it most probably is: see probableLevel. */
+export function guessLevels(count: u32): void {
   const end = levelEntry(count);
   for (let entry = levels; entry < end; entry += 16) {
     store<u32>(entry, probableLevel(load<u32>(entry, HASH)), FOUND);
   }
-  let seen: u32 = 0;
-  for (let entry = levels; entry < end; entry += 16) seen ^= load<u32>(load<u32>(entry, FOUND));
-  touched = seen;
+}
+
+/** Sets each level's record, 0 = none. */
+export function findLevels(count: u32): void {
+  const end = levelEntry(count);
   for (let entry = levels; entry < end; entry += 16) {
     store<u32>(entry, findLevel(load<u32>(entry, START), load<u32>(entry, LENGTH), load<u32>(entry, HASH)), FOUND);
   }

@@ -8,7 +8,7 @@
 import { allocate, allocateZeroed, classFor, isHeapFull, regrow, release } from '../lib/heap';
 import { EdgeTable, LEVEL_MASK, NODE_LEVEL, NODE_PARENT, createEdgeTable, findChild, insertEdge, probableChild, removeEdge } from './edges';
 import { findLevel, internLevel, releaseLevel } from './levels';
-import { FOUND, HASH as LEVEL_HASH, LENGTH, START, findLevels, inputText, isSingle, levelEntry, split, writePath } from './path';
+import { FOUND, HASH as LEVEL_HASH, LENGTH, START, findLevels, guessLevels, inputText, isSingle, levelEntry, split, writePath } from './path';
 import { MAX_PLACES, addPlace, nodeAt, placesOf, removePlace } from './sinks';
 import {
   COUNT, HASH, IDENTIFIER, INLINE, INLINE_SUBSCRIBER, IS_HASH, LIST, LIST_HEADER, LITERALS, NODE_CLASS, PLACE_OPTIONS, PLUS, SINK, SUBSCRIBER_BYTES,
@@ -20,6 +20,10 @@ const PLUS_BYTE: u32 = 0x2b;
 const HASH_BYTE: u32 = 0x23;
 const DOLLAR: u32 = 0x24;
 
+/** How many levels are fetched ahead of the walk, and after how many of them `+` is followed too. */
+const AHEAD_LEVELS: u32 = 8;
+const AHEAD_BRANCHES: u32 = 3;
+
 export const ADDED: u32 = 0;
 export const CHANGED: u32 = 1;
 export const SAME: u32 = 2;
@@ -30,10 +34,9 @@ let root: u32 = 0;
 let nodes: u32 = 0;
 let subscriptions: u32 = 0;
 
-/** Nodes reached at this level and the next (they change places), and the slots where their children probably are. */
+/** Nodes reached at this level and the next; they change places. */
 let reached: u32 = 0;
 let reachedNext: u32 = 0;
-let probable: u32 = 0;
 let reachedClass: u32 = 10;
 
 /** Nodes whose subscribers match: entries of u32 node, u32 first subscriber, u32 count, u32 unused. */
@@ -61,7 +64,6 @@ export function initTrie(): void {
   root = allocateZeroed(NODE_CLASS);
   reached = allocate(reachedClass);
   reachedNext = allocate(reachedClass);
-  probable = allocate(reachedClass);
   hits = allocate(hitsClass);
   outSinks = allocate(classFor(outCapacity << 2));
   outIdentifiers = allocate(classFor(outCapacity << 2));
@@ -299,23 +301,40 @@ function growReached(): void {
   const old = reachedClass;
   reached = regrow(reached, old, 2 << old, 1 << old);
   reachedNext = regrow(reachedNext, old, 2 << old, 0);
-  probable = regrow(probable, old, 2 << old, 0);
   reachedClass = old + 1;
 }
 
+@inline
+function touch(node: u32): u32 {
+  const hash = select<u32>(0, load<u32>(node, HASH), isInline(node));
+  return load<u32>(node, COUNT) ^ load<u32>(hash, COUNT);
+}
+
 /**
- * Fetches what the step from these nodes by this level needs, all nodes side by side and without a branch that waits
- * for memory: first the nodes and the slots of their edges, then the nodes those slots name. Among a million
- * subscriptions nearly every one of these is a cache miss, and one after another they would be all the time there is.
+ * Fetches what the walk will need, guessing every look-up from the first slot it would try. Among a million
+ * subscriptions nearly every look is a cache miss; the walk itself has to wait for each before it can decide on the
+ * next, while a guess needs only the slots one after another and leaves nodes, `#` children and level records to
+ * arrive side by side. A wrong guess costs a useless load and nothing else: any address read is a slot's or 0.
  */
-function touchStep(count: u32, level: u32): void {
+function touchAhead(levels: u32): void {
+  const depth = min<u32>(levels, AHEAD_LEVELS);
   let seen: u32 = 0;
-  for (let i: u32 = 0; i < count; i++) {
-    const node = load<u32>(reached + (i << 2));
-    seen ^= load<u32>(node, COUNT);
-    store<u32>(probable + (i << 2), probableChild(edges, node, level));
+  let node = root;
+  for (let i: u32 = 0; i < depth; i++) {
+    const level = load<u32>(levelEntry(i), FOUND);
+    const child = probableChild(edges, node, level);
+    seen ^= touch(child) ^ load<u32>(level);
+    if (i < AHEAD_BRANCHES) {
+      let branch = plusOf(node);
+      if (branch != 0) {
+        for (let k = i + 1; k < depth; k++) {
+          branch = probableChild(edges, branch, load<u32>(levelEntry(k), FOUND));
+          seen ^= touch(branch);
+        }
+      }
+    }
+    node = child;
   }
-  for (let i: u32 = 0; i < count; i++) seen ^= load<u32>(load<u32>(probable + (i << 2)), COUNT);
   touched = seen;
 }
 
@@ -324,6 +343,8 @@ export function trieMatch(length: u32): u32 {
   outGroupCount = 0;
   hitCount = 0;
   const levels = split(length);
+  guessLevels(levels);
+  touchAhead(levels);
   findLevels(levels);
   const hidden = length != 0 && load<u8>(inputText) == DOLLAR;
   store<u32>(reached, root);
@@ -333,7 +354,6 @@ export function trieMatch(length: u32): u32 {
     reserveHits(count);
     const level = load<u32>(levelEntry(i), FOUND);
     const wildcards = !(i == 0 && hidden);
-    if (level != 0) touchStep(count, level);
     let next = reachedNext;
     for (let at = reached, end = reached + (count << 2); at < end; at += 4) {
       const node = load<u32>(at);

@@ -49,6 +49,8 @@ const OUTSIDE_BYTES = 4096;
 /** Topics a page visits for each message it may return: what bounds a page that finds little. */
 const VISITS_PER_MESSAGE = 16;
 const MIN_VISITS = 2048;
+/** Expired messages that make room for a new one before it is refused. */
+const SWEEP_WHEN_FULL = 64;
 
 function concat(message: Message): Uint8Array {
   const { topic, properties, payload } = message;
@@ -119,7 +121,19 @@ export function createRetainedStore(
   const isExpired = (message: Message): boolean =>
     message.expiresAtMs !== 0 && message.expiresAtMs <= clock.wallMs();
 
+  const sweepExpired = (limit: number): number => {
+    const nowMs = clock.wallMs();
+    for (let removed = 0; removed < limit; removed++) {
+      const slot = expiries.firstDue(nowMs);
+      if (slot === undefined) return removed;
+      remove(read(slot).topic);
+    }
+    return limit;
+  };
+
   const store = (message: Message): 'stored' | 'full' => {
+    const largest = message.topic.length + message.properties.length + message.payload.length;
+    if (count >= limits.maxMessages || totalBytes + largest > limits.maxBytes) sweepExpired(SWEEP_WHEN_FULL);
     const previous = tree.get(message.topic);
     const bytes = concat(message);
     const kept = message.payload.length >= OUTSIDE_BYTES ? message.payload.length : 0;
@@ -181,15 +195,7 @@ export function createRetainedStore(
       return { messages, cursor: page.cursor };
     },
 
-    sweepExpired(limit) {
-      const nowMs = clock.wallMs();
-      for (let removed = 0; removed < limit; removed++) {
-        const slot = expiries.firstDue(nowMs);
-        if (slot === undefined) return removed;
-        remove(read(slot).topic);
-      }
-      return limit;
-    },
+    sweepExpired,
 
     get count() {
       return count;

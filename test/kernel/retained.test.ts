@@ -175,6 +175,16 @@ describe('retained store', () => {
     expect([store.count, store.bytes]).toEqual([2, 33]);
   });
 
+  it('lets expired messages make room', () => {
+    const clock = manualClock();
+    const store = createRetainedStore({ maxMessages: 1, maxBytes: 40, maxPayloadBytes: 30 }, clock);
+    store.set(message('a', '1', { expiresAtMs: clock.now + 5 }));
+    expect(store.set(message('b', '2'))).toBe('full');
+    clock.now += 5;
+    expect(store.set(message('b', '2'))).toBe('stored');
+    expect([store.count, store.bytes, store.get(bytes('a'))]).toEqual([1, 2, undefined]);
+  });
+
   it('refuses messages at the memory limit of the tree', () => {
     const store = createRetainedStore(unlimited, manualClock(), { limitBytes: 400_000 });
     let stored = 0;
