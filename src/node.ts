@@ -2,9 +2,24 @@
  * Composition root: builds the tiers of one node from its configuration, starts them in order and stops them in
  * reverse. Nothing else constructs a tier, and nothing here knows a protocol's rules.
  */
+import { createRequire } from 'node:module';
+import { totalmem } from 'node:os';
 import type { Logger } from 'pino';
+import { demoPages } from './browser/pages.ts';
 import type { Config } from './config/config.ts';
 import type { Clock } from './kernel/clock.ts';
+import { watchMemory, watermarkBytes } from './kernel/memory-watermark.ts';
+import { createRetainedStore } from './kernel/retained.ts';
+import { createRouter } from './kernel/router.ts';
+import { type Admission, createAdmission } from './net/admission.ts';
+import type { Listener, ListenerContext } from './net/listener.ts';
+import { startTcpListener, startUnixListener } from './net/tcp-listener.ts';
+import { startTlsListener } from './net/tls-listener.ts';
+import { startSecureWebSocketListener, startWebSocketListener } from './net/websocket-listener.ts';
+import type { Authenticator, AuthMethod, Authorizer } from './protocols/mqtt/auth.ts';
+import { createMqttFrontEnd, type MqttFrontEnd } from './protocols/mqtt/front-end.ts';
+import { createDataPlane } from './wasm/create-data-plane.ts';
+import type { DataPlane } from './wasm/data-plane.ts';
 
 export type ListenerAddress = { readonly host: string; readonly port: number } | { readonly path: string };
 
@@ -20,14 +35,137 @@ export interface RunningNode {
   stop(): Promise<void>;
   /** Reads certificates again; connections stay. Rejects, with the old ones in use, when they do not load. */
   reload(): Promise<void>;
+  readonly mqtt: MqttFrontEnd;
+  readonly dataPlane: DataPlane;
 }
 
 export interface NodeDependencies {
   readonly logger: Logger;
   readonly clock: Clock;
+  /** In [0, 1). */
+  readonly random?: () => number;
+  readonly authenticator?: Authenticator;
+  readonly authMethods?: readonly AuthMethod[];
+  readonly authorizer?: Authorizer;
 }
 
-export async function startNode(config: Config, { logger }: NodeDependencies): Promise<RunningNode> {
-  logger.debug({ node: config.node.name }, 'no tier is wired');
-  return { listeners: [], stop: async () => {}, reload: async () => {} };
+const WEBSOCKET_SLACK_BYTES = 64 * 1024;
+
+export async function startNode(config: Config, dependencies: NodeDependencies): Promise<RunningNode> {
+  const { logger, clock } = dependencies;
+  const dataPlane = createDataPlane({
+    maxConnections: config.limits.maxConnections,
+    memoryBytes: config.dataplane.memoryBytes,
+    flowCacheEntries: config.dataplane.flowCache === 'on' ? config.dataplane.flowCacheEntries : 0,
+    strictText: config.mqtt.strictUtf8,
+  });
+  const mqtt = createMqttFrontEnd({
+    config,
+    clock,
+    logger,
+    random: dependencies.random ?? Math.random,
+    dataPlane,
+    router: createRouter(),
+    retained: createRetainedStore(config.mqtt.retained, clock),
+    version: packageVersion(),
+    authenticator: dependencies.authenticator,
+    authMethods: dependencies.authMethods,
+    authorizer: dependencies.authorizer,
+  });
+  const admission = createAdmission(config.limits, clock);
+  const memory = watchMemory({
+    clock,
+    residentBytes: () => process.memoryUsage.rss(),
+    highBytes: watermarkBytes(config.limits.memoryWatermarkBytes, {
+      constrainedBytes: process.constrainedMemory?.(),
+      totalBytes: totalmem(),
+    }),
+    onHigh(bytes) {
+      logger.warn({ bytes }, 'memory above the watermark: publishers are paused, connections refused');
+      admission.suspend(true);
+      mqtt.setMemoryHigh(true);
+    },
+    onNormal(bytes) {
+      logger.info({ bytes }, 'memory below the watermark again');
+      admission.suspend(false);
+      mqtt.setMemoryHigh(false);
+    },
+  });
+
+  const listeners: Listener[] = [];
+  let stopping: Promise<void> | undefined;
+  async function stopAll(): Promise<void> {
+    memory.stop();
+    await Promise.all(listeners.map((listener) => listener.stopAccepting().catch(() => {})));
+    await mqtt.stop();
+    for (const listener of listeners) {
+      for (const transport of await listener.close()) transport.destroy();
+    }
+  }
+
+  try {
+    await startListeners(config, { dataPlane, mqtt, admission, logger, clock }, listeners);
+  } catch (error) {
+    await stopAll();
+    throw error;
+  }
+
+  return {
+    listeners: listeners.map((listener) => ({ name: listener.name, address: listener.address() })),
+    stop() {
+      stopping ??= stopAll();
+      return stopping;
+    },
+    async reload() {
+      const errors = listeners.map((listener) => listener.reload()).filter((error) => error !== undefined);
+      if (errors.length === 1) throw errors[0];
+      if (errors.length > 1)
+        throw new AggregateError(errors, errors.map((error) => error.message).join('; '));
+    },
+    mqtt,
+    dataPlane,
+  };
+}
+
+interface Tiers {
+  readonly dataPlane: DataPlane;
+  readonly mqtt: MqttFrontEnd;
+  readonly admission: Admission;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+async function startListeners(config: Config, tiers: Tiers, started: Listener[]): Promise<void> {
+  const { mqtt, mqtts, ws, wss, unix } = config.listeners;
+  const context: ListenerContext = {
+    window: { bytes: tiers.dataPlane.readWindow },
+    accept: (transport) => tiers.mqtt.accept(transport),
+    logger: tiers.logger,
+    clock: tiers.clock,
+    admission: tiers.admission,
+    maxMessageBytes: config.mqtt.maxPacketBytes + WEBSOCKET_SLACK_BYTES,
+  };
+  const withPages = (path: string, wanted: boolean): ListenerContext =>
+    wanted ? { ...context, pages: demoPages({ webSocketPath: path }) } : context;
+
+  if (mqtt.enabled) started.push(await startTcpListener('mqtt', mqtt, context));
+  if (mqtts.enabled) started.push(await startTlsListener('mqtts', mqtts, context));
+  if (ws.enabled) started.push(await startWebSocketListener('ws', ws, withPages(ws.path, ws.demoPage)));
+  if (wss.enabled) {
+    started.push(await startSecureWebSocketListener('wss', wss, withPages(wss.path, wss.demoPage)));
+  }
+  if (unix.enabled) started.push(await startUnixListener('unix', unix, context));
+}
+
+function packageVersion(): string {
+  const require = createRequire(import.meta.url);
+  for (const path of ['../package.json', '../../package.json']) {
+    try {
+      const { name, version } = require(path) as { name?: string; version?: string };
+      if (name === 'robustmq' && version !== undefined) return version;
+    } catch {
+      // Source tree and compiled tree lie at different depths.
+    }
+  }
+  return 'unknown';
 }

@@ -1,0 +1,102 @@
+/**
+ * Enhanced authentication of MQTT 5: AUTH packets back and forth by a named method, before CONNACK or, by the client's
+ * wish, later again with the same method.
+ */
+import { type AuthStep, type ConnectRequest, isPromise } from './auth.ts';
+import { type AuthPacket, PacketType } from './codec/packets.ts';
+import { ReasonCode } from './codec/reason-codes.ts';
+import { refuseConnect } from './connect.ts';
+import type { Connection } from './connection.ts';
+import type { Mqtt } from './context.ts';
+import { closeConnection } from './disconnect.ts';
+import { sendPacket } from './send-packet.ts';
+import { stall } from './stall.ts';
+
+type Admit = (userName: string | undefined, data: Uint8Array | undefined) => void;
+
+/** What an exchange needs to know of its CONNECT until it is over, and for later ones. */
+export interface ExchangeState {
+  readonly method: string;
+  readonly request: ConnectRequest;
+  readonly admit: Admit;
+}
+
+export function beginExchange(
+  mqtt: Mqtt,
+  connection: Connection,
+  name: string,
+  data: Uint8Array | undefined,
+  request: ConnectRequest,
+  admit: Admit,
+): void {
+  const method = mqtt.authMethods.get(name);
+  if (method === undefined) {
+    refuseConnect(mqtt, connection, ReasonCode.BadAuthenticationMethod);
+    return;
+  }
+  connection.auth = { method: name, request, admit };
+  connection.exchange = method.begin(request, 'connect');
+  follow(mqtt, connection, connection.exchange.start(data));
+}
+
+export function handleAuth(mqtt: Mqtt, connection: Connection, packet: AuthPacket): void {
+  const { auth } = connection;
+  const { authenticationMethod, authenticationData } = packet.properties;
+  if (auth === undefined || authenticationMethod !== auth.method) {
+    violate(mqtt, connection, 'AUTH without, or with another, authentication method');
+    return;
+  }
+  if (packet.reasonCode === ReasonCode.ReAuthenticate && connection.isOpen) {
+    const method = mqtt.authMethods.get(auth.method);
+    if (method === undefined || connection.exchange !== undefined) {
+      violate(mqtt, connection, 're-authentication is under way');
+      return;
+    }
+    connection.exchange = method.begin(auth.request, 're-authenticate');
+    follow(mqtt, connection, connection.exchange.start(authenticationData));
+    return;
+  }
+  if (packet.reasonCode !== ReasonCode.ContinueAuthentication || connection.exchange === undefined) {
+    violate(mqtt, connection, 'AUTH out of turn');
+    return;
+  }
+  follow(mqtt, connection, connection.exchange.continue(authenticationData));
+}
+
+function violate(mqtt: Mqtt, connection: Connection, message: string): void {
+  mqtt.counters.protocolViolations++;
+  if (connection.isOpen) closeConnection(mqtt, connection, { reasonCode: ReasonCode.ProtocolError, message });
+  else refuseConnect(mqtt, connection, ReasonCode.ProtocolError, message);
+}
+
+function follow(mqtt: Mqtt, connection: Connection, step: AuthStep | Promise<AuthStep>): void {
+  if (isPromise(step)) stall(mqtt, connection, step, (value) => take(mqtt, connection, value));
+  else take(mqtt, connection, step);
+}
+
+function take(mqtt: Mqtt, connection: Connection, step: AuthStep): void {
+  const { auth } = connection;
+  if (auth === undefined) return;
+  if (step.type === 'continue') {
+    say(mqtt, connection, ReasonCode.ContinueAuthentication, step.data);
+    return;
+  }
+  connection.exchange = undefined;
+  if (step.type === 'failure') {
+    const { reasonCode, message } = step;
+    if (connection.isOpen) closeConnection(mqtt, connection, { reasonCode, message });
+    else refuseConnect(mqtt, connection, reasonCode, message);
+  } else if (connection.isOpen) {
+    say(mqtt, connection, ReasonCode.Success, step.data);
+  } else {
+    auth.admit(step.userName ?? auth.request.userName, step.data);
+  }
+}
+
+function say(mqtt: Mqtt, connection: Connection, reasonCode: number, data: Uint8Array | undefined): void {
+  sendPacket(mqtt, connection, {
+    type: PacketType.Auth,
+    reasonCode,
+    properties: { authenticationMethod: connection.auth?.method, authenticationData: data },
+  });
+}

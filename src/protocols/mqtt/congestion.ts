@@ -1,0 +1,72 @@
+/**
+ * Back-pressure on publishers: while output memory runs low or the process holds too much memory, connections that
+ * publish are not read, and new ones are refused. Subscribers are always read: their acknowledgements make room.
+ */
+import { type Connection, Paused } from './connection.ts';
+import type { Mqtt } from './context.ts';
+
+export interface Congestion {
+  /** Looks at the data plane's output memory. */
+  check(): void;
+  /** After input of that many bytes was handled. */
+  afterRead(connection: Connection, bytes: number): void;
+  setMemoryHigh(isHigh: boolean): void;
+  refusesConnections(): boolean;
+  forget(connection: Connection): void;
+  readonly pausedCount: number;
+}
+
+const PAUSE_BELOW_FREE = 0.25;
+const RESUME_ABOVE_FREE = 0.5;
+/** Input between two looks at the counters. */
+const CHECK_EVERY_BYTES = 1 << 20;
+
+export function createCongestion(mqtt: Mqtt): Congestion {
+  const paused = new Set<Connection>();
+  let isOutputLow = false;
+  let isMemoryHigh = false;
+  let bytesSinceCheck = 0;
+
+  function check(): void {
+    bytesSinceCheck = 0;
+    const { blocksFree, blocksTotal } = mqtt.dataPlane.counters();
+    if (blocksFree < blocksTotal * PAUSE_BELOW_FREE) isOutputLow = true;
+    else if (blocksFree > blocksTotal * RESUME_ABOVE_FREE) isOutputLow = false;
+    resumeAll();
+  }
+
+  function resumeAll(): void {
+    if (isOutputLow || isMemoryHigh || paused.size === 0) return;
+    const waiting = [...paused];
+    paused.clear();
+    for (const connection of waiting) connection.resume(Paused.Congestion);
+  }
+
+  return {
+    check,
+    afterRead(connection, bytes) {
+      bytesSinceCheck += bytes;
+      if (bytesSinceCheck > CHECK_EVERY_BYTES) {
+        mqtt.output.flush();
+        check();
+      }
+      if ((isOutputLow || isMemoryHigh) && connection.isPublisher && connection.isOpen) {
+        if (paused.has(connection)) return;
+        paused.add(connection);
+        mqtt.counters.publishersPaused++;
+        connection.pause(Paused.Congestion);
+      }
+    },
+    setMemoryHigh(isHigh) {
+      isMemoryHigh = isHigh;
+      resumeAll();
+    },
+    refusesConnections: () => isMemoryHigh,
+    forget: (connection) => {
+      paused.delete(connection);
+    },
+    get pausedCount() {
+      return paused.size;
+    },
+  };
+}

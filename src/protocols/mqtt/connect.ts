@@ -1,0 +1,272 @@
+/**
+ * CONNECT: what the client asks for is checked and capped, who it is gets decided (at once, later, or by an exchange of
+ * AUTH packets), then in one step a former owner of the client identifier is put out, the session is made or resumed,
+ * and CONNACK goes out ahead of everything the session has waiting.
+ */
+import { randomBytes } from 'node:crypto';
+import { type AuthResult, type ConnectRequest, isPromise } from './auth.ts';
+import { beginExchange } from './auth-exchange.ts';
+import { type ConnackPacket, type ConnectPacket, PacketType } from './codec/packets.ts';
+import { ReasonCode } from './codec/reason-codes.ts';
+import type { Connection } from './connection.ts';
+import { type Mqtt, startTimer, TimerKind } from './context.ts';
+import { closeConnection } from './disconnect.ts';
+import { attach, endSession, resume } from './lifecycle.ts';
+import { sendPacket } from './send-packet.ts';
+import { NEVER_EXPIRES, type Session } from './session.ts';
+import { stall } from './stall.ts';
+import { topicNameFault } from './topic.ts';
+import { pendingWill } from './will.ts';
+
+const SPECIFICATION_MAX_PACKET_BYTES = 268_435_460;
+const V31_CLIENT_ID_CHARACTERS_MAX = 23;
+/** Flows check held output before they append, so that a connection may pass its bound by one packet. */
+const NO_LIMIT = 0xffffffff;
+
+export function handleConnect(mqtt: Mqtt, connection: Connection, packet: ConnectPacket): void {
+  connection.version = packet.version;
+  connection.phase = 'authenticating';
+  connection.maxPacketBytesOut = packet.properties.maximumPacketSizeBytes ?? NO_LIMIT;
+  connection.tellsProblems = packet.properties.requestProblemInformation ?? true;
+  const refusal = refusalOf(mqtt, packet);
+  if (refusal !== undefined) {
+    refuseConnect(mqtt, connection, refusal.reasonCode, refusal.message);
+    return;
+  }
+  const request = describe(mqtt, connection, packet);
+  const method = packet.properties.authenticationMethod;
+  if (method !== undefined) {
+    const { authenticationData } = packet.properties;
+    beginExchange(mqtt, connection, method, authenticationData, request, (userName, data) =>
+      admit(mqtt, connection, packet, request, userName, data),
+    );
+    return;
+  }
+  const decide = (result: AuthResult): void => {
+    if (result.allow)
+      admit(mqtt, connection, packet, request, result.userName ?? request.userName, undefined);
+    else refuseConnect(mqtt, connection, result.reasonCode, result.message);
+  };
+  const result = mqtt.authenticator.authenticate(request);
+  if (isPromise(result)) stall(mqtt, connection, result, decide);
+  else decide(result);
+}
+
+/** CONNACK with the reason, where the version has a word for it, and the end. */
+export function refuseConnect(
+  mqtt: Mqtt,
+  connection: Connection,
+  reasonCode: number,
+  message?: string,
+): void {
+  mqtt.counters.connectsRefused++;
+  sendPacket(mqtt, connection, {
+    type: PacketType.Connack,
+    sessionPresent: false,
+    reasonCode,
+    properties: message === undefined ? {} : { reasonString: message },
+  });
+  closeConnection(mqtt, connection, { reasonCode, message, silent: true });
+}
+
+interface Refusal {
+  readonly reasonCode: number;
+  readonly message?: string;
+}
+
+function refusalOf(mqtt: Mqtt, packet: ConnectPacket): Refusal | undefined {
+  const { mqtt: config } = mqtt.config;
+  const { clientId, version, will } = packet;
+  if (mqtt.congestion.refusesConnections()) return { reasonCode: ReasonCode.ServerBusy };
+  const isShort = clientId !== '' && [...clientId].length <= V31_CLIENT_ID_CHARACTERS_MAX;
+  if (version === 3 && !isShort) {
+    return { reasonCode: ReasonCode.ClientIdentifierNotValid };
+  }
+  if (version === 4 && clientId === '' && !packet.clean) {
+    return { reasonCode: ReasonCode.ClientIdentifierNotValid };
+  }
+  if (Buffer.byteLength(clientId) > config.maxClientIdBytes) {
+    const message = `client identifier longer than ${config.maxClientIdBytes} bytes`;
+    return { reasonCode: ReasonCode.ClientIdentifierNotValid, message };
+  }
+  if (will === undefined) return undefined;
+  if (will.qos > config.maxQos) return { reasonCode: ReasonCode.QosNotSupported };
+  if (will.retain && !config.retainAvailable) return { reasonCode: ReasonCode.RetainNotSupported };
+  const fault = topicNameFault(will.topic, config);
+  if (fault !== undefined) return { reasonCode: fault.reasonCode, message: fault.message };
+  return undefined;
+}
+
+function describe(mqtt: Mqtt, connection: Connection, packet: ConnectPacket): ConnectRequest {
+  const { transport } = connection;
+  const { listener, peerCertificate } = transport;
+  const { listeners } = mqtt.config;
+  const tls = listener === 'mqtts' ? listeners.mqtts.tls : listener === 'wss' ? listeners.wss.tls : undefined;
+  const byCertificate = tls?.identityAsUsername === true ? peerCertificate?.commonName : undefined;
+  return {
+    clientId: packet.clientId === '' ? assignedClientId() : packet.clientId,
+    version: packet.version,
+    userName: byCertificate ?? packet.userName,
+    password: packet.password,
+    certificate: peerCertificate,
+    remoteAddress: transport.remoteAddress,
+    listener,
+    transport: transport.kind,
+  };
+}
+
+/** Not to be guessed: whoever knows an identifier can take the session over. */
+function assignedClientId(): string {
+  return `auto-${randomBytes(12).toString('hex')}`;
+}
+
+/** The client may come in, if its will may be published. */
+function admit(
+  mqtt: Mqtt,
+  connection: Connection,
+  packet: ConnectPacket,
+  request: ConnectRequest,
+  userName: string | undefined,
+  authData: Uint8Array | undefined,
+): void {
+  const { clientId, remoteAddress, listener } = request;
+  connection.identity = { clientId, userName, remoteAddress, listener };
+  const { will } = packet;
+  const go = (): void => accept(mqtt, connection, packet, authData);
+  if (will === undefined) {
+    go();
+    return;
+  }
+  const { topic, qos, retain } = will;
+  const allowed = mqtt.authorizer.mayPublish(connection.identity, { topic, qos, retain });
+  const decide = (isAllowed: boolean): void => {
+    if (isAllowed) go();
+    else refuseConnect(mqtt, connection, ReasonCode.NotAuthorized, 'the will may not be published');
+  };
+  if (isPromise(allowed)) stall(mqtt, connection, allowed, decide);
+  else decide(allowed);
+}
+
+/** From here to CONNACK nothing else happens: there is one owner of a client identifier at any time. */
+function accept(
+  mqtt: Mqtt,
+  connection: Connection,
+  packet: ConnectPacket,
+  authData: Uint8Array | undefined,
+): void {
+  const { identity } = connection;
+  if (identity === undefined || connection.isGone) return;
+  const { clientId } = identity;
+  const { counters, sessions } = mqtt;
+  const former = sessions.get(clientId);
+  if (former?.connection !== undefined) {
+    counters.takeovers++;
+    closeConnection(mqtt, former.connection, { reasonCode: ReasonCode.SessionTakenOver });
+  }
+  let session = sessions.get(clientId);
+  if (session !== undefined && packet.clean) {
+    endSession(mqtt, session);
+    session = undefined;
+  }
+  const expirySeconds = expiryOf(mqtt, packet);
+  const isPresent = session !== undefined;
+  session ??= sessions.create(clientId, expirySeconds);
+  if (session === undefined) {
+    refuseConnect(mqtt, connection, ReasonCode.QuotaExceeded, 'too many sessions');
+    return;
+  }
+  if (isPresent) counters.sessionsResumed++;
+  else counters.sessionsCreated++;
+  session.expirySeconds = expirySeconds;
+  establish(mqtt, connection, packet, session);
+  attach(mqtt, session, connection);
+  if (packet.will !== undefined) session.will = pendingWill(packet.will);
+  counters.clientsConnected++;
+  counters.clientsMaximum = Math.max(counters.clientsMaximum, counters.clientsConnected);
+  sendPacket(mqtt, connection, connack(mqtt, connection, packet, session, isPresent, authData));
+  resume(mqtt, session, connection);
+}
+
+function expiryOf(mqtt: Mqtt, packet: ConnectPacket): number {
+  const { maxSessionExpirySeconds } = mqtt.config.mqtt;
+  const asked =
+    packet.version === 5
+      ? (packet.properties.sessionExpiryIntervalSeconds ?? 0)
+      : packet.clean
+        ? 0
+        : NEVER_EXPIRES;
+  return Math.min(asked, maxSessionExpirySeconds);
+}
+
+function establish(mqtt: Mqtt, connection: Connection, packet: ConnectPacket, session: Session): void {
+  const { config, timers } = mqtt;
+  const { version, properties } = packet;
+  connection.phase = 'open';
+  connection.isBridge = packet.bridge;
+  timers.cancel(connection.deadline);
+  connection.deadline = 0;
+  connection.sendWindow = Math.min(properties.receiveMaximum ?? 65_535, config.mqtt.maxInflight);
+  connection.aliasMaximumOut = Math.min(properties.topicAliasMaximum ?? 0, config.mqtt.topicAliasMaximumOut);
+  connection.classId = mqtt.classes.classOf(connection, session);
+  connection.keepAliveSeconds = keepAliveOf(mqtt, packet);
+  mqtt.dataPlane.establish(connection.slot, {
+    version,
+    classId: connection.classId,
+    // What the data plane does not look at must come to the host.
+    fastIngress: config.mqtt.maxQos === 2 && config.mqtt.maxMessageExpirySeconds === 0,
+    sendWindow: connection.sendWindow,
+    receiveMaximum: config.mqtt.receiveMaximum,
+    maxPacketBytesOut: connection.maxPacketBytesOut,
+    maxHeldBytes: config.mqtt.maxHeldBytes,
+  });
+  if (connection.keepAliveSeconds > 0) {
+    const delayMs = connection.keepAliveSeconds * 1500;
+    connection.keepAliveTimer = startTimer(mqtt, delayMs, TimerKind.KeepAlive, connection.slot);
+  }
+}
+
+/** MQTT 3 has no way to tell the client of another keep alive: it gets what it asked for. */
+function keepAliveOf(mqtt: Mqtt, packet: ConnectPacket): number {
+  const { serverKeepAliveSeconds } = mqtt.config.mqtt;
+  return packet.version === 5 && serverKeepAliveSeconds > 0
+    ? serverKeepAliveSeconds
+    : packet.keepAliveSeconds;
+}
+
+function connack(
+  mqtt: Mqtt,
+  connection: Connection,
+  packet: ConnectPacket,
+  session: Session,
+  sessionPresent: boolean,
+  authenticationData: Uint8Array | undefined,
+): ConnackPacket {
+  const { mqtt: config } = mqtt.config;
+  const { properties } = packet;
+  const asked = properties.sessionExpiryIntervalSeconds ?? 0;
+  const keepAlive = connection.keepAliveSeconds;
+  // What is said only where it differs from what the specification lets the client assume.
+  const given = {
+    sessionExpiryIntervalSeconds: session.expirySeconds === asked ? undefined : session.expirySeconds,
+    receiveMaximum: config.receiveMaximum === 65_535 ? undefined : config.receiveMaximum,
+    maximumQos: config.maxQos === 2 ? undefined : config.maxQos,
+    retainAvailable: config.retainAvailable ? undefined : false,
+    maximumPacketSizeBytes:
+      config.maxPacketBytes >= SPECIFICATION_MAX_PACKET_BYTES ? undefined : config.maxPacketBytes,
+    assignedClientIdentifier: packet.clientId === '' ? session.clientId : undefined,
+    topicAliasMaximum: config.topicAliasMaximum === 0 ? undefined : config.topicAliasMaximum,
+    wildcardSubscriptionAvailable: config.wildcardSubscriptionAvailable ? undefined : false,
+    subscriptionIdentifiersAvailable: config.subscriptionIdentifiersAvailable ? undefined : false,
+    sharedSubscriptionAvailable: config.sharedSubscriptionAvailable ? undefined : false,
+    serverKeepAliveSeconds: keepAlive === packet.keepAliveSeconds ? undefined : keepAlive,
+    responseInformation: properties.requestResponseInformation === true ? responseBase(session) : undefined,
+    authenticationMethod: properties.authenticationMethod,
+    authenticationData,
+  };
+  return { type: PacketType.Connack, sessionPresent, reasonCode: ReasonCode.Success, properties: given };
+}
+
+/** A topic prefix that no other client is given; identifiers may hold what topics may not, so the serial stands in. */
+function responseBase(session: Session): string {
+  return `response/${session.serial.toString(36)}/`;
+}

@@ -1,0 +1,72 @@
+/** What the modules of the MQTT front-end share: the tiers below and each other, built once in front-end.ts. */
+import type { Logger } from 'pino';
+import type { Config } from '../../config/config.ts';
+import type { Clock } from '../../kernel/clock.ts';
+import type { RetainedStore } from '../../kernel/retained.ts';
+import type { Router } from '../../kernel/router.ts';
+import type { TimerWheel } from '../../kernel/timer-wheel.ts';
+import type { DataPlane } from '../../wasm/data-plane.ts';
+import type { Authenticator, AuthMethod, Authorizer } from './auth.ts';
+import type { PublisherClasses } from './classes.ts';
+import type { CodecLimits } from './codec/packets.ts';
+import type { Congestion } from './congestion.ts';
+import type { Connection } from './connection.ts';
+import type { Counters } from './counters.ts';
+import type { Flows } from './flows.ts';
+import type { Output } from './output.ts';
+import type { PublishEncoder } from './publish-encoder.ts';
+import type { SessionRegistry } from './session-registry.ts';
+import type { SharedQueues } from './shared.ts';
+import type { Turn } from './turn.ts';
+
+export interface Mqtt {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly random: () => number;
+  readonly dataPlane: DataPlane;
+  readonly router: Router;
+  readonly retained: RetainedStore;
+  readonly authenticator: Authenticator;
+  readonly authMethods: ReadonlyMap<string, AuthMethod>;
+  readonly authorizer: Authorizer;
+
+  readonly codecLimits: CodecLimits;
+  readonly timers: TimerWheel;
+  readonly turn: Turn;
+  readonly counters: Counters;
+  readonly sessions: SessionRegistry;
+  /** By slot. */
+  readonly connections: (Connection | undefined)[];
+  readonly output: Output;
+  readonly encoder: PublishEncoder;
+  readonly flows: Flows;
+  readonly classes: PublisherClasses;
+  readonly shared: SharedQueues;
+  readonly congestion: Congestion;
+  /** Number of the current tick of the wheel: the unit of `lastSeen`. */
+  tick(): number;
+  /** Handles input that was kept while the connection was stalled. */
+  continueInput(connection: Connection): void;
+  /** Runs something on behalf of a connection; an exception is a bug of ours and costs that connection only. */
+  guard(connection: Connection, action: () => void): void;
+}
+
+/** What the wheel's timers mean; `key` is a slot or a session number. */
+export const TimerKind = {
+  /** Time to CONNECT, and after a close time for the last output to leave. Key: slot. */
+  Deadline: 1,
+  KeepAlive: 2,
+  PartialPacket: 3,
+  Write: 4,
+  /** Key: session number. */
+  SessionExpiry: 5,
+  WillDelay: 6,
+} as const;
+
+/** Sets a timer; 0 when the wheel is full, which is counted: the deadline is then not enforced. */
+export function startTimer(mqtt: Mqtt, delayMs: number, kind: number, key: number): number {
+  const handle = mqtt.timers.schedule(delayMs, kind, key);
+  if (handle === 0) mqtt.counters.timersRefused++;
+  return handle;
+}

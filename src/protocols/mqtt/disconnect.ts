@@ -1,0 +1,103 @@
+/**
+ * The one place that ends connections: an MQTT 5 client is told why, what is already put out still leaves, the session
+ * is parted from the connection at once, and the transport closes behind the last byte or after a time limit.
+ */
+import { encodeForClient } from './codec/encode.ts';
+import { type DisconnectPacket, PacketType } from './codec/packets.ts';
+import { reasonName } from './codec/reason-codes.ts';
+import { type Connection, Paused } from './connection.ts';
+import { type Mqtt, startTimer, TimerKind } from './context.ts';
+import { countClose } from './counters.ts';
+import { detach } from './lifecycle.ts';
+
+export interface Ending {
+  readonly reasonCode: number;
+  readonly message?: string | undefined;
+  /** The client said goodbye with 0x00: its will is void. */
+  readonly discardsWill?: boolean;
+  /** No DISCONNECT, even to MQTT 5: the client ended it, or CONNACK said why. */
+  readonly silent?: boolean;
+}
+
+/** How long the last output may take to leave. */
+const LINGER_MS = 5000;
+
+/** Ends the connection now. Not to be called while a message is being routed: see `fail`. */
+export function closeConnection(mqtt: Mqtt, connection: Connection, ending: Ending): void {
+  if (connection.isGone) return;
+  const { reasonCode, message } = ending;
+  if (ending.silent !== true) countClose(mqtt.counters, reasonCode);
+  mqtt.logger.debug(
+    { clientId: connection.session?.clientId, remote: connection.transport.remoteAddress, reasonCode },
+    message ?? reasonName(reasonCode),
+  );
+  if (connection.phase === 'open' && connection.version === 5 && ending.silent !== true) {
+    sayDisconnect(mqtt, connection, reasonCode, message);
+  }
+  connection.phase = 'closing';
+  connection.pause(Paused.Closing);
+  stopTimers(mqtt, connection);
+  forgetInput(connection);
+  detach(mqtt, connection, ending.discardsWill !== true);
+  connection.deadline = startTimer(mqtt, LINGER_MS, TimerKind.Deadline, connection.slot);
+  mqtt.output.write(connection);
+  endIfDrained(mqtt, connection);
+}
+
+/** Ends it at the end of the turn: for what is found out while a message is being routed. */
+export function fail(mqtt: Mqtt, connection: Connection, reasonCode: number): void {
+  mqtt.turn.defer(() => {
+    closeConnection(mqtt, connection, { reasonCode });
+    return false;
+  });
+}
+
+/** Sends FIN once nothing is left to write. */
+export function endIfDrained(mqtt: Mqtt, connection: Connection): void {
+  if (connection.phase !== 'closing' || connection.isWriting || connection.hasEnded) return;
+  if (mqtt.dataPlane.heldBytes(connection.slot) > 0) return;
+  connection.hasEnded = true;
+  connection.transport.end();
+}
+
+function sayDisconnect(
+  mqtt: Mqtt,
+  connection: Connection,
+  reasonCode: number,
+  message: string | undefined,
+): void {
+  const packet: DisconnectPacket = {
+    type: PacketType.Disconnect,
+    reasonCode,
+    properties: message === undefined ? {} : { reasonString: message },
+  };
+  const bytes = encodeForClient(packet, 5, connection.maxPacketBytesOut);
+  if (bytes !== undefined) mqtt.dataPlane.append(connection.slot, bytes);
+}
+
+/** The transport is gone. */
+export function connectionClosed(mqtt: Mqtt, connection: Connection): void {
+  if (connection.phase === 'closed') return;
+  connection.phase = 'closed';
+  stopTimers(mqtt, connection);
+  forgetInput(connection);
+  mqtt.congestion.forget(connection);
+  detach(mqtt, connection, true);
+  mqtt.counters.connectionsClosed++;
+  mqtt.dataPlane.close(connection.slot);
+}
+
+function stopTimers(mqtt: Mqtt, connection: Connection): void {
+  const { timers } = mqtt;
+  timers.cancel(connection.deadline);
+  timers.cancel(connection.keepAliveTimer);
+  timers.cancel(connection.partialTimer);
+  timers.cancel(connection.writeTimer);
+  connection.deadline = connection.keepAliveTimer = connection.partialTimer = connection.writeTimer = 0;
+}
+
+function forgetInput(connection: Connection): void {
+  connection.partial = undefined;
+  connection.stalled = undefined;
+  connection.aliasesIn = undefined;
+}

@@ -1,0 +1,284 @@
+/**
+ * The MQTT front-end: sessions, subscriptions and messages of MQTT 3.1, 3.1.1 and 5.0 clients, on the data plane in
+ * WebAssembly and the kernel's router. This module builds the parts and hands the transports' events to them.
+ *
+ * It guarantees: one owner per client identifier; whatever a client sends ends at worst its own connection; every
+ * queue is bounded by the configuration; no step of work holds the event loop for long. It does not know sockets, and
+ * it keeps nothing beyond the process.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { Config } from '../../config/config.ts';
+import type { Clock } from '../../kernel/clock.ts';
+import type { RetainedStore } from '../../kernel/retained.ts';
+import type { Router } from '../../kernel/router.ts';
+import { TimerWheel } from '../../kernel/timer-wheel.ts';
+import type { ConnectionHandler, Transport } from '../../net/transport.ts';
+import type { DataPlane } from '../../wasm/data-plane.ts';
+import {
+  type Authenticator,
+  type AuthMethod,
+  type Authorizer,
+  allowEveryone,
+  defaultAuthorizer,
+} from './auth.ts';
+import { createPublisherClasses } from './classes.ts';
+import type { CodecLimits } from './codec/packets.ts';
+import { ReasonCode } from './codec/reason-codes.ts';
+import { createCongestion } from './congestion.ts';
+import { Connection, type ConnectionEvents } from './connection.ts';
+import { type Mqtt, startTimer, TimerKind } from './context.ts';
+import { type Counters, createCounters } from './counters.ts';
+import { timeIsUp } from './deadlines.ts';
+import { closeConnection, connectionClosed, endIfDrained } from './disconnect.ts';
+import { createFlows } from './flows.ts';
+import { continueInput, readInput } from './ingress.ts';
+import { createOutput } from './output.ts';
+import { createPublishEncoder } from './publish-encoder.ts';
+import { pump } from './pump.ts';
+import { createSessionRegistry } from './session-registry.ts';
+import { createSysTopics } from './sys-topics.ts';
+import { createTurn } from './turn.ts';
+
+export interface MqttFrontEndOptions {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly random: () => number;
+  readonly dataPlane: DataPlane;
+  readonly router: Router;
+  readonly retained: RetainedStore;
+  /** For `$SYS/broker/version`. */
+  readonly version: string;
+  readonly authenticator?: Authenticator | undefined;
+  readonly authMethods?: readonly AuthMethod[] | undefined;
+  readonly authorizer?: Authorizer | undefined;
+}
+
+export interface MqttFrontEnd {
+  /** Undefined = no room; the connection is to be refused. */
+  accept(transport: Transport): ConnectionHandler | undefined;
+  /** Memory of the process above, or below again, its watermark: publishers are paused and CONNECT is refused. */
+  setMemoryHigh(isHigh: boolean): void;
+  /** Decisions of the authorizer have changed: flows that were decided by the old ones are stale. */
+  forgetDecisions(): void;
+  /** Tells clients, lets their output leave, and closes. Wills are not published: see `stop`. */
+  stop(): Promise<void>;
+  readonly counters: Counters;
+  readonly state: { readonly connections: number; readonly sessions: number; readonly timers: number };
+}
+
+const TICK_MS = 50;
+const TIMERS_PER_TICK = 20_000;
+const HOUSEKEEPING_TICKS = 20;
+const EXPIRED_PER_HOUSEKEEPING = 2000;
+const MAX_TIMERS = 1 << 24;
+const FILTERS_PER_PACKET_MAX = 16_384;
+const USER_PROPERTIES_MAX = 1024;
+const STOP_POLL_MS = 10;
+const STOP_POLLS_MAX = 200;
+
+export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
+  const { config, clock, logger, dataPlane, router, retained } = options;
+  const { limits } = config;
+  const counters = createCounters();
+  const connections: (Connection | undefined)[] = [];
+  const freeSlots: number[] = [];
+  const originMs = clock.monotonicMs();
+  let open = 0;
+  let isStopping = false;
+
+  const codecLimits: CodecLimits = {
+    maxPacketBytes: config.mqtt.maxPacketBytes,
+    maxTopicBytes: config.mqtt.maxTopicBytes,
+    maxTopicLevels: config.mqtt.maxTopicLevels,
+    maxFiltersPerPacket: FILTERS_PER_PACKET_MAX,
+    maxUserProperties: USER_PROPERTIES_MAX,
+    topicAliasMaximum: config.mqtt.topicAliasMaximum,
+    strictUtf8: config.mqtt.strictUtf8,
+  };
+  const authorizer = options.authorizer ?? defaultAuthorizer;
+  const turn = createTurn(
+    () => output.flush(),
+    (error) => logger.error({ err: error }, 'a deferred step failed'),
+  );
+
+  const mqtt: Mqtt = {
+    config,
+    clock,
+    logger,
+    random: options.random,
+    dataPlane,
+    router,
+    retained,
+    authenticator: options.authenticator ?? allowEveryone,
+    authMethods: new Map((options.authMethods ?? []).map((method) => [method.name, method])),
+    authorizer,
+    codecLimits,
+    timers: new TimerWheel({
+      clock,
+      tickMs: TICK_MS,
+      // Keep alive, packet, write and deadline of each connection; expiry and will of each session.
+      maxTimers: Math.min(MAX_TIMERS, limits.maxConnections * 4 + limits.maxSessions * 2),
+    }),
+    turn,
+    counters,
+    sessions: createSessionRegistry(limits.maxSessions),
+    connections,
+    encoder: createPublishEncoder(() => clock.wallMs()),
+    classes: createPublisherClasses(authorizer),
+    shared: new Map(),
+    get output() {
+      return output;
+    },
+    get flows() {
+      return flows;
+    },
+    get congestion() {
+      return congestion;
+    },
+    tick,
+    continueInput: (connection) => continueInput(mqtt, connection),
+    guard,
+  };
+  const output = createOutput(mqtt);
+  const flows = createFlows(mqtt);
+  const congestion = createCongestion(mqtt);
+  const sys = createSysTopics(mqtt, options.version);
+  router.onChange = (filter) => dataPlane.invalidateFilter(filter);
+
+  function tick(): number {
+    return Math.floor((clock.monotonicMs() - originMs) / TICK_MS) + 1;
+  }
+
+  function guard(connection: Connection, action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      crashed(connection, error);
+    }
+  }
+
+  /** A bug of ours: it costs the connection it happened on, and no other. */
+  function crashed(connection: Connection, error: unknown): void {
+    logger.error({ err: error, clientId: connection.session?.clientId }, 'handling a connection failed');
+    try {
+      closeConnection(mqtt, connection, { reasonCode: ReasonCode.UnspecifiedError });
+    } catch (second) {
+      logger.error({ err: second }, 'closing it failed');
+      connection.transport.destroy();
+    }
+  }
+
+  const events: ConnectionEvents = {
+    onRead(connection, length) {
+      try {
+        readInput(mqtt, connection, length);
+      } catch (error) {
+        crashed(connection, error);
+      }
+      congestion.afterRead(connection, length);
+      turn.wake();
+    },
+    onWritten(connection) {
+      const isDrained = output.written(connection);
+      if (connection.phase === 'closed') {
+        release(connection);
+        return;
+      }
+      if (connection.session !== undefined) pump(mqtt, connection.session);
+      if (isDrained) endIfDrained(mqtt, connection);
+    },
+    onClosed(connection, error) {
+      if (error !== undefined) {
+        logger.debug({ err: error, clientId: connection.session?.clientId }, 'connection lost');
+      }
+      guard(connection, () => connectionClosed(mqtt, connection));
+      open--;
+      release(connection);
+      turn.wake();
+    },
+  };
+
+  /** A slot is given away again when nothing of its last connection is being written. */
+  function release(connection: Connection): void {
+    const { slot } = connection;
+    if (connections[slot] !== connection || connection.isWriting || !dataPlane.isFree(slot)) return;
+    connections[slot] = undefined;
+    freeSlots.push(slot);
+  }
+
+  function accept(transport: Transport): ConnectionHandler | undefined {
+    const slot = freeSlots.pop() ?? (connections.length < limits.maxConnections ? connections.length : -1);
+    if (slot < 0 || isStopping) {
+      if (slot >= 0 && slot < connections.length) freeSlots.push(slot);
+      counters.connectionsRefused++;
+      return undefined;
+    }
+    const connection = new Connection(slot, transport, events);
+    connections[slot] = connection;
+    open++;
+    counters.connectionsAccepted++;
+    dataPlane.open(slot, config.mqtt.maxPacketBytes);
+    connection.deadline = startTimer(mqtt, limits.connectTimeoutMs, TimerKind.Deadline, slot);
+    return connection;
+  }
+
+  let ticks = 0;
+  dataPlane.setTick(tick());
+  const stopTicking = clock.every(TICK_MS, () => {
+    dataPlane.setTick(tick());
+    try {
+      mqtt.timers.advance(clock.monotonicMs(), onTimer, TIMERS_PER_TICK);
+    } catch (error) {
+      logger.error({ err: error }, 'a timer failed');
+    }
+    if (++ticks % HOUSEKEEPING_TICKS === 0) {
+      congestion.check();
+      retained.sweepExpired(EXPIRED_PER_HOUSEKEEPING);
+    }
+    turn.wake();
+  });
+  const onTimer = (kind: number, key: number): void => timeIsUp(mqtt, kind, key);
+
+  let stopSys = (): void => {};
+  if (config.sys.intervalMs > 0) {
+    sys.publish();
+    stopSys = clock.every(config.sys.intervalMs, () => {
+      sys.publish();
+      turn.wake();
+    });
+  }
+
+  /**
+   * Wills of connected clients are not published: their subscribers are being disconnected in the same moment, and
+   * MQTT 5 lets a server that shuts down defer them (section 3.1.2.5).
+   */
+  async function stop(): Promise<void> {
+    if (isStopping) return;
+    isStopping = true;
+    stopSys();
+    for (const connection of [...connections]) {
+      if (connection === undefined) continue;
+      guard(connection, () => {
+        closeConnection(mqtt, connection, { reasonCode: ReasonCode.ServerShuttingDown, discardsWill: true });
+      });
+    }
+    // In real time whatever the clock: a clock that stands still must not keep a process from stopping.
+    for (let poll = 0; open > 0 && poll < STOP_POLLS_MAX; poll++) await delay(STOP_POLL_MS);
+    for (const connection of connections) connection?.transport.destroy();
+    stopTicking();
+    turn.stop();
+  }
+
+  return {
+    accept,
+    setMemoryHigh: (isHigh) => congestion.setMemoryHigh(isHigh),
+    forgetDecisions: () => dataPlane.invalidateAll(),
+    stop,
+    counters,
+    get state() {
+      return { connections: open, sessions: mqtt.sessions.count, timers: mqtt.timers.stats().active };
+    },
+  };
+}

@@ -1,0 +1,19 @@
+/** A control packet to a client. It never exceeds the client's Maximum Packet Size: diagnostics go first, then the packet. */
+import { encodeForClient, withoutDiagnostics } from './codec/encode.ts';
+import { PacketType, type ServerPacket } from './codec/packets.ts';
+import { ReasonCode } from './codec/reason-codes.ts';
+import type { Connection } from './connection.ts';
+import type { Mqtt } from './context.ts';
+import { fail } from './disconnect.ts';
+
+export function sendPacket(mqtt: Mqtt, connection: Connection, packet: ServerPacket): void {
+  const mayExplain = connection.tellsProblems || packet.type === PacketType.Connack;
+  const bytes = encodeForClient(
+    mayExplain ? packet : withoutDiagnostics(packet),
+    connection.version,
+    connection.maxPacketBytesOut,
+  );
+  if (bytes === undefined) return;
+  if (!mqtt.dataPlane.append(connection.slot, bytes)) fail(mqtt, connection, ReasonCode.QuotaExceeded);
+  mqtt.turn.wake();
+}

@@ -1,0 +1,59 @@
+/**
+ * All sessions, by client identifier and by number. Numbers are the router's sinks: small integers, reused in the
+ * order they were freed. Bounded: `create` refuses above `maxSessions`.
+ */
+import { createSession, type Session } from './session.ts';
+
+export interface SessionRegistry {
+  get(clientId: string): Session | undefined;
+  byNumber(number: number): Session | undefined;
+  /** The identifier must not be taken. Undefined when the table is full. */
+  create(clientId: string, expirySeconds: number): Session | undefined;
+  remove(session: Session): void;
+  readonly count: number;
+  all(): IterableIterator<Session>;
+}
+
+/** Serials are kept with retained messages, as 32-bit integers. */
+const SERIAL_MAX = 0x7fffffff;
+
+export function createSessionRegistry(maxSessions: number): SessionRegistry {
+  const byClientId = new Map<string, Session>();
+  const byNumber: (Session | undefined)[] = [];
+  let freed: number[] = [];
+  let freedFrom = 0;
+  let nextSerial = 1;
+
+  function takeNumber(): number {
+    if (freedFrom >= freed.length) return byNumber.length;
+    const number = freed[freedFrom++] as number;
+    if (freedFrom > 1024 && freedFrom * 2 > freed.length) {
+      freed = freed.slice(freedFrom);
+      freedFrom = 0;
+    }
+    return number;
+  }
+
+  return {
+    get: (clientId) => byClientId.get(clientId),
+    byNumber: (number) => byNumber[number],
+    create(clientId, expirySeconds) {
+      if (byClientId.size >= maxSessions) return undefined;
+      const session = createSession(takeNumber(), nextSerial, clientId, expirySeconds);
+      nextSerial = nextSerial === SERIAL_MAX ? 1 : nextSerial + 1;
+      byNumber[session.number] = session;
+      byClientId.set(clientId, session);
+      return session;
+    },
+    remove(session) {
+      if (byClientId.get(session.clientId) !== session) return;
+      byClientId.delete(session.clientId);
+      byNumber[session.number] = undefined;
+      freed.push(session.number);
+    },
+    get count() {
+      return byClientId.size;
+    },
+    all: () => byClientId.values(),
+  };
+}

@@ -1,0 +1,151 @@
+/** SUBSCRIBE and UNSUBSCRIBE: each filter is judged by itself, one answer for all, then retained messages. */
+import { isPromise } from './auth.ts';
+import {
+  PacketType,
+  type SubscribePacket,
+  type SubscriptionRequest,
+  type UnsubscribePacket,
+} from './codec/packets.ts';
+import { ReasonCode } from './codec/reason-codes.ts';
+import type { Connection } from './connection.ts';
+import type { Mqtt } from './context.ts';
+import { closeConnection } from './disconnect.ts';
+import { cancelRetained, deliverRetained } from './retained-delivery.ts';
+import { sendPacket } from './send-packet.ts';
+import type { Session } from './session.ts';
+import { forgetEmptyGroups } from './shared.ts';
+import { stall } from './stall.ts';
+import { packOptions } from './subscription-options.ts';
+import { parseFilter } from './topic.ts';
+
+type Decision = boolean | Promise<boolean>;
+
+interface Asked {
+  readonly request: SubscriptionRequest;
+  readonly group: string | undefined;
+  readonly filter: Uint8Array;
+  /** Failure that is known without asking who the client is. */
+  readonly failure: number | undefined;
+}
+
+interface RetainedDue {
+  readonly filter: Uint8Array;
+  readonly options: number;
+}
+
+export function handleSubscribe(mqtt: Mqtt, connection: Connection, packet: SubscribePacket): void {
+  const { identity } = connection;
+  if (identity === undefined) return;
+  if (
+    packet.properties.subscriptionIdentifier !== undefined &&
+    !mqtt.config.mqtt.subscriptionIdentifiersAvailable
+  ) {
+    closeConnection(mqtt, connection, { reasonCode: ReasonCode.SubscriptionIdentifiersNotSupported });
+    return;
+  }
+  const asked = packet.subscriptions.map((request) => parse(mqtt, request));
+  const decisions = asked.map(({ failure, filter, group }): Decision => {
+    return failure === undefined && mqtt.authorizer.maySubscribe(identity, filter, group);
+  });
+  const finish = (allowed: readonly boolean[]): void => subscribe(mqtt, connection, packet, asked, allowed);
+  if (decisions.some(isPromise)) stall(mqtt, connection, Promise.all(decisions), finish);
+  else finish(decisions.map((decision) => decision === true));
+}
+
+function parse(mqtt: Mqtt, request: SubscriptionRequest): Asked {
+  const { mqtt: config } = mqtt.config;
+  const parsed = parseFilter(request.filter, config);
+  if ('type' in parsed) {
+    return { request, group: undefined, filter: request.filter, failure: parsed.reasonCode };
+  }
+  const { group, filter, wildcard } = parsed;
+  let failure: number | undefined;
+  if (group !== undefined && !config.sharedSubscriptionAvailable) {
+    failure = ReasonCode.SharedSubscriptionsNotSupported;
+  } else if (wildcard && !config.wildcardSubscriptionAvailable) {
+    failure = ReasonCode.WildcardSubscriptionsNotSupported;
+  }
+  return { request, group, filter, failure };
+}
+
+function subscribe(
+  mqtt: Mqtt,
+  connection: Connection,
+  packet: SubscribePacket,
+  asked: readonly Asked[],
+  allowed: readonly boolean[],
+): void {
+  const { session } = connection;
+  if (session === undefined) return;
+  const identifier = packet.properties.subscriptionIdentifier ?? 0;
+  const retained: RetainedDue[] = [];
+  const reasonCodes = asked.map((each, i) => {
+    if (each.failure !== undefined) return each.failure;
+    if (allowed[i] !== true) return ReasonCode.NotAuthorized;
+    return enter(mqtt, connection, session, each, identifier, retained);
+  });
+  sendPacket(mqtt, connection, {
+    type: PacketType.Suback,
+    packetId: packet.packetId,
+    reasonCodes,
+    properties: {},
+  });
+  for (const { filter, options } of retained) deliverRetained(mqtt, session, filter, options, identifier);
+}
+
+function enter(
+  mqtt: Mqtt,
+  connection: Connection,
+  session: Session,
+  asked: Asked,
+  identifier: number,
+  retained: RetainedDue[],
+): number {
+  const { router } = mqtt;
+  const { filter, group } = asked;
+  const request = connection.isBridge ? { ...asked.request, noLocal: true } : asked.request;
+  const qos = Math.min(request.qos, mqtt.config.mqtt.maxQos) as 0 | 1 | 2;
+  const options = packOptions(request, qos);
+  const result =
+    group === undefined
+      ? router.subscribe(session.number, filter, options, identifier)
+      : router.subscribeShared(session.number, group, filter, options, identifier);
+  if (result === 'full') return ReasonCode.QuotaExceeded;
+  const isTooMany =
+    result === 'new' && router.countOf(session.number) > mqtt.config.limits.maxSubscriptionsPerSession;
+  if (isTooMany) {
+    if (group === undefined) router.unsubscribe(session.number, filter);
+    else router.unsubscribeShared(session.number, group, filter);
+    return ReasonCode.QuotaExceeded;
+  }
+  if (group !== undefined) {
+    session.hasSharedSubscriptions = true;
+  } else if (request.retainHandling === 0 || (request.retainHandling === 1 && result === 'new')) {
+    retained.push({ filter, options });
+  }
+  return qos;
+}
+
+export function handleUnsubscribe(mqtt: Mqtt, connection: Connection, packet: UnsubscribePacket): void {
+  const { session } = connection;
+  if (session === undefined) return;
+  const { router } = mqtt;
+  const reasonCodes = packet.filters.map((bytes) => {
+    const parsed = parseFilter(bytes, mqtt.config.mqtt);
+    if ('type' in parsed) return parsed.reasonCode;
+    const { group, filter } = parsed;
+    if (group === undefined) cancelRetained(session, filter);
+    const existed =
+      group === undefined
+        ? router.unsubscribe(session.number, filter)
+        : router.unsubscribeShared(session.number, group, filter);
+    if (group !== undefined && existed) forgetEmptyGroups(mqtt);
+    return existed ? ReasonCode.Success : ReasonCode.NoSubscriptionExisted;
+  });
+  sendPacket(mqtt, connection, {
+    type: PacketType.Unsuback,
+    packetId: packet.packetId,
+    reasonCodes,
+    properties: {},
+  });
+}

@@ -1,0 +1,66 @@
+/**
+ * Will messages: made at CONNECT, published when the connection ends without DISCONNECT 0x00, later where the client
+ * asked for a delay, and at the latest when the session ends. A client that comes back in time cancels a delayed one.
+ */
+import type { Message } from '../../kernel/message.ts';
+import type { Will } from './codec/packets.ts';
+import { type Mqtt, startTimer, TimerKind } from './context.ts';
+import { publishMessage } from './publish-message.ts';
+import type { Session } from './session.ts';
+
+export interface PendingWill {
+  readonly topic: Uint8Array;
+  readonly payload: Uint8Array;
+  readonly properties: Uint8Array;
+  readonly qos: 0 | 1 | 2;
+  readonly retain: boolean;
+  readonly delaySeconds: number;
+  readonly expirySeconds: number | undefined;
+}
+
+export function pendingWill(will: Will): PendingWill {
+  return {
+    topic: will.topic,
+    payload: will.payload,
+    properties: will.messageProperties,
+    qos: will.qos,
+    retain: will.retain,
+    delaySeconds: will.properties.willDelayIntervalSeconds ?? 0,
+    expirySeconds: will.properties.messageExpiryIntervalSeconds,
+  };
+}
+
+/** The connection is gone and the will stands. */
+export function connectionLost(mqtt: Mqtt, session: Session): void {
+  const { will } = session;
+  if (will === undefined) return;
+  // A session that ends with its connection does not wait: its end publishes the will (lifecycle.ts).
+  if (will.delaySeconds === 0) publishWill(mqtt, session);
+  else if (session.expirySeconds > 0) {
+    session.willTimer = startTimer(mqtt, will.delaySeconds * 1000, TimerKind.WillDelay, session.number);
+  }
+}
+
+export function discardWill(mqtt: Mqtt, session: Session): void {
+  session.will = undefined;
+  mqtt.timers.cancel(session.willTimer);
+  session.willTimer = 0;
+}
+
+export function publishWill(mqtt: Mqtt, session: Session): void {
+  const { will } = session;
+  if (will === undefined) return;
+  discardWill(mqtt, session);
+  mqtt.counters.willsPublished++;
+  const message: Message = {
+    topic: will.topic,
+    payload: will.payload,
+    properties: will.properties,
+    qos: will.qos,
+    retain: will.retain,
+    // The interval runs from publication, not from CONNECT.
+    expiresAtMs: will.expirySeconds === undefined ? 0 : mqtt.clock.wallMs() + will.expirySeconds * 1000,
+    publisher: session.serial,
+  };
+  if (will.expirySeconds !== 0) publishMessage(mqtt, message, session);
+}
