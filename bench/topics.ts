@@ -113,7 +113,6 @@ function benchRetained(): void {
   );
   const payload = new Uint8Array(64);
   const properties = new Uint8Array(0);
-  const before = process.memoryUsage().rss;
   const setting = seconds(() => {
     for (let i = 0; i < retained; i++) {
       const topic = encoder.encode(`site-${i % 1000}/device-${Math.floor(i / 1000)}/status`);
@@ -122,7 +121,6 @@ function benchRetained(): void {
   });
   row('retained messages', thousands(store.count));
   row('set', `${thousands(retained / setting)} /s`);
-  row('memory per message', `${((process.memoryUsage().rss - before) / retained).toFixed(0)} bytes resident`);
   for (const filter of ['site-7/#', '+/device-7/status', 'site-7/+/status', '#']) {
     const bytes = encoder.encode(filter);
     let cursor: ReturnType<typeof store.page>['cursor'];
