@@ -87,22 +87,25 @@ describe('keep alive', () => {
     await client.expectRefusal(0x8d);
   });
 
-  statement.ours('[MQTT-3.1.2-21] [MQTT-3.2.2-21] a Server Keep Alive is told and counts instead', async () => {
-    const own = await startTestBroker({ 'mqtt.serverKeepAlive': 2 });
-    try {
-      for (const keepAlive of [0, 100]) {
-        const client = await own.connect({ keepAlive });
-        expect(client.connack && property(client.connack, P.serverKeepAlive)).toBe(2);
-        await own.advance(2500);
-        await client.quiet();
-        await own.advance(4000);
-        await client.expectRefusal(0x8d);
+  statement.ours(
+    '[MQTT-3.1.2-21] [MQTT-3.2.2-21] a Server Keep Alive is told and counts instead',
+    async () => {
+      const own = await startTestBroker({ 'mqtt.serverKeepAlive': 2 });
+      try {
+        for (const keepAlive of [0, 100]) {
+          const client = await own.connect({ keepAlive });
+          expect(client.connack && property(client.connack, P.serverKeepAlive)).toBe(2);
+          await own.advance(2500);
+          await client.quiet();
+          await own.advance(4000);
+          await client.expectRefusal(0x8d);
+        }
+        // An MQTT 3 client cannot be told; it keeps its own value and is not refused.
+        const old = await own.connect({ version: 4, keepAlive: 0 });
+        await old.quiet();
+      } finally {
+        await own.stop();
       }
-      // An MQTT 3 client cannot be told; it keeps its own value and is not refused.
-      const old = await own.connect({ version: 4, keepAlive: 0 });
-      await old.quiet();
-    } finally {
-      await own.stop();
-    }
-  });
+    },
+  );
 });

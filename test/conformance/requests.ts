@@ -2,11 +2,15 @@ import type { ConnectRequest, TestBroker } from '../support/broker.ts';
 import { onMosquitto, unique } from '../support/broker.ts';
 import type { PacketOf, RawClient, ServerPacket } from '../support/raw-client.ts';
 import { describePacket } from '../support/raw-client.ts';
-import * as wire from '../support/wire.ts';
+import type * as wire from '../support/wire.ts';
 import { P } from '../support/wire.ts';
 
 /** CONNECT of a session that outlives its connection, in either version. */
-export function persistent(version: wire.Version, clientId: string, more: ConnectRequest = {}): ConnectRequest {
+export function persistent(
+  version: wire.Version,
+  clientId: string,
+  more: ConnectRequest = {},
+): ConnectRequest {
   const expiry: wire.Properties = version === 5 ? [[P.sessionExpiry, 3600]] : [];
   return { ...more, version, clientId, clean: false, properties: [...expiry, ...(more.properties ?? [])] };
 }
@@ -27,7 +31,9 @@ export async function expectConnectRefused(
   if (onMosquitto && client.version === 5 && unread.length === 0) return;
   const wanted = client.version < 5 ? [v3] : reasons;
   if (unread.length !== 1 || last?.type !== 'connack' || !wanted.includes(last.reason))
-    throw new Error(`expected CONNACK ${wanted.map((r) => Number(r).toString(16)).join(' or ')}, got ${shown}`);
+    throw new Error(
+      `expected CONNACK ${wanted.map((r) => Number(r).toString(16)).join(' or ')}, got ${shown}`,
+    );
 }
 
 /** Opens a connection, sends these bytes instead of a CONNECT and expects a refusal. */

@@ -126,15 +126,18 @@ describe('session state', () => {
     await none.expectRefusal(0x82);
   });
 
-  statement('[3.1.1 MQTT-3.1.2-7] retained messages stay when the session of their publisher ends', async () => {
-    const topic = unique('t');
-    const client = await broker.connect({ version: 4, clean: true });
-    await client.publish({ topic, payload: 'stays', retain: true, qos: 1 });
-    await client.disconnect();
-    const late = await broker.connect({ version: 4 });
-    await late.subscribe([topic]);
-    expect((await late.message()).retain).toBe(true);
-  });
+  statement(
+    '[3.1.1 MQTT-3.1.2-7] retained messages stay when the session of their publisher ends',
+    async () => {
+      const topic = unique('t');
+      const client = await broker.connect({ version: 4, clean: true });
+      await client.publish({ topic, payload: 'stays', retain: true, qos: 1 });
+      await client.disconnect();
+      const late = await broker.connect({ version: 4 });
+      await late.subscribe([topic]);
+      expect((await late.message()).retain).toBe(true);
+    },
+  );
 
   statement(
     '[MQTT-4.5.0-1] [3.1.1 MQTT-4.5.0-1] a message goes to every matching session, connected or not',
@@ -149,7 +152,8 @@ describe('session state', () => {
       for (const payload of ['1', '2', '3']) await publisher.publish({ topic, payload, qos: 1 });
       const back = await broker.connect(persistent(version, away.clientId));
       for (const client of [here, also, back])
-        for (const payload of ['1', '2', '3']) expect((await client.message()).payload.toString()).toBe(payload);
+        for (const payload of ['1', '2', '3'])
+          expect((await client.message()).payload.toString()).toBe(payload);
     },
   );
 
@@ -281,7 +285,13 @@ describe('message expiry', () => {
   test('trap 11: message expiry counts for retained messages as well', async () => {
     const topic = unique('t');
     const publisher = await broker.connect();
-    await publisher.publish({ topic, payload: 'x', retain: true, qos: 1, properties: [[P.messageExpiry, 3]] });
+    await publisher.publish({
+      topic,
+      payload: 'x',
+      retain: true,
+      qos: 1,
+      properties: [[P.messageExpiry, 3]],
+    });
     await broker.advance(1000);
     const early = await broker.connect();
     await early.subscribe([topic]);

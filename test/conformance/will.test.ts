@@ -15,9 +15,17 @@ async function watch(version: Version, topic: string, more: Partial<wire.Filter>
 }
 
 describe('Will flags', () => {
-  statement('[MQTT-3.1.2-9] [3.1.1 MQTT-3.1.2-9] a Will Flag without will fields is refused', async ({ version }) => {
-    await refusesConnect(broker, version, wire.connect({ version, clientId: unique(), flags: 0x06 }), [0x81]);
-  });
+  statement(
+    '[MQTT-3.1.2-9] [3.1.1 MQTT-3.1.2-9] a Will Flag without will fields is refused',
+    async ({ version }) => {
+      await refusesConnect(
+        broker,
+        version,
+        wire.connect({ version, clientId: unique(), flags: 0x06 }),
+        [0x81],
+      );
+    },
+  );
 
   statement(
     '[MQTT-3.1.2-11] [3.1.1 MQTT-3.1.2-11] [3.1.1 MQTT-3.1.2-13] Will QoS without Will Flag is refused',
@@ -32,15 +40,28 @@ describe('Will flags', () => {
     await refusesConnect(broker, version, bytes, [0x81]);
   });
 
-  statement('[MQTT-3.1.2-13] [3.1.1 MQTT-3.1.2-15] Will Retain without Will Flag is refused', async ({ version }) => {
-    await refusesConnect(broker, version, wire.connect({ version, clientId: unique(), flags: 0x22 }), [0x81]);
-  });
+  statement(
+    '[MQTT-3.1.2-13] [3.1.1 MQTT-3.1.2-15] Will Retain without Will Flag is refused',
+    async ({ version }) => {
+      await refusesConnect(
+        broker,
+        version,
+        wire.connect({ version, clientId: unique(), flags: 0x22 }),
+        [0x81],
+      );
+    },
+  );
 
   statement(
     '[MQTT-3.1.3-11] [3.1.1 MQTT-3.1.3-10] a will topic that is not UTF-8 is refused',
     async ({ version }) => {
       const will = { topic: Buffer.from([0xed, 0xa0, 0x80]) };
-      await refusesConnect(broker, version, wire.connect({ version, clientId: unique(), will }), [0x81, 0x90]);
+      await refusesConnect(
+        broker,
+        version,
+        wire.connect({ version, clientId: unique(), will }),
+        [0x81, 0x90],
+      );
     },
   );
 
@@ -102,7 +123,9 @@ describe('Will Message', () => {
       expect((await watcher.message()).payload.toString()).toBe('once');
       const without = await broker.connect(persistent(version, clientId));
       await without.drop();
-      const again = await broker.connect(persistent(version, clientId, { will: { topic, payload: 'never' } }));
+      const again = await broker.connect(
+        persistent(version, clientId, { will: { topic, payload: 'never' } }),
+      );
       await again.disconnect();
       const last = await broker.connect(persistent(version, clientId));
       await last.drop();
@@ -130,15 +153,18 @@ describe('Will Message', () => {
     },
   );
 
-  statement('[MQTT-3.1.2-15] [3.1.1 MQTT-3.1.2-17] a will with Will Retain 1 is retained', async ({ version }) => {
-    const topic = unique('will');
-    const watcher = await watch(version, topic);
-    const client = await broker.connect({ version, will: { topic, payload: 'w', qos: 1, retain: true } });
-    await client.drop();
-    expect((await watcher.message()).retain).toBe(false);
-    const late = await watch(version, topic);
-    expect(await late.message()).toMatchObject({ retain: true, qos: 1 });
-  });
+  statement(
+    '[MQTT-3.1.2-15] [3.1.1 MQTT-3.1.2-17] a will with Will Retain 1 is retained',
+    async ({ version }) => {
+      const topic = unique('will');
+      const watcher = await watch(version, topic);
+      const client = await broker.connect({ version, will: { topic, payload: 'w', qos: 1, retain: true } });
+      await client.drop();
+      expect((await watcher.message()).retain).toBe(false);
+      const late = await watch(version, topic);
+      expect(await late.message()).toMatchObject({ retain: true, qos: 1 });
+    },
+  );
 
   statement('[MQTT-3.14.4-3] [3.1.1 MQTT-3.14.4-3] DISCONNECT discards the will', async ({ version }) => {
     const topic = unique('will');

@@ -36,6 +36,8 @@ export interface TestBroker {
   open(version?: wire.Version, clientId?: string): Promise<RawClient>;
   /** A connection with CONNECT accepted. */
   connect(request?: ConnectRequest): Promise<RawClient>;
+  /** Stops the broker while clients are still connected. */
+  shutDown(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -139,6 +141,11 @@ async function startOurs(settings: Settings, services: Services): Promise<Runnin
 export async function startTestBroker(settings: Settings = {}, services: Services = {}): Promise<TestBroker> {
   const running = onMosquitto ? await startMosquitto() : await startOurs(settings, services);
   const clients = new Set<RawClient>();
+  let stopped: Promise<void> | undefined;
+  const shutDown = (): Promise<void> => {
+    stopped ??= running.stop();
+    return stopped;
+  };
   const open = async (version: wire.Version = 5, clientId = ''): Promise<RawClient> => {
     const client = await RawClient.open(running.mqtt, version, clientId);
     clients.add(client);
@@ -158,9 +165,10 @@ export async function startTestBroker(settings: Settings = {}, services: Service
         throw new Error(`connection refused: 0x${client.connack.reason.toString(16)}`);
       return client;
     },
+    shutDown,
     async stop() {
       for (const client of clients) client.socket.destroy();
-      await running.stop();
+      await shutDown();
     },
   };
 }
@@ -188,6 +196,7 @@ export function useBroker(settings: Settings = {}, services: Services = {}): Tes
     advance: (ms) => started().advance(ms),
     open: (version, clientId) => started().open(version, clientId),
     connect: (request) => started().connect(request),
+    shutDown: () => started().shutDown(),
     stop: () => started().stop(),
   };
 }

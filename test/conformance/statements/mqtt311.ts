@@ -175,11 +175,7 @@ export const mqtt311: readonly Statement[] = [
   ['MQTT-6.0.0-2', 'both', 'Packets need not be aligned with WebSocket messages.'],
   ['MQTT-6.0.0-3', 'client', 'A client offers the subprotocol mqtt.'],
   ['MQTT-6.0.0-4', 'server', 'The server selects the subprotocol mqtt.'],
-  [
-    'MQTT-7.0.0-1',
-    'server',
-    'A server that also connects to other servers conforms as a client too (ours makes no such connections).',
-  ],
+  ['MQTT-7.0.0-1', 'bridge', 'A server that also connects to other servers conforms as a client too.'],
   ['MQTT-7.0.0-2', 'both', 'No extension is needed to work with other implementations.'],
   ['MQTT-7.1.1-1', 'server', 'At least one ordered, lossless byte stream transport is supported.'],
   ['MQTT-7.1.2-1', 'client', 'At least one ordered, lossless byte stream transport is supported.'],
