@@ -120,6 +120,7 @@ function readFilter(reader: PacketReader, citation: Citation): { filter: Uint8Ar
   if (reader.fault !== undefined) return { filter, shared: false };
   const parsed = parseFilter(filter, reader.limits);
   if ('type' in parsed) {
+    if (reader.limits.leavesFiltersToSession === true) return { filter, shared: false };
     reader.fail(parsed.reasonCode, parsed.message, parsed);
     return { filter, shared: false };
   }
@@ -159,6 +160,9 @@ export function decodeDisconnect(reader: PacketReader, sender: Sender): Disconne
     reasonCode = readReason(reader, PacketType.Disconnect, sender);
     if (reader.remaining > 0) {
       properties = decodeProperties<DisconnectProperties>(reader, PacketType.Disconnect).properties;
+    }
+    if (sender === 'client' && properties.serverReference !== undefined) {
+      reader.protocolError('Server Reference from a client', { v5: 'MQTT 5.0 section 3.14.2.2.5' });
     }
     if (sender === 'server' && properties.sessionExpiryIntervalSeconds !== undefined) {
       reader.protocolError('Session Expiry Interval from the server', { v5: 'MQTT-3.14.2-2' });

@@ -300,6 +300,8 @@ export interface CodecLimits {
   readonly topicAliasMaximum: number;
   /** Also refuse what UTF-8 strings SHOULD NOT contain: control characters and non-characters. */
   readonly strictUtf8: boolean;
+  /** Filters that break the rules of topic.ts pass: the session answers each with its own code in SUBACK or UNSUBACK. */
+  readonly leavesFiltersToSession?: boolean;
 }
 
 export function isViolation(result: Packet | ProtocolViolation): result is ProtocolViolation {
