@@ -62,6 +62,7 @@ export class Connection implements ConnectionHandler {
   isInWrite = false;
   writeDeadlineMs = 0;
   hasEnded = false;
+  saidGoodbye = false;
 
   deadline = 0;
   keepAliveTimer = 0;

@@ -115,5 +115,6 @@ function handleDisconnect(mqtt: Mqtt, connection: Connection, packet: Disconnect
     message: packet.properties.reasonString,
     discardsWill: packet.reasonCode === ReasonCode.NormalDisconnection,
     silent: true,
+    byClient: true,
   });
 }

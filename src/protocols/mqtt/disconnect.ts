@@ -17,6 +17,8 @@ export interface Ending {
   readonly discardsWill?: boolean;
   /** No DISCONNECT, even to MQTT 5: the client ended it, or CONNACK said why. */
   readonly silent?: boolean;
+  /** The client will send nothing more: no need to wait for its side to close. */
+  readonly byClient?: boolean;
 }
 
 /** How long the last output may take to leave. */
@@ -35,6 +37,7 @@ export function closeConnection(mqtt: Mqtt, connection: Connection, ending: Endi
     sayDisconnect(mqtt, connection, reasonCode, message);
   }
   connection.phase = 'closing';
+  connection.saidGoodbye = ending.byClient === true;
   connection.pause(Paused.Closing);
   stopTimers(mqtt, connection);
   forgetInput(connection);
@@ -52,12 +55,13 @@ export function fail(mqtt: Mqtt, connection: Connection, reasonCode: number): vo
   });
 }
 
-/** Sends FIN once nothing is left to write. */
+/** Closes once nothing is left to write. */
 export function endIfDrained(mqtt: Mqtt, connection: Connection): void {
   if (connection.phase !== 'closing' || connection.isWriting || connection.hasEnded) return;
   if (mqtt.dataPlane.heldBytes(connection.slot) > 0) return;
   connection.hasEnded = true;
-  connection.transport.end();
+  if (connection.saidGoodbye) connection.transport.destroy();
+  else connection.transport.end();
 }
 
 function sayDisconnect(

@@ -96,6 +96,7 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
     maxUserProperties: USER_PROPERTIES_MAX,
     topicAliasMaximum: config.mqtt.topicAliasMaximum,
     strictUtf8: config.mqtt.strictUtf8,
+    leavesFiltersToSession: true,
   };
   const authorizer = options.authorizer ?? defaultAuthorizer;
   const turn = createTurn(

@@ -180,9 +180,9 @@ export function overflowRow(mqtt: Mqtt, connection: Connection, row: number): vo
   const serial = connection.session?.serial ?? -1;
   const { topic } = inbound;
   const message = toMessage(inbound, topic, serial, clock.wallMs(), config.mqtt.maxMessageExpirySeconds);
-  // Flows carry no alias: the field holds the group that the destination is a member of.
+  // Flows carry no alias: the field holds the group, an address, that the destination is a member of.
   const encoding =
-    flows.encodingOf(dataPlane.rows[at + RowField.TopicAlias] as number) ??
+    flows.encodingOf((dataPlane.rows[at + RowField.TopicAlias] as number) >>> 0) ??
     targetsOf(mqtt, mqtt.router.match(topic)).find((target) => target.sink === session.number);
   if (encoding === undefined) return;
   const qos = Math.min(message.qos, encoding.qos) as 0 | 1 | 2;
