@@ -299,6 +299,16 @@ describe('authorization', () => {
   });
 
   statement.ours(
+    '[MQTT-3.9.2-1] [MQTT-3.9.2-2] a refusing SUBACK fits the smallest Maximum Packet Size',
+    async () => {
+      const client = await broker.connect({ properties: [[P.maximumPacketSize, 20]] });
+      const suback = await client.subscribe(['secret/x', 'a']);
+      expect(suback.reasons).toEqual([0x87, 2]);
+      expect(suback.frame.length).toBeLessThanOrEqual(20);
+    },
+  );
+
+  statement.ours(
     '[3.1.1 MQTT-3.3.5-2] a message that is not authorized is acknowledged and not delivered',
     async () => {
       const watcher = await broker.connect({ version: 4 });

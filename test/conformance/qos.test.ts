@@ -343,7 +343,8 @@ describe('order', () => {
       expect(repeated.slice(0, 5).map((p) => p.packetId)).toEqual(
         [0, 1, 3, 4, 5].map((n) => sent[n]?.packetId),
       );
-      expect(repeated.map((p) => p.dup)).toEqual([true, true, true, true, true, false]);
+      // The new one may have been sent into the dying connection, before the broker knew.
+      expect(repeated.slice(0, 5).every((p) => p.dup)).toBe(true);
     },
   );
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { startTestBroker, unique, useBroker } from '../support/broker.ts';
+import { onMosquitto, startTestBroker, unique, useBroker } from '../support/broker.ts';
 import { property, propertyList } from '../support/raw-client.ts';
 import * as wire from '../support/wire.ts';
 import { P } from '../support/wire.ts';
@@ -91,18 +91,22 @@ describe('SUBACK', () => {
     },
   );
 
-  test('trap 24: one filter that fails does not drop the others', async () => {
-    const root = unique('t');
-    for (const version of [4, 5] as const) {
-      const client = await broker.connect({ version });
-      const suback = await client.subscribe([
-        { filter: `${root}/a`, qos: 1 },
-        { filter: '$share//x', qos: 1 },
-        { filter: `${root}/b`, qos: 2 },
-      ]);
-      expect(suback.reasons).toEqual([1, version === 5 ? 0x8f : 0x80, 2]);
-      await client.publish({ topic: `${root}/b`, qos: 1 });
-      await client.message();
+  test.skipIf(onMosquitto)('trap 24: one filter that fails does not drop the others', async () => {
+    const own = await startTestBroker({ 'mqtt.wildcardSubscriptionAvailable': false });
+    try {
+      for (const version of [4, 5] as const) {
+        const client = await own.connect({ version });
+        const suback = await client.subscribe([
+          { filter: 'a', qos: 1 },
+          { filter: 'a/+', qos: 1 },
+          { filter: 'b', qos: 2 },
+        ]);
+        expect(suback.reasons).toEqual([1, version === 5 ? 0xa2 : 0x80, 2]);
+        await client.publish({ topic: 'b', qos: 1 });
+        await client.message();
+      }
+    } finally {
+      await own.stop();
     }
   });
 
@@ -115,13 +119,6 @@ describe('SUBACK', () => {
     await client.expect('suback');
     const got = [await client.expect('publish'), await client.expect('publish')];
     expect(payloads(got).toSorted()).toEqual(['kept', 'live']);
-  });
-
-  statement('[MQTT-3.9.2-1] [MQTT-3.9.2-2] SUBACK fits the smallest Maximum Packet Size', async () => {
-    const client = await broker.connect({ properties: [[P.maximumPacketSize, 20]] });
-    const suback = await client.subscribe(['$share/+/x', 'a']);
-    expect(suback.reasons[0]).toBeGreaterThanOrEqual(0x80);
-    expect(suback.frame.length).toBeLessThanOrEqual(20);
   });
 
   test('many filters in one SUBSCRIBE', async () => {
