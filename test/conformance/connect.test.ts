@@ -254,7 +254,7 @@ describe('CONNECT', () => {
   );
 
   statement(
-    '[MQTT-3.1.4-3] [3.1.1 MQTT-3.1.4-2] a client identifier already connected ends the older connection',
+    '[MQTT-3.1.4-3] [3.1.1 MQTT-3.1.4-2] a client identifier already connected ends the older connection (defect 10)',
     async ({ version }) => {
       const older = await broker.connect({ version });
       const newer = await broker.connect({ version, clientId: older.clientId });

@@ -167,6 +167,81 @@ describe('queues', () => {
   });
 });
 
+/** A hundred QoS 0 messages of 1 KiB, numbered from `first`, in one write. */
+const hundred = (topic: string, first: number): Buffer =>
+  Buffer.concat(
+    Array.from({ length: 100 }, (_, n) =>
+      wire.publish({ topic, payload: `${String(first + n).padStart(8)}${'x'.repeat(1016)}` }),
+    ),
+  );
+
+describe.skipIf(onMosquitto)('consumers that do not read', () => {
+  test('trap 19: they lose QoS 0 messages beyond the bound and disturb nobody', async () => {
+    const own = await startTestBroker({ 'mqtt.maxHeldSize': '256KiB', 'mqtt.maxPacketSize': '64KiB' });
+    try {
+      const topic = unique('t');
+      const slow = await own.connect();
+      await slow.subscribe([{ filter: topic, qos: 0 }]);
+      const quick = await own.connect();
+      await quick.subscribe([{ filter: topic, qos: 0 }]);
+      slow.socket.pause();
+      const publisher = await own.connect();
+      const count = 20_000;
+      for (let n = 0; n < count; n++) {
+        if (n % 100 === 0) publisher.send(hundred(topic, n));
+        expect(Number((await quick.expect('publish')).payload.subarray(0, 8).toString())).toBe(n);
+      }
+      slow.socket.resume();
+      const got = publishes(await slow.barrier()).map((p) => Number(p.payload.subarray(0, 8).toString()));
+      expect(got.length).toBeGreaterThan(0);
+      expect(got.length).toBeLessThan(count);
+      expect(got).toEqual(got.toSorted((a, b) => a - b));
+      await publisher.publish({ topic, payload: 'after', qos: 1 });
+      expect((await slow.message()).payload.toString()).toBe('after');
+    } finally {
+      await own.stop();
+    }
+  });
+
+  test('traps 18 and 20: those that take all the room hold publishers back, and are closed in time', async () => {
+    const own = await startTestBroker({
+      'mqtt.maxHeldSize': '8MiB',
+      'dataplane.memorySize': '16MiB',
+      'limits.maxConnections': 100,
+      'limits.writeTimeout': '10s',
+    });
+    try {
+      const topic = unique('t');
+      const slow = [await own.connect(), await own.connect(), await own.connect()];
+      for (const client of slow) {
+        await client.subscribe([{ filter: topic, qos: 0 }]);
+        client.socket.pause();
+      }
+      const publisher = await own.connect();
+      for (let n = 0; n < 40_000; n += 100) publisher.send(hundred(topic, n));
+      const bystander = await own.connect();
+      // Until the broker takes no more from the publisher.
+      for (let taken = -1, still = 0; still < 20; ) {
+        await bystander.quiet();
+        still = publisher.socket.bytesWritten - publisher.socket.writableLength === taken ? still + 1 : 0;
+        taken = publisher.socket.bytesWritten - publisher.socket.writableLength;
+      }
+      expect(publisher.socket.writableLength).toBeGreaterThan(0);
+      await own.advance(5000);
+      for (const client of slow) expect(client.ended).toBe(false);
+      // A long write is given longer, by its size; no write is longer than what may be held.
+      await own.advance(200_000);
+      for (const client of slow) {
+        client.socket.resume();
+        await client.closed();
+      }
+      expect(await publisher.publish({ topic, qos: 1 })).toBe(0x10);
+    } finally {
+      await own.stop();
+    }
+  });
+});
+
 describe('what other brokers got wrong', () => {
   test('defect 2: QoS is the lesser of published and granted', async () => {
     const both = await pair(broker, 5, { qos: 2 });

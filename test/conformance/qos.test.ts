@@ -233,7 +233,7 @@ describe('QoS 2 from a publisher', () => {
   );
 
   statement(
-    '[MQTT-4.3.3-11] [3.1.1 MQTT-4.3.3-2] each PUBREL is answered by PUBCOMP with its identifier',
+    '[MQTT-4.3.3-11] [3.1.1 MQTT-4.3.3-2] each PUBREL is answered by PUBCOMP and brings no second delivery (defect 12)',
     async ({ version }) => {
       const both = await pair(broker, version);
       both.publisher.send(wire.publish({ version, topic: both.topic, qos: 2, packetId: 8 }));

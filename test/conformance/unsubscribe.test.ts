@@ -109,7 +109,7 @@ describe('UNSUBACK', () => {
   );
 
   statement(
-    '[MQTT-3.10.4-6] [MQTT-3.11.3-1] [MQTT-3.11.3-2] [3.1.1 MQTT-3.10.4-6] several filters are handled in order, with one UNSUBACK',
+    '[MQTT-3.10.4-6] [MQTT-3.11.3-1] [MQTT-3.11.3-2] [3.1.1 MQTT-3.10.4-6] several filters are handled in order, with one UNSUBACK (defect 15)',
     async ({ version }) => {
       const root = unique('t');
       const client = await broker.connect({ version });

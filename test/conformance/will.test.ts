@@ -104,7 +104,7 @@ describe('Will Message', () => {
     },
   );
 
-  test('a will without payload is published', async () => {
+  test('defect 9: a will without payload is published', async () => {
     const topic = unique('will');
     const watcher = await watch(5, topic);
     const client = await broker.connect({ will: { topic } });
@@ -166,17 +166,20 @@ describe('Will Message', () => {
     },
   );
 
-  statement('[MQTT-3.14.4-3] [3.1.1 MQTT-3.14.4-3] DISCONNECT discards the will', async ({ version }) => {
-    const topic = unique('will');
-    const watcher = await watch(version, topic);
-    const client = await broker.connect({ version, will: { topic, payload: 'no' } });
-    await client.disconnect();
-    if (version === 5) {
-      const explicit = await broker.connect({ version, will: { topic, payload: 'no' } });
-      await explicit.disconnect(0x00);
-    }
-    await watcher.quiet();
-  });
+  statement(
+    '[MQTT-3.14.4-3] [3.1.1 MQTT-3.14.4-3] DISCONNECT discards the will (defect 9)',
+    async ({ version }) => {
+      const topic = unique('will');
+      const watcher = await watch(version, topic);
+      const client = await broker.connect({ version, will: { topic, payload: 'no' } });
+      await client.disconnect();
+      if (version === 5) {
+        const explicit = await broker.connect({ version, will: { topic, payload: 'no' } });
+        await explicit.disconnect(0x00);
+      }
+      await watcher.quiet();
+    },
+  );
 
   test('DISCONNECT with reason 0x04 publishes the will', async () => {
     const topic = unique('will');

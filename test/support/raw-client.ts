@@ -118,7 +118,7 @@ export class RawClient {
       if (found !== undefined) return found;
       const leftMs = deadline - performance.now();
       if (this.ended || leftMs <= 0) {
-        const came = this.#pending.map(describePacket).join('\n  ') || 'nothing';
+        const came = this.#pending.slice(-10).map(describePacket).join('\n  ') || 'nothing';
         throw new Error(
           `${this.clientId}: expected ${what}, but ${this.ended ? 'the server closed' : `${waitMs} ms passed`}; unread:\n  ${came}`,
         );
