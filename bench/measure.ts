@@ -73,7 +73,8 @@ export function messageSample(result: MessageResult): Sample {
 }
 
 function idleSample(result: IdleResult): Sample {
-  const notes = result.cappedByOpenFiles ? [`only ${result.held} held: limit of open files`] : [];
+  const limit = result.cappedByOpenFiles ? ', the limit of open files' : '';
+  const notes = [`${result.held} connections held${limit}`];
   return {
     metrics: present({
       bytesPerConnection: result.residentBytesPerConnection,
@@ -97,7 +98,7 @@ function retainedSample(result: RetainedResult): Sample {
       bytesPerRetained: result.residentBytesPerMessage,
     }),
     generatorLoad: result.generatorLoad,
-    notes: [],
+    notes: [`${result.stored} messages stored`],
     ...(result.failure === undefined ? {} : { failure: result.failure }),
   };
 }

@@ -9,7 +9,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const main = join(root, 'build/js/cli/main.js');
 
 interface ReadyFile {
-  readonly listeners: { readonly mqtt: { readonly host: string; readonly port: number } };
+  readonly listeners: { readonly mqtt?: { readonly host: string; readonly port: number } };
 }
 
 function readReady(path: string): ReadyFile | undefined {
@@ -44,7 +44,9 @@ export function robustmqPeer(): Peer {
       const remove = (): void => rmSync(directory, { recursive: true, force: true });
       try {
         const ready = await waitFor(broker, async () => readReady(readyFile));
-        const { host, port } = ready.listeners.mqtt;
+        const address = ready.listeners.mqtt;
+        if (address === undefined) throw new Error(`no MQTT listener: ${JSON.stringify(ready)}`);
+        const { host, port } = address;
         return {
           pid: broker.pid,
           host,
@@ -56,6 +58,7 @@ export function robustmqPeer(): Peer {
           },
         };
       } catch (error) {
+        await broker.stop();
         remove();
         throw error;
       }
