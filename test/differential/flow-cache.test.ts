@@ -1,0 +1,37 @@
+/**
+ * The flow cache changes speed and nothing else: the same random traffic with the cache on and off gives every client
+ * the same messages, per publisher and topic in the same order, and the same answers.
+ */
+import { expect, it } from 'vitest';
+import { seedOfRun } from '../support/random.ts';
+import type { ComparedClient } from './client.ts';
+import { runTraffic } from './traffic.ts';
+
+const SEED = seedOfRun(1);
+const RUNS = Number(process.env.ROBUSTMQ_DIFFERENTIAL_RUNS ?? 6);
+const STEPS = 600;
+
+const streamsOf = (client: ComparedClient): Record<string, readonly string[]> =>
+  Object.fromEntries([...client.streams].sort(([a], [b]) => (a < b ? -1 : 1)));
+
+it.each(Array.from({ length: RUNS }, (_, i) => [SEED + i, i % 3 === 2 ? 'merge' : 'separate'] as const))(
+  'is not seen by any client (seed %i, overlapping %s)',
+  { timeout: 60_000 },
+  async (seed, overlapping) => {
+    const settings = { 'mqtt.overlapping': overlapping };
+    const fast = await runTraffic(seed, STEPS, { ...settings, 'dataplane.flowCache': 'on' });
+    const slow = await runTraffic(seed, STEPS, { ...settings, 'dataplane.flowCache': 'off' });
+    expect(fast.defects).toEqual([]);
+    expect(slow.defects).toEqual([]);
+    expect(slow.flowHits).toBe(0);
+    expect(fast.flowHits).toBeGreaterThan(100);
+    const messages = slow.clients.reduce((sum, client) => sum + client.messageCount, 0);
+    expect(messages).toBeGreaterThan(STEPS);
+    for (const [i, client] of slow.clients.entries()) {
+      const other = fast.clients[i] as ComparedClient;
+      const who = `${client.options.clientId}, version ${client.options.version}`;
+      expect(streamsOf(other), `messages of ${who}`).toEqual(streamsOf(client));
+      expect(other.answers, `answers to ${who}`).toEqual(client.answers);
+    }
+  },
+);
