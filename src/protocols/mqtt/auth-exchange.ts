@@ -34,7 +34,8 @@ export function beginExchange(
     refuseConnect(mqtt, connection, ReasonCode.BadAuthenticationMethod);
     return;
   }
-  connection.auth = { method: name, request, admit };
+  // The password has done its part.
+  connection.auth = { method: name, request: { ...request, password: undefined }, admit };
   connection.exchange = method.begin(request, 'connect');
   follow(mqtt, connection, connection.exchange.start(data));
 }

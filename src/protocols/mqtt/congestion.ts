@@ -4,12 +4,16 @@
  */
 import { type Connection, Paused } from './connection.ts';
 import type { Mqtt } from './context.ts';
+import { pump } from './pump.ts';
+import type { Session } from './session.ts';
 
 export interface Congestion {
   /** Looks at the data plane's output memory. */
   check(): void;
   /** After input of that many bytes was handled. */
   afterRead(connection: Connection, bytes: number): void;
+  /** Output for this session found no memory: it is tried again when there is some. */
+  awaitMemory(session: Session): void;
   setMemoryHigh(isHigh: boolean): void;
   refusesConnections(): boolean;
   forget(connection: Connection): void;
@@ -23,6 +27,7 @@ const CHECK_EVERY_BYTES = 1 << 20;
 
 export function createCongestion(mqtt: Mqtt): Congestion {
   const paused = new Set<Connection>();
+  const starved = new Set<Session>();
   let isOutputLow = false;
   let isMemoryHigh = false;
   let bytesSinceCheck = 0;
@@ -32,7 +37,15 @@ export function createCongestion(mqtt: Mqtt): Congestion {
     const { blocksFree, blocksTotal } = mqtt.dataPlane.counters();
     if (blocksFree < blocksTotal * PAUSE_BELOW_FREE) isOutputLow = true;
     else if (blocksFree > blocksTotal * RESUME_ABOVE_FREE) isOutputLow = false;
+    feedStarved();
     resumeAll();
+  }
+
+  function feedStarved(): void {
+    if (isOutputLow || starved.size === 0) return;
+    const waiting = [...starved];
+    starved.clear();
+    for (const session of waiting) pump(mqtt, session);
   }
 
   function resumeAll(): void {
@@ -56,6 +69,9 @@ export function createCongestion(mqtt: Mqtt): Congestion {
         mqtt.counters.publishersPaused++;
         connection.pause(Paused.Congestion);
       }
+    },
+    awaitMemory: (session) => {
+      starved.add(session);
     },
     setMemoryHigh(isHigh) {
       isMemoryHigh = isHigh;

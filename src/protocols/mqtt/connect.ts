@@ -20,7 +20,6 @@ import { pendingWill } from './will.ts';
 
 const SPECIFICATION_MAX_PACKET_BYTES = 268_435_460;
 const V31_CLIENT_ID_CHARACTERS_MAX = 23;
-/** Flows check held output before they append, so that a connection may pass its bound by one packet. */
 const NO_LIMIT = 0xffffffff;
 
 export function handleConnect(mqtt: Mqtt, connection: Connection, packet: ConnectPacket): void {
@@ -215,7 +214,8 @@ function establish(mqtt: Mqtt, connection: Connection, packet: ConnectPacket, se
     // What the data plane does not look at must come to the host.
     fastIngress: config.mqtt.maxQos === 2 && config.mqtt.maxMessageExpirySeconds === 0,
     sendWindow: connection.sendWindow,
-    receiveMaximum: config.mqtt.receiveMaximum,
+    // MQTT 3 clients are not told of a limit, so they have none but the number of identifiers.
+    receiveMaximum: version === 5 ? config.mqtt.receiveMaximum : 65_535,
     maxPacketBytesOut: connection.maxPacketBytesOut,
     maxHeldBytes: config.mqtt.maxHeldBytes,
   });

@@ -36,7 +36,7 @@ export function publishPacket(mqtt: Mqtt, connection: Connection, packet: Publis
       dataPlane.acknowledge(connection.slot, PUBREC, packet.packetId, 0);
       return;
     }
-    if (received.length >= mqtt.config.mqtt.receiveMaximum) {
+    if (connection.version === 5 && received.length >= mqtt.config.mqtt.receiveMaximum) {
       closeConnection(mqtt, connection, { reasonCode: ReasonCode.ReceiveMaximumExceeded });
       return;
     }
