@@ -12,6 +12,7 @@ mkdirSync('build', { recursive: true });
 const modules = [
   { name: 'mqtt', entry: 'assembly/mqtt/index.ts' },
   { name: 'topics', entry: 'assembly/topics/index.ts' },
+  { name: 'frames', entry: 'assembly/frames/index.ts' },
 ];
 
 for (const { name, entry } of modules) {

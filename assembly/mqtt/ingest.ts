@@ -4,6 +4,7 @@
 // notices of what was served here.
 
 import { readU16 } from '../lib/bytes';
+import { HEADER_INCOMPLETE, HEADER_MALFORMED, readFrameHeader, remainingLength } from '../lib/frame-header';
 import { isUtf8 } from '../lib/utf8';
 import { PUBACK, PUBCOMP, PUBREC, PUBREL, putAcknowledgement, releaseReceived, settleScanned } from './acknowledgements';
 import {
@@ -128,25 +129,14 @@ export function ingest(slot: i32, offset: usize, length: i32): i32 {
       status = STATUS_VIOLATION;
       break;
     }
-    // Remaining length: one to four bytes, no longer than needed.
-    let headerLength = 1;
-    let remaining: i32 = 0;
-    let shift = 0;
-    let more = true;
-    while (more && p + headerLength < end && headerLength < 5) {
-      const byte = <i32>load<u8>(p + headerLength);
-      remaining |= (byte & 127) << shift;
-      shift += 7;
-      headerLength++;
-      more = byte >= 128;
-      if (!more && byte == 0 && headerLength > 2) reason = REASON_MALFORMED;
-    }
-    if (more && headerLength == 5) reason = REASON_MALFORMED;
-    if (reason != REASON_OK) {
+    const headerLength = readFrameHeader(p, end);
+    if (headerLength == HEADER_INCOMPLETE) break;
+    if (headerLength == HEADER_MALFORMED) {
       status = STATUS_VIOLATION;
+      reason = REASON_MALFORMED;
       break;
     }
-    if (more) break;
+    const remaining = remainingLength;
     const total = headerLength + remaining;
     if (<u32>total > maxPacket) {
       status = STATUS_VIOLATION;
