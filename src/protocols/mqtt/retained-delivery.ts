@@ -3,6 +3,7 @@
  * session, so that a subscription to everything neither floods the queue nor holds the loop. Live messages may
  * arrive in between. The job belongs to the session: one that outlives its connection goes on after a resume.
  */
+import type { Message } from '../../kernel/message.ts';
 import type { RetainedCursor } from '../../kernel/retained.ts';
 import type { Connection } from './connection.ts';
 import type { Mqtt } from './context.ts';
@@ -16,6 +17,10 @@ export interface RetainedJob {
   readonly options: number;
   readonly identifier: number;
   cursor: RetainedCursor | undefined;
+  /** Of the last page, last one first: what is left to deliver. */
+  page: Message[];
+  /** The store has no more. */
+  isLast: boolean;
 }
 
 const PAGE_MESSAGES = 64;
@@ -27,7 +32,7 @@ export function deliverRetained(
   options: number,
   identifier: number,
 ): void {
-  const job: RetainedJob = { filter, options, identifier, cursor: undefined };
+  const job: RetainedJob = { filter, options, identifier, cursor: undefined, page: [], isLast: false };
   if (session.retainedJobs.length === 0) session.retainedJobs = [job];
   else session.retainedJobs.push(job);
   pump(mqtt, session);
@@ -39,25 +44,35 @@ export function cancelRetained(session: Session, filter: Uint8Array): void {
   session.retainedJobs = session.retainedJobs.filter((job) => Buffer.compare(job.filter, filter) !== 0);
 }
 
-/** One page. Precondition: the session has no backlog. True = another page could go out now. */
+/**
+ * A page at most. Precondition: the session has no backlog. True = there is more that could go out now. It stops at the
+ * first message that had to wait, so that retained messages never fill a queue.
+ */
 export function continueRetained(mqtt: Mqtt, session: Session, connection: Connection): boolean {
   const job = session.retainedJobs[0];
   if (job === undefined) return false;
-  // Half of what may be held is left to live messages.
-  if (mqtt.dataPlane.heldBytes(connection.slot) > mqtt.config.mqtt.maxHeldBytes / 2) return false;
-  const page = mqtt.retained.page(job.filter, job.cursor, PAGE_MESSAGES);
-  job.cursor = page.cursor;
-  if (page.cursor === undefined) session.retainedJobs.shift();
+  if (isHeldUp(mqtt, connection)) return false;
+  if (job.page.length === 0 && !job.isLast) fetchPage(mqtt, job);
   const subscriptionIds = identifierBytes(job.identifier);
-  for (const message of page.messages) {
+  for (let message = job.page.pop(); message !== undefined; message = job.page.pop()) {
     if (isNoLocal(job.options) && message.publisher === session.serial) continue;
     mqtt.counters.retainedSent++;
-    deliver(mqtt, session, {
-      message,
-      qos: Math.min(message.qos, grantedQos(job.options)) as 0 | 1 | 2,
-      retain: true,
-      subscriptionIds,
-    });
+    const qos = Math.min(message.qos, grantedQos(job.options)) as 0 | 1 | 2;
+    deliver(mqtt, session, { message, qos, retain: true, subscriptionIds });
+    if (hasBacklog(session) || isHeldUp(mqtt, connection)) break;
   }
-  return session.retainedJobs.length > 0 && !hasBacklog(session);
+  if (job.page.length === 0 && job.isLast) session.retainedJobs.shift();
+  return session.retainedJobs.length > 0 && !hasBacklog(session) && !isHeldUp(mqtt, connection);
+}
+
+/** Half of what may be held is left to live messages. */
+function isHeldUp(mqtt: Mqtt, connection: Connection): boolean {
+  return mqtt.dataPlane.heldBytes(connection.slot) > mqtt.config.mqtt.maxHeldBytes / 2;
+}
+
+function fetchPage(mqtt: Mqtt, job: RetainedJob): void {
+  const { messages, cursor } = mqtt.retained.page(job.filter, job.cursor, PAGE_MESSAGES);
+  job.cursor = cursor;
+  job.isLast = cursor === undefined;
+  job.page = messages.reverse();
 }
