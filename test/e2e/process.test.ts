@@ -48,9 +48,10 @@ describe('start', () => {
       broker.program.child.kill(signal);
       await five.expectRefusal(0x8b);
       expect(await four.closed()).toEqual([]);
-      const { code, err } = await broker.stop();
+      const { code, err } = await broker.program.finished;
       expect(code).toBe(0);
       expect(err).toBe('');
+      rmSync(broker.folder, { recursive: true, force: true });
     },
   );
 
