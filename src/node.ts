@@ -9,8 +9,8 @@ import { demoPages } from './browser/pages.ts';
 import type { Config } from './config/config.ts';
 import type { Clock } from './kernel/clock.ts';
 import { watchMemory, watermarkBytes } from './kernel/memory-watermark.ts';
-import { createRetainedStore } from './kernel/retained.ts';
-import { createRouter } from './kernel/router.ts';
+import { createRetainedStore, type RetainedStore } from './kernel/retained.ts';
+import { createRouter, type Router } from './kernel/router.ts';
 import { type Admission, createAdmission } from './net/admission.ts';
 import type { Listener, ListenerContext } from './net/listener.ts';
 import { startTcpListener, startUnixListener } from './net/tcp-listener.ts';
@@ -37,6 +37,9 @@ export interface RunningNode {
   reload(): Promise<void>;
   readonly mqtt: MqttFrontEnd;
   readonly dataPlane: DataPlane;
+  readonly router: Router;
+  readonly retained: RetainedStore;
+  readonly admission: Admission;
 }
 
 export interface NodeDependencies {
@@ -59,14 +62,16 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     flowCacheEntries: config.dataplane.flowCache === 'on' ? config.dataplane.flowCacheEntries : 0,
     strictText: config.mqtt.strictUtf8,
   });
+  const router = createRouter();
+  const retained = createRetainedStore(config.mqtt.retained, clock);
   const mqtt = createMqttFrontEnd({
     config,
     clock,
     logger,
     random: dependencies.random ?? Math.random,
     dataPlane,
-    router: createRouter(),
-    retained: createRetainedStore(config.mqtt.retained, clock),
+    router,
+    retained,
     version: packageVersion(),
     authenticator: dependencies.authenticator,
     authMethods: dependencies.authMethods,
@@ -124,6 +129,9 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     },
     mqtt,
     dataPlane,
+    router,
+    retained,
+    admission,
   };
 }
 

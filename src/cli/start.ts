@@ -16,7 +16,9 @@ export interface StartOptions extends ConfigOptions {
   readonly readyFile?: string;
 }
 
-export type StartNode = (config: Config, dependencies: NodeDependencies) => Promise<RunningNode>;
+/** What the verb needs of a node. */
+export type StartedNode = Pick<RunningNode, 'listeners' | 'stop' | 'reload'>;
+export type StartNode = (config: Config, dependencies: NodeDependencies) => Promise<StartedNode>;
 
 /** Resolves with the exit code when the node has stopped. */
 export async function start(options: StartOptions, io: Io, startNode: StartNode): Promise<number> {
@@ -74,7 +76,7 @@ export async function start(options: StartOptions, io: Io, startNode: StartNode)
   }
 }
 
-async function open(config: Config, logger: Logger, startNode: StartNode): Promise<RunningNode> {
+async function open(config: Config, logger: Logger, startNode: StartNode): Promise<StartedNode> {
   try {
     await mkdir(config.dataDir, { recursive: true });
   } catch (error) {
@@ -103,7 +105,7 @@ function startFailure(config: Config, error: unknown): string {
   return `cannot listen on port ${port} (listeners.${name}): ${reason}. Choose another with --set listeners.${name}.port=PORT`;
 }
 
-function announce(config: Config, node: RunningNode, logger: Logger, io: Io, isTTY: boolean): void {
+function announce(config: Config, node: StartedNode, logger: Logger, io: Io, isTTY: boolean): void {
   const quiet = config.logging.level === 'silent' || config.logging.level === 'error';
   if (isTTY && config.logging.format !== 'json' && !quiet) {
     io.out.write(banner(packageVersion(), config, node.listeners));
@@ -118,7 +120,7 @@ function announce(config: Config, node: RunningNode, logger: Logger, io: Io, isT
   logger.info({ version: packageVersion(), dataDir: config.dataDir, pid: process.pid }, 'ready');
 }
 
-async function reload(node: RunningNode, logger: Logger): Promise<void> {
+async function reload(node: StartedNode, logger: Logger): Promise<void> {
   try {
     await node.reload();
     logger.info('certificates reloaded');
