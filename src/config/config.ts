@@ -99,6 +99,8 @@ export interface MqttConfig {
   readonly subscriptionIdentifiersAvailable: boolean;
   /** 0 = as the client asks; otherwise the server's keep alive (v5 clients are told). Seconds. */
   readonly serverKeepAliveSeconds: number;
+  /** What MQTT 5 clients that ask for Response Information are told; empty = nothing. */
+  readonly responseInformation: string;
   /** Cap on Session Expiry Interval and what an MQTT 3 persistent session gets. Seconds; 0xffffffff = never expires. */
   readonly maxSessionExpirySeconds: number;
   /** Cap on how long a message waits; 0 = none. Seconds. */
@@ -132,7 +134,7 @@ export interface LimitsConfig {
   readonly connectTimeoutMs: number;
   readonly maxSubscriptionsPerSession: number;
   readonly maxSessions: number;
-  /** A write that makes no progress for this long closes the connection. */
+  /** A write that has not ended in this time, and 1 ms more per 64 bytes of it, closes the connection. */
   readonly writeTimeoutMs: number;
   /** Resident memory of the process above which publishers are paused and new connections refused; 0 = 80 % of what the machine or container has. */
   readonly memoryWatermarkBytes: number;

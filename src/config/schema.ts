@@ -162,6 +162,11 @@ export const schema = section('Configuration of a RobustMQ node.', {
     serverKeepAliveSeconds: seconds(0, 'Keep alive imposed on clients; 0 leaves it to them.', {
       max: 65_535,
     }),
+    responseInformation: string(
+      '',
+      'Response Information of CONNACK for MQTT 5 clients that ask for it, by custom the start of a topic for their responses; empty sends none.',
+      { maxLength: 1024, expected: 'text without U+0000', accepts: (text) => !text.includes('\0') },
+    ),
     maxSessionExpirySeconds: seconds(
       never,
       'Cap on session expiry, and what a persistent session of MQTT 3 gets.',
@@ -204,10 +209,11 @@ export const schema = section('Configuration of a RobustMQ node.', {
     connectTimeoutMs: milliseconds(5000, 'From accept to a complete CONNECT.', { min: 10, max: 600_000 }),
     maxSubscriptionsPerSession: count(10_000, 'Most subscriptions of one session.', { min: 1 }),
     maxSessions: count(1_000_000, 'Most sessions, those away included.', { min: 1 }),
-    writeTimeoutMs: milliseconds(30_000, 'A write without progress for this long closes the connection.', {
-      min: 100,
-      max: 3_600_000,
-    }),
+    writeTimeoutMs: milliseconds(
+      30_000,
+      'A write that has not ended in this time, and 1 ms more per 64 bytes of it, closes the connection.',
+      { min: 100, max: 3_600_000 },
+    ),
     memoryWatermarkBytes: bytes(
       0,
       'Memory of the process above which publishers wait and new connections are refused; `auto` is 80 % of what the machine or container has.',

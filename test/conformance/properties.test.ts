@@ -264,10 +264,22 @@ describe('Request Problem Information', () => {
 });
 
 describe('Request Response Information', () => {
+  const told = useBroker({ 'mqtt.responseInformation': 'response/é/' });
+
   statement('[MQTT-3.1.2-28] without it no Response Information is sent', async () => {
     for (const list of [[], [[P.requestResponseInfo, 0]]] as const) {
-      const client = await broker.connect({ properties: list });
+      const client = await told.connect({ properties: list });
       expect(client.connack && property(client.connack, P.responseInfo)).toBeUndefined();
     }
+  });
+
+  statement.ours('[MQTT-3.1.2-28] with it the client is told what is configured', async () => {
+    const client = await told.connect({ properties: [[P.requestResponseInfo, 1]] });
+    expect(client.connack && property(client.connack, P.responseInfo)).toBe('response/é/');
+  });
+
+  statement.ours('[MQTT-3.1.2-28] with it and nothing configured there is none', async () => {
+    const client = await broker.connect({ properties: [[P.requestResponseInfo, 1]] });
+    expect(client.connack && property(client.connack, P.responseInfo)).toBeUndefined();
   });
 });

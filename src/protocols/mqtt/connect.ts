@@ -244,6 +244,8 @@ function connack(
   const { mqtt: config } = mqtt.config;
   const { properties } = packet;
   const asked = properties.sessionExpiryIntervalSeconds ?? 0;
+  const wantsInformation = properties.requestResponseInformation === true;
+  const { responseInformation } = config;
   const keepAlive = connection.keepAliveSeconds;
   // What is said only where it differs from what the specification lets the client assume.
   const given = {
@@ -259,14 +261,9 @@ function connack(
     subscriptionIdentifiersAvailable: config.subscriptionIdentifiersAvailable ? undefined : false,
     sharedSubscriptionAvailable: config.sharedSubscriptionAvailable ? undefined : false,
     serverKeepAliveSeconds: keepAlive === packet.keepAliveSeconds ? undefined : keepAlive,
-    responseInformation: properties.requestResponseInformation === true ? responseBase(session) : undefined,
+    responseInformation: responseInformation === '' || !wantsInformation ? undefined : responseInformation,
     authenticationMethod: properties.authenticationMethod,
     authenticationData,
   };
   return { type: PacketType.Connack, sessionPresent, reasonCode: ReasonCode.Success, properties: given };
-}
-
-/** A topic prefix that no other client is given; identifiers may hold what topics may not, so the serial stands in. */
-function responseBase(session: Session): string {
-  return `response/${session.serial.toString(36)}/`;
 }
