@@ -134,7 +134,7 @@ export interface LimitsConfig {
   readonly connectTimeoutMs: number;
   readonly maxSubscriptionsPerSession: number;
   readonly maxSessions: number;
-  /** A write that has not ended in this time, and 1 ms more per 64 bytes of it, closes the connection. */
+  /** For a write to end, and for a packet that has begun to arrive whole; both get more time for more bytes. */
   readonly writeTimeoutMs: number;
   /** Resident memory of the process above which publishers are paused and new connections refused; 0 = 80 % of what the machine or container has. */
   readonly memoryWatermarkBytes: number;

@@ -211,7 +211,7 @@ export const schema = section('Configuration of a RobustMQ node.', {
     maxSessions: count(1_000_000, 'Most sessions, those away included.', { min: 1 }),
     writeTimeoutMs: milliseconds(
       30_000,
-      'A write that has not ended in this time, and 1 ms more per 64 bytes of it, closes the connection.',
+      'A write that has not ended in this time, and 1 ms more per 64 bytes of it, closes the connection; so does a packet that has begun and not arrived whole in this time, and 1 ms more per 16 bytes received of it.',
       { min: 100, max: 3_600_000 },
     ),
     memoryWatermarkBytes: bytes(
