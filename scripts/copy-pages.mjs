@@ -10,3 +10,4 @@ mkdirSync(to, { recursive: true });
 for (const name of readdirSync(from)) {
   if (['.html', '.css', '.svg'].includes(extname(name))) cpSync(join(from, name), join(to, name));
 }
+cpSync(join(root, 'build/frames.wasm'), join(root, 'build/js/browser/frames.wasm'));

@@ -7,7 +7,7 @@
  * its promise settles then. QoS 0 is refused while there is no connection. Everything that waits is bounded
  * (`maxPending`, `maxBufferedBytes`) and refused above the bound. Output of one turn leaves in one WebSocket message.
  */
-import { createFramer, type Framer } from './frames.ts';
+import { createFramer, type Framer, type OnFrame } from './frames.ts';
 import { createOutbox, type Outbox } from './outbox.ts';
 import {
   decode,
@@ -26,6 +26,7 @@ import {
   type Subscription,
   type Subscriptions,
 } from './subscriptions.ts';
+import { loadScanner } from './wasm-scanner.ts';
 
 export interface IncomingMessage {
   readonly topic: string;
@@ -118,10 +119,11 @@ export function connect(options: ClientOptions): MqttClient {
   const reconnect = options.reconnect ?? { minMs: 500, maxMs: 30_000 };
   const Socket = options.WebSocket ?? WebSocket;
   const random = options.random ?? Math.random;
+  const scanner = loadScanner();
 
   let state: ClientState = { status: 'connecting' };
   let socket: WebSocket | undefined;
-  let framer: Framer;
+  let framer: Framer | undefined;
   let clientId = options.clientId ?? '';
   let everConnected = false;
   let failures = 0;
@@ -163,11 +165,17 @@ export function connect(options: ClientOptions): MqttClient {
 
   function open(): void {
     setState({ status: 'connecting' });
-    framer = createFramer(maxPacketBytes);
+    framer = undefined;
     const opening = new Socket(options.url, ['mqtt']);
     socket = opening;
     opening.binaryType = 'arraybuffer';
-    opening.onopen = sendConnect;
+    // The server is silent until CONNECT, so each connection has one scanner from its first byte.
+    opening.onopen = async () => {
+      const scan = await scanner;
+      if (socket !== opening) return;
+      framer = createFramer(maxPacketBytes, scan);
+      sendConnect();
+    };
     opening.onmessage = (event: MessageEvent<unknown>) => {
       if (event.data instanceof ArrayBuffer) receive(opening, new Uint8Array(event.data));
       else fail('the server sent text instead of bytes', true);
@@ -209,10 +217,11 @@ export function connect(options: ClientOptions): MqttClient {
 
   function receive(from: WebSocket, chunk: Uint8Array): void {
     heard = true;
-    const reason = framer.frames(chunk, (bytes, packet, body, end) => {
+    const onFrame: OnFrame = (bytes, packet, body, end) => {
       // A packet before this one may have ended the connection.
       if (socket === from) handle(decode(bytes, packet, body, end));
-    });
+    };
+    const reason = framer === undefined ? PROTOCOL_ERROR : framer.frames(chunk, onFrame);
     if (reason !== 0 && socket === from) violation(reason);
   }
 

@@ -1,7 +1,7 @@
 /**
  * Cuts a byte stream into MQTT packets. `scanFrames` is pure: bytes in, a table of offsets out, in the shape of
- * the broker's own scanner, so that a WebAssembly scanner can take its place; `createFramer` keeps the start of a
- * packet that a chunk cut off.
+ * the broker's own scanner, which takes its place where WebAssembly can be had (wasm-scanner.ts); `createFramer` keeps
+ * the start of a packet that a chunk cut off.
  */
 
 /** A row is [packet, body, end]: offsets of the first byte, of the byte behind the fixed header, of the next packet. */

@@ -24,12 +24,16 @@ const TYPES: Readonly<Record<string, string>> = {
   '.css': 'text/css; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
   '.svg': 'image/svg+xml',
+  '.wasm': 'application/wasm',
 };
 
-/** Everything from this origin and nothing else; 'self' covers the WebSocket to the same host and port. */
+/**
+ * Everything from this origin and nothing else; 'self' covers the WebSocket to the same host and port.
+ * 'wasm-unsafe-eval' lets WebAssembly be compiled, and no script from a string.
+ */
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
-  "script-src 'self'",
+  "script-src 'self' 'wasm-unsafe-eval'",
   "style-src 'self'",
   "img-src 'self'",
   "connect-src 'self'",

@@ -13,7 +13,7 @@ beforeAll(() => {
   mkdirSync(join(directory, 'page'));
   for (const name of ['index.html', 'page.css', 'icon.svg'])
     cpSync(join(source, 'page', name), join(directory, 'page', name));
-  for (const name of ['client.js', 'pages.js', 'client.js.map', 'page/page.js'])
+  for (const name of ['client.js', 'pages.js', 'client.js.map', 'frames.wasm', 'page/page.js'])
     writeFileSync(join(directory, name), `// ${name}`);
 });
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -27,7 +27,9 @@ describe('demo pages', () => {
     expect(pages('/assets/client.js')).toBeDefined();
     const policy = pages('/')?.headers['Content-Security-Policy'] ?? '';
     expect(policy).toContain("default-src 'none'");
-    expect(policy).not.toMatch(/unsafe|http|\*/);
+    expect(policy).toContain("script-src 'self' 'wasm-unsafe-eval';");
+    expect(policy.replace("'wasm-unsafe-eval'", '')).not.toMatch(/unsafe|http|\*/);
+    expect(pages('/assets/frames.wasm')?.type).toBe('application/wasm');
   });
 
   it('serves nothing that is not in its list', () => {
