@@ -2,10 +2,26 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     testTimeout: 20_000,
     hookTimeout: 30_000,
     pool: 'forks',
     maxWorkers: 2,
+    projects: [
+      { extends: true, test: { name: 'all', include: ['test/**/*.test.ts'] } },
+      {
+        // The flow cache changes speed and nothing else: what is seen from outside is tested again without it.
+        extends: true,
+        test: {
+          name: 'flow cache off',
+          include: ['test/conformance/**/*.test.ts', 'test/e2e/**/*.test.ts'],
+          exclude: [
+            'test/conformance/table.test.ts',
+            'test/e2e/process.test.ts',
+            'test/e2e/flow-cache.test.ts',
+          ],
+          env: { ROBUSTMQ_TEST_FLOW_CACHE: 'off' },
+        },
+      },
+    ],
   },
 });
