@@ -5,10 +5,10 @@
 import { type AuthStep, type ConnectRequest, isPromise } from './auth.ts';
 import { type AuthPacket, PacketType } from './codec/packets.ts';
 import { ReasonCode } from './codec/reason-codes.ts';
-import { refuseConnect } from './connect.ts';
 import type { Connection } from './connection.ts';
 import type { Mqtt } from './context.ts';
 import { closeConnection } from './disconnect.ts';
+import { refuseConnect } from './refuse-connect.ts';
 import { sendPacket } from './send-packet.ts';
 import { stall } from './stall.ts';
 

@@ -12,6 +12,7 @@ import type { Connection } from './connection.ts';
 import { type Mqtt, startTimer, TimerKind } from './context.ts';
 import { closeConnection } from './disconnect.ts';
 import { attach, endSession, resume } from './lifecycle.ts';
+import { refuseConnect } from './refuse-connect.ts';
 import { sendPacket } from './send-packet.ts';
 import { NEVER_EXPIRES, type Session } from './session.ts';
 import { stall } from './stall.ts';
@@ -49,23 +50,6 @@ export function handleConnect(mqtt: Mqtt, connection: Connection, packet: Connec
   const result = mqtt.authenticator.authenticate(request);
   if (isPromise(result)) stall(mqtt, connection, result, decide);
   else decide(result);
-}
-
-/** CONNACK with the reason, where the version has a word for it, and the end. */
-export function refuseConnect(
-  mqtt: Mqtt,
-  connection: Connection,
-  reasonCode: number,
-  message?: string,
-): void {
-  mqtt.counters.connectsRefused++;
-  sendPacket(mqtt, connection, {
-    type: PacketType.Connack,
-    sessionPresent: false,
-    reasonCode,
-    properties: message === undefined ? {} : { reasonString: message },
-  });
-  closeConnection(mqtt, connection, { reasonCode, message, silent: true });
 }
 
 interface Refusal {

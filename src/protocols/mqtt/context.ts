@@ -48,6 +48,8 @@ export interface Mqtt {
   tick(): number;
   /** Handles input that was kept while the connection was stalled. */
   continueInput(connection: Connection): void;
+  /** Ends a connection at the end of the turn: for what is found out while a message is being routed. */
+  fail(connection: Connection, reasonCode: number): void;
   /** Runs something on behalf of a connection; an exception is a bug of ours and costs that connection only. */
   guard(connection: Connection, action: () => void): void;
 }

@@ -11,12 +11,13 @@ import {
   type PublishAckPacket,
 } from './codec/packets.ts';
 import { ReasonCode } from './codec/reason-codes.ts';
-import { handleConnect, refuseConnect } from './connect.ts';
+import { handleConnect } from './connect.ts';
 import type { Connection } from './connection.ts';
 import type { Mqtt } from './context.ts';
 import { closeConnection } from './disconnect.ts';
 import { publishPacket } from './publish.ts';
 import { pump } from './pump.ts';
+import { refuseConnect } from './refuse-connect.ts';
 import { handleSubscribe, handleUnsubscribe } from './subscribe.ts';
 
 /** `frame` is one whole packet; it may be a view of the read window. */

@@ -33,7 +33,7 @@ export function timeIsUp(mqtt: Mqtt, kind: number, key: number): void {
       deadline(mqtt, connection);
       break;
     case TimerKind.KeepAlive:
-      keepAlive(mqtt, connection);
+      keepAlive(mqtt, connection, true);
       break;
     case TimerKind.PartialPacket:
       partialPacket(mqtt, connection);
@@ -53,7 +53,7 @@ function deadline(mqtt: Mqtt, connection: Connection): void {
   closeConnection(mqtt, connection, { reasonCode: ReasonCode.KeepAliveTimeout, silent: true });
 }
 
-function keepAlive(mqtt: Mqtt, connection: Connection): void {
+function keepAlive(mqtt: Mqtt, connection: Connection, mayHaveInput: boolean): void {
   connection.keepAliveTimer = 0;
   if (!connection.isOpen) return;
   const { tickMs } = mqtt.timers;
@@ -63,6 +63,14 @@ function keepAlive(mqtt: Mqtt, connection: Connection): void {
   const idleMs = connection.paused === 0 ? (mqtt.tick() - seen) * tickMs : 0;
   // The stamp is that of the tick's start: up to a tick older than the packet.
   if (idleMs >= limitMs + tickMs) {
+    if (mayHaveInput) {
+      // Timers run ahead of reads: after a pause of the process the packets that count may be waiting in the socket.
+      mqtt.turn.defer(() => {
+        if (connection.keepAliveTimer === 0) keepAlive(mqtt, connection, false);
+        return false;
+      });
+      return;
+    }
     mqtt.counters.keepAliveTimeouts++;
     closeConnection(mqtt, connection, { reasonCode: ReasonCode.KeepAliveTimeout });
     return;

@@ -7,7 +7,6 @@ import { DeliveryQueue } from '../../kernel/queue.ts';
 import { ReasonCode } from './codec/reason-codes.ts';
 import type { Connection } from './connection.ts';
 import type { Mqtt } from './context.ts';
-import { fail } from './disconnect.ts';
 import type { Encoded } from './publish-encoder.ts';
 import { type Delivery, isDurable, type Session } from './session.ts';
 import { NO_IDENTIFIERS } from './subscription-options.ts';
@@ -106,7 +105,7 @@ export function sendAgain(mqtt: Mqtt, connection: Connection, delivery: Delivery
     connection.session?.inFlight?.delete(packetId);
     return;
   }
-  if (!put(mqtt, connection, delivery, packetId, true)) fail(mqtt, connection, ReasonCode.QuotaExceeded);
+  if (!put(mqtt, connection, delivery, packetId, true)) mqtt.fail(connection, ReasonCode.QuotaExceeded);
 }
 
 const kind = {

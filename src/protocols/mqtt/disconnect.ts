@@ -24,7 +24,7 @@ export interface Ending {
 /** How long the last output may take to leave. */
 const LINGER_MS = 5000;
 
-/** Ends the connection now. Not to be called while a message is being routed: see `fail`. */
+/** Ends the connection now. Not to be called while a message is being routed: see `Mqtt.fail`. */
 export function closeConnection(mqtt: Mqtt, connection: Connection, ending: Ending): void {
   if (connection.isGone) return;
   const { reasonCode, message } = ending;
@@ -45,14 +45,6 @@ export function closeConnection(mqtt: Mqtt, connection: Connection, ending: Endi
   connection.deadline = startTimer(mqtt, LINGER_MS, TimerKind.Deadline, connection.slot);
   mqtt.output.write(connection);
   endIfDrained(mqtt, connection);
-}
-
-/** Ends it at the end of the turn: for what is found out while a message is being routed. */
-export function fail(mqtt: Mqtt, connection: Connection, reasonCode: number): void {
-  mqtt.turn.defer(() => {
-    closeConnection(mqtt, connection, { reasonCode });
-    return false;
-  });
 }
 
 /** Closes once nothing is left to write. */

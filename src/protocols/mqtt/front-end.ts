@@ -140,6 +140,12 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
     },
     tick,
     continueInput: (connection) => continueInput(mqtt, connection),
+    fail(connection, reasonCode) {
+      turn.defer(() => {
+        closeConnection(mqtt, connection, { reasonCode });
+        return false;
+      });
+    },
     guard,
   };
   const output = createOutput(mqtt);

@@ -8,7 +8,6 @@ import type { RetainedCursor } from '../../kernel/retained.ts';
 import type { Connection } from './connection.ts';
 import type { Mqtt } from './context.ts';
 import { deliver, hasBacklog } from './deliver.ts';
-import { pump } from './pump.ts';
 import type { Session } from './session.ts';
 import { grantedQos, identifierBytes, isNoLocal } from './subscription-options.ts';
 
@@ -25,8 +24,8 @@ export interface RetainedJob {
 
 const PAGE_MESSAGES = 64;
 
-export function deliverRetained(
-  mqtt: Mqtt,
+/** The pump sends them when it next comes to this session. */
+export function queueRetained(
   session: Session,
   filter: Uint8Array,
   options: number,
@@ -35,7 +34,6 @@ export function deliverRetained(
   const job: RetainedJob = { filter, options, identifier, cursor: undefined, page: [], isLast: false };
   if (session.retainedJobs.length === 0) session.retainedJobs = [job];
   else session.retainedJobs.push(job);
-  pump(mqtt, session);
 }
 
 /** The subscription is gone: nothing more is sent for it. */

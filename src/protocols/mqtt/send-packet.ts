@@ -4,7 +4,6 @@ import { PacketType, type ServerPacket } from './codec/packets.ts';
 import { ReasonCode } from './codec/reason-codes.ts';
 import type { Connection } from './connection.ts';
 import type { Mqtt } from './context.ts';
-import { fail } from './disconnect.ts';
 
 export function sendPacket(mqtt: Mqtt, connection: Connection, packet: ServerPacket): void {
   const mayExplain = connection.tellsProblems || packet.type === PacketType.Connack;
@@ -14,6 +13,6 @@ export function sendPacket(mqtt: Mqtt, connection: Connection, packet: ServerPac
     connection.maxPacketBytesOut,
   );
   if (bytes === undefined) return;
-  if (!mqtt.dataPlane.append(connection.slot, bytes)) fail(mqtt, connection, ReasonCode.QuotaExceeded);
+  if (!mqtt.dataPlane.append(connection.slot, bytes)) mqtt.fail(connection, ReasonCode.QuotaExceeded);
   mqtt.turn.wake();
 }

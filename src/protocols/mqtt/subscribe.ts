@@ -10,7 +10,8 @@ import { ReasonCode } from './codec/reason-codes.ts';
 import type { Connection } from './connection.ts';
 import type { Mqtt } from './context.ts';
 import { closeConnection } from './disconnect.ts';
-import { cancelRetained, deliverRetained } from './retained-delivery.ts';
+import { pump } from './pump.ts';
+import { cancelRetained, queueRetained } from './retained-delivery.ts';
 import { sendPacket } from './send-packet.ts';
 import type { Session } from './session.ts';
 import { forgetEmptyGroups } from './shared.ts';
@@ -90,7 +91,8 @@ function subscribe(
     reasonCodes,
     properties: {},
   });
-  for (const { filter, options } of retained) deliverRetained(mqtt, session, filter, options, identifier);
+  for (const { filter, options } of retained) queueRetained(session, filter, options, identifier);
+  pump(mqtt, session);
 }
 
 function enter(
