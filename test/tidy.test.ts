@@ -1,0 +1,173 @@
+/**
+ * The rules of the house, as far as a look at the text can keep them: size of files, which folder imports which, no
+ * cycles, where the documentation of a folder is, nothing left lying about. What the compiler and the linter see is theirs.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, extname, join, normalize, relative, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const THIS_FILE = 'test/tidy.test.ts';
+const TEXT = new Set(['.ts', '.mjs', '.js', '.css', '.html']);
+
+/** Paths from the root, with `/`. */
+function filesOf(...folders: string[]): string[] {
+  return folders.flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && TEXT.has(extname(entry.name)))
+      .map((entry) => relative(root, join(entry.parentPath, entry.name)).split(sep).join('/')),
+  );
+}
+
+const read = (path: string): string => readFileSync(join(root, path), 'utf8');
+const sources = filesOf('src');
+const everything = filesOf('src', 'assembly', 'scripts', 'bench', 'examples', 'test').filter(
+  (path) => path !== THIS_FILE,
+);
+
+/** Without comments, and with empty string and template literals. */
+function code(path: string): string {
+  return read(path).replace(
+    /'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`|\/\*[\s\S]*?\*\/|\/\/.*/g,
+    (token) => (token.startsWith('/') ? '' : "''"),
+  );
+}
+
+interface Import {
+  readonly to: string;
+  /** Erased by the compiler, or done later: not part of how modules load. */
+  readonly isLoose: boolean;
+}
+
+const IMPORT = /^(?:import|export)\s+(type\s)?(?:[^;'"]*?\sfrom\s+)?'(\.[^']+)'|\bimport\('(\.[^']+)'\)/gm;
+
+function importsOf(path: string): Import[] {
+  return [...read(path).matchAll(IMPORT)].map(([, type, fixed, dynamic]) => {
+    const to = normalize(join(dirname(path), fixed ?? dynamic ?? ''))
+      .split(sep)
+      .join('/');
+    return { to: extname(to) === '' ? `${to}.ts` : to, isLoose: type !== undefined || fixed === undefined };
+  });
+}
+
+/** Whose the file is: `src/protocols/mqtt` or `src/net`; files of `src` itself are their own. */
+function owner(path: string): string {
+  const parts = path.split('/');
+  if (parts.length === 2) return path;
+  return parts.slice(0, parts[1] === 'protocols' ? 3 : 2).join('/');
+}
+
+/** What a front-end may know of the rest. */
+const FRONT_END = ['src/config', 'src/kernel', 'src/wasm', 'src/net/transport.ts'];
+
+/** Folders and files that each part of src may import, besides itself. A new folder states its place here. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  'src/config': [],
+  'src/wasm': [],
+  'src/browser': [],
+  'src/kernel': ['src/config', 'src/wasm'],
+  'src/net': ['src/config', 'src/kernel/clock.ts'],
+  'src/protocols/mqtt': FRONT_END,
+  'src/logging.ts': ['src/config'],
+  'src/node.ts': ['src/config', 'src/wasm', 'src/browser', 'src/kernel', 'src/net', 'src/protocols'],
+  'src/cli': ['src/config', 'src/kernel/clock.ts', 'src/logging.ts', 'src/node.ts', 'src/protocols'],
+};
+
+/** The module of each folder that says what lives there. */
+const MAIN_MODULES: Readonly<Record<string, string>> = {
+  src: 'node.ts',
+  'src/browser': 'client.ts',
+  'src/browser/page': 'page.ts',
+  'src/cli': 'program.ts',
+  'src/config': 'config.ts',
+  'src/kernel': 'router.ts',
+  'src/net': 'transport.ts',
+  'src/protocols/mqtt': 'front-end.ts',
+  'src/protocols/mqtt/codec': 'packets.ts',
+  'src/wasm': 'data-plane.ts',
+  'assembly/frames': 'index.ts',
+  'assembly/lib': 'heap.ts',
+  'assembly/mqtt': 'index.ts',
+  'assembly/topics': 'index.ts',
+};
+
+/** The shortest way back to a module, for every module that has one. */
+function cycles(files: readonly string[]): string[] {
+  const graph = new Map(files.map((path) => [path, importsOf(path).filter((each) => !each.isLoose)]));
+  return files.flatMap((start) => {
+    const ways = new Map<string, string>([[start, start]]);
+    for (const [at, way] of ways) {
+      for (const { to } of graph.get(at) ?? []) {
+        if (to === start) return [`${way} -> ${start}`];
+        if (!ways.has(to)) ways.set(to, `${way} -> ${to}`);
+      }
+    }
+    return [];
+  });
+}
+
+describe('the rules of the house', () => {
+  it('keeps files short: 400 lines, 500 in tests', () => {
+    const long = everything
+      .map((path) => ({ path, lines: read(path).split('\n').length - 1 }))
+      .filter(({ path, lines }) => lines > (path.startsWith('test/') ? 500 : 400));
+    expect(long).toEqual([]);
+  });
+
+  it('has no `any` and silences no compiler error in src', () => {
+    const any = sources.filter((path) => /(?:[:<|&,]|\bas|=>|\bextends)\s*any\b|\bany\[\]/.test(code(path)));
+    expect(any).toEqual([]);
+    expect(sources.filter((path) => /@ts-(?:ignore|nocheck|expect-error)/.test(read(path)))).toEqual([]);
+  });
+
+  it('imports downwards only, and no protocol imports another', () => {
+    const wrong = sources.flatMap((path) => {
+      const allowed = MAY_IMPORT[owner(path)];
+      if (allowed === undefined) return [`${owner(path)} has no place in MAY_IMPORT`];
+      return importsOf(path)
+        .filter(({ to }) => owner(to) !== owner(path))
+        .filter(({ to }) => !allowed.some((each) => to === each || to.startsWith(`${each}/`)))
+        .map(({ to }) => `${path} -> ${to}`);
+    });
+    expect([...new Set(wrong)]).toEqual([]);
+  });
+
+  it('imports what exists', () => {
+    const files = new Set([...sources, ...filesOf('assembly')]);
+    const missing = [...files].flatMap((path) =>
+      importsOf(path)
+        .filter(({ to }) => !files.has(to))
+        .map(({ to }) => `${path} -> ${to}`),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  it('has no import cycles', () => {
+    expect(cycles(sources)).toEqual([]);
+    expect(cycles(filesOf('assembly'))).toEqual([]);
+  });
+
+  it('makes WebAssembly memories and instances in src/wasm, and in the one module that pages have for it', () => {
+    const makers = sources
+      .filter((path) => !path.startsWith('src/wasm/'))
+      .filter((path) => /\bWebAssembly\.(?:Memory|Module|Instance|instantiate|compile)/.test(code(path)));
+    expect(makers).toEqual(['src/browser/wasm-scanner.ts']);
+  });
+
+  it('says at the top of the main module of each folder what lives there', () => {
+    const folders = new Set([...sources, ...filesOf('assembly')].map((path) => dirname(path)));
+    const silent = [...folders].filter((folder) => {
+      const main = MAIN_MODULES[folder];
+      return main === undefined || !/^(?:\/\*\*|\/\/ )/.test(read(`${folder}/${main}`));
+    });
+    expect(silent).toEqual([]);
+  });
+
+  it('leaves nothing lying about', () => {
+    const left = everything.filter((path) =>
+      /\b(?:TODO|FIXME|XXX|HACK)\b|\.only\(|\bdebugger;/.test(read(path)),
+    );
+    expect(left).toEqual([]);
+  });
+});
