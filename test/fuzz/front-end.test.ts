@@ -7,14 +7,15 @@ import { expect, it } from 'vitest';
 import { type FakeConnection, FakeNetwork } from '../support/fake-network.ts';
 import { memoryUse } from '../support/heap.ts';
 import { createRandom, type Random, seedOfRun } from '../support/random.ts';
-import type { Version } from '../support/wire.ts';
+import * as wire from '../support/wire.ts';
 import { HonestClient } from './honest-client.ts';
 import { cut, mutateSession } from './mutate.ts';
 import { sessionOf } from './sessions.ts';
+import { slowServices } from './slow-services.ts';
 
 const INPUTS = Number(process.env.ROBUSTMQ_FUZZ_INPUTS ?? 20_000);
 const SEED = seedOfRun(0xf00d);
-const VERSIONS: readonly Version[] = [3, 4, 5, 5];
+const VERSIONS: readonly wire.Version[] = [3, 4, 5, 5];
 const TIMEOUT_MS = 60_000 + INPUTS * 2;
 const CONNECTIONS_MAX = 64;
 const NEW_PER_TURN = 16;
@@ -34,6 +35,13 @@ const SETTINGS = {
   'mqtt.queue.maxSize': '64KiB',
   'mqtt.maxHeldSize': '64KiB',
   'mqtt.retained.maxMessages': 300,
+};
+
+const HUGE_SETTINGS = {
+  'mqtt.maxPacketSize': '1MiB',
+  'mqtt.maxHeldSize': '1MiB',
+  'mqtt.queue.maxSize': '1MiB',
+  'mqtt.retained.maxSize': '4MiB',
 };
 
 /** Three clients of which two get what the first says, in every QoS. */
@@ -76,25 +84,54 @@ interface Attack {
   readonly pieces: Buffer[];
 }
 
-function attack(network: FakeNetwork, random: Random): Attack | undefined {
+/** More than the data plane can be shown at once: the front-end assembles it. */
+function hugePublish(random: Random, version: wire.Version): Buffer {
+  const payload = Buffer.alloc(400_000 + random.below(500_000), 'huge');
+  const bytes = wire.publish({
+    version,
+    topic: 'a/b',
+    payload,
+    qos: random.below(2),
+    retain: random.oneIn(3),
+  });
+  const head = mutateSession([bytes.subarray(0, 40)], random);
+  return random.oneIn(2) ? bytes : Buffer.concat([head, bytes.subarray(40)]);
+}
+
+function attack(network: FakeNetwork, random: Random, withHuge: boolean): Attack | undefined {
   const speed = random.oneIn(4) ? 'later' : random.oneIn(10) ? 'never' : 'at once';
   const connection = network.connect(speed);
   if (connection === undefined) return undefined;
   const version = random.pick(VERSIONS);
   const session = sessionOf(random, version, `fuzz${random.below(200)}`, random.below(10));
   const bytes = random.oneIn(10) ? Buffer.concat(session) : mutateSession(session, random);
-  return { connection, pieces: cut(bytes, random) };
+  const pieces = cut(bytes, random);
+  if (withHuge && random.oneIn(30)) {
+    const huge = hugePublish(random, version);
+    for (let at = 0; at < huge.length; at += 60_000) pieces.push(huge.subarray(at, at + 60_000));
+  }
+  return { connection, pieces };
 }
 
-it.each(['on', 'off'])(
-  `mutated sessions hurt nobody but themselves, flow cache %s (${INPUTS} inputs, seed ${SEED})`,
+it.each([
+  { flowCache: 'on', services: 'open', share: 1 },
+  { flowCache: 'off', services: 'open', share: 0.2 },
+  { flowCache: 'on', services: 'slow', share: 0.2 },
+])(
+  `mutated sessions hurt nobody but themselves: flow cache $flowCache, $services services (${INPUTS} inputs, seed ${SEED})`,
   { timeout: TIMEOUT_MS },
-  async (flowCache) => {
-    const inputs = flowCache === 'on' ? INPUTS : Math.ceil(INPUTS / 5);
+  async ({ flowCache, services, share }) => {
+    const inputs = Math.ceil(INPUTS * share);
+    const isSlow = services === 'slow';
     const random = createRandom(SEED);
     const network = await FakeNetwork.create(
-      { ...SETTINGS, 'dataplane.flowCache': flowCache },
+      {
+        ...SETTINGS,
+        'dataplane.flowCache': flowCache,
+        ...(isSlow && HUGE_SETTINGS),
+      },
       () => random.below(1 << 30) / 2 ** 30,
+      isSlow ? slowServices(random) : {},
     );
     const witnesses = new Witnesses(network);
     await network.turn();
@@ -104,7 +141,7 @@ it.each(['on', 'off'])(
     let turns = 0;
     for (let done = 0; done < inputs; turns++) {
       for (let i = 0; i < NEW_PER_TURN && open.length < CONNECTIONS_MAX && done < inputs; i++) {
-        const next = attack(network, random);
+        const next = attack(network, random, isSlow);
         expect(next).toBeDefined();
         if (next !== undefined) open.push(next);
         done++;
@@ -136,6 +173,8 @@ it.each(['on', 'off'])(
     for (let i = 0; i < 10; i++) await network.turn();
     witnesses.check();
     expect(network.frontEnd.counters.protocolViolations).toBeGreaterThan(inputs / 100);
+
+    if (isSlow) expect(network.frontEnd.counters.assembledPackets).toBeGreaterThan(0);
 
     for (const { connection } of open) connection.destroy();
     for (const client of witnesses.all) client.end();

@@ -5,6 +5,8 @@
 import type { Random } from '../support/random.ts';
 import * as wire from '../support/wire.ts';
 
+/** Only the second is known where a test provides methods. */
+const AUTH_METHODS = ['none-such', 'steps'];
 const LEVELS = ['a', 'b', 'sensor', '', '温度', '+', '$x', 'é'];
 const FILTER_LEVELS = [...LEVELS, '+', '+', '#'];
 
@@ -47,7 +49,8 @@ export function connectOf(random: Random, version: wire.Version, clientId: strin
     if (random.oneIn(5)) list.push([wire.P.topicAliasMaximum, random.below(10)]);
     if (random.oneIn(9)) list.push([wire.P.requestProblemInfo, random.below(2)]);
     if (random.oneIn(9)) list.push([wire.P.requestResponseInfo, random.below(2)]);
-    if (random.oneIn(12)) list.push([wire.P.authMethod, 'none-such'], [wire.P.authData, random.bytes(8)]);
+    if (random.oneIn(12))
+      list.push([wire.P.authMethod, random.pick(AUTH_METHODS)], [wire.P.authData, random.bytes(8)]);
     if (random.oneIn(6)) list.push([wire.P.userProperty, ['client', 'fuzz']]);
   }
   const will: wire.WillOptions = {
@@ -126,7 +129,10 @@ export function packetOf(random: Random, version: wire.Version): Buffer {
   if (kind < 16) return subscribeOf(random, version);
   if (kind < 17) return wire.unsubscribe(version, 1 + random.below(20), [filterOf(random), filterOf(random)]);
   if (kind < 18) return wire.pingreq();
-  if (kind < 19 && version === 5) return wire.auth(0x19, [[wire.P.authMethod, 'none-such']]);
+  if (kind < 19 && version === 5) {
+    const list: wire.Properties = [[wire.P.authMethod, random.pick(AUTH_METHODS)]];
+    return wire.auth(random.pick([0x18, 0x19]), list);
+  }
   if (!random.oneIn(4)) return wire.pingreq();
   return version === 5
     ? wire.disconnect(random.pick([0, 4]), [[wire.P.sessionExpiry, 5]])

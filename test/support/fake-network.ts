@@ -9,7 +9,11 @@ import { loadConfig } from '../../src/config/load.ts';
 import { createRetainedStore, type RetainedStore } from '../../src/kernel/retained.ts';
 import { createRouter, type Router } from '../../src/kernel/router.ts';
 import type { ConnectionHandler, Transport } from '../../src/net/transport.ts';
-import { createMqttFrontEnd, type MqttFrontEnd } from '../../src/protocols/mqtt/front-end.ts';
+import {
+  createMqttFrontEnd,
+  type MqttFrontEnd,
+  type MqttFrontEndOptions,
+} from '../../src/protocols/mqtt/front-end.ts';
 import { createDataPlane } from '../../src/wasm/create-data-plane.ts';
 import type { DataPlane } from '../../src/wasm/data-plane.ts';
 import type { Settings } from './broker.ts';
@@ -103,6 +107,8 @@ export class FakeConnection implements Transport {
   }
 }
 
+export type FakeServices = Partial<Pick<MqttFrontEndOptions, 'authenticator' | 'authMethods' | 'authorizer'>>;
+
 /** A front-end with everything below it in reach of the test. */
 export class FakeNetwork {
   readonly clock: ManualClock;
@@ -114,7 +120,7 @@ export class FakeNetwork {
   readonly defects: string[] = [];
   #later: (() => void)[] = [];
 
-  private constructor(config: Parameters<typeof createMqttFrontEnd>[0]['config'], random: () => number) {
+  private constructor(config: MqttFrontEndOptions['config'], random: () => number, services: FakeServices) {
     this.clock = createManualClock();
     this.dataPlane = createDataPlane({
       maxConnections: config.limits.maxConnections,
@@ -134,17 +140,22 @@ export class FakeNetwork {
       router: this.router,
       retained: this.retained,
       version: '0',
+      ...services,
     });
   }
 
-  static async create(settings: Settings, random: () => number): Promise<FakeNetwork> {
+  static async create(
+    settings: Settings,
+    random: () => number,
+    services: FakeServices = {},
+  ): Promise<FakeNetwork> {
     const loaded = await loadConfig({
       sets: Object.entries({ 'sys.interval': 0, 'logging.level': 'silent', ...settings }).map(
         ([key, value]) => `${key}=${value}`,
       ),
     });
     if (!loaded.ok) throw new Error(`bad test settings: ${JSON.stringify(loaded.problems)}`);
-    return new FakeNetwork(loaded.config, random);
+    return new FakeNetwork(loaded.config, random, services);
   }
 
   get window(): Uint8Array {
