@@ -26,6 +26,13 @@ describe('CONNACK', () => {
     },
   );
 
+  test('a client whose Maximum Packet Size is smaller than CONNACK is not left waiting', async () => {
+    const client = await broker.open(5, '');
+    client.send(wire.connect({ version: 5, clientId: '', properties: [[P.maximumPacketSize, 20]] }));
+    await client.closed();
+    expect(client.received).toHaveLength(0);
+  });
+
   statement('[MQTT-3.2.0-2] a connection sees one CONNACK only', async ({ version }) => {
     const client = await broker.connect({ version });
     await client.barrier();

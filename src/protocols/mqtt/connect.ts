@@ -166,7 +166,12 @@ function accept(
   if (packet.will !== undefined) session.will = pendingWill(packet.will);
   counters.clientsConnected++;
   counters.clientsMaximum = Math.max(counters.clientsMaximum, counters.clientsConnected);
-  sendPacket(mqtt, connection, connack(mqtt, connection, packet, session, isPresent, authData));
+  if (!sendPacket(mqtt, connection, connack(mqtt, connection, packet, session, isPresent, authData))) {
+    // Without CONNACK the client waits for ever: its limit is too small for a connection.
+    const message = 'CONNACK exceeds the Maximum Packet Size of the client';
+    closeConnection(mqtt, connection, { reasonCode: ReasonCode.PacketTooLarge, message, silent: true });
+    return;
+  }
   resume(mqtt, session, connection);
 }
 

@@ -5,14 +5,16 @@ import { ReasonCode } from './codec/reason-codes.ts';
 import type { Connection } from './connection.ts';
 import type { Mqtt } from './context.ts';
 
-export function sendPacket(mqtt: Mqtt, connection: Connection, packet: ServerPacket): void {
+/** False = the client's limit is smaller than the packet: nothing was sent. */
+export function sendPacket(mqtt: Mqtt, connection: Connection, packet: ServerPacket): boolean {
   const mayExplain = connection.tellsProblems || packet.type === PacketType.Connack;
   const bytes = encodeForClient(
     mayExplain ? packet : withoutDiagnostics(packet),
     connection.version,
     connection.maxPacketBytesOut,
   );
-  if (bytes === undefined) return;
+  if (bytes === undefined) return false;
   if (!mqtt.dataPlane.append(connection.slot, bytes)) mqtt.fail(connection, ReasonCode.QuotaExceeded);
   mqtt.turn.wake();
+  return true;
 }
