@@ -18,7 +18,15 @@ const modules = [
 for (const { name, entry } of modules) {
   for (const target of ['release', 'debug']) {
     const outFile = `build/${name}${target === 'debug' ? '.debug' : ''}.wasm`;
-    const { error, stderr } = await asc.main([entry, '--config', 'asconfig.json', '--target', target, '--outFile', outFile]);
+    const { error, stderr } = await asc.main([
+      entry,
+      '--config',
+      'asconfig.json',
+      '--target',
+      target,
+      '--outFile',
+      outFile,
+    ]);
     if (error) {
       console.error(stderr.toString());
       console.error(`assembly: ${entry} (${target}) did not compile: ${error.message}`);

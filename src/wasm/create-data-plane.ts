@@ -2,13 +2,7 @@
  * The implementation behind data-plane.ts: an instance of assembly/mqtt over a memory of fixed size, whose offsets
  * and result words are known here and nowhere else.
  */
-import type {
-  DataPlane,
-  DataPlaneCounters,
-  DataPlaneOptions,
-  Established,
-  Group,
-} from './data-plane.ts';
+import type { DataPlane, DataPlaneCounters, DataPlaneOptions, Established, Group } from './data-plane.ts';
 import { loadWasm } from './load.ts';
 
 const PAGE_BYTES = 65536;
@@ -62,12 +56,26 @@ interface MqttModule {
   forgetReceived(slot: number, id: number): number;
   acknowledge(slot: number, type: number, id: number, reason: number): number;
   setHostMode(slot: number, on: boolean): void;
-  createGroup(version: number, qos: number, noLocal: boolean, alias: number, idsLength: number, count: number): number;
+  createGroup(
+    version: number,
+    qos: number,
+    noLocal: boolean,
+    alias: number,
+    idsLength: number,
+    count: number,
+  ): number;
   releaseGroup(group: number): void;
   chooseFlow(classId: number, topicLength: number): number;
   isFlow(id: number): number;
   dropFlow(id: number): void;
-  installFlow(id: number, classId: number, topicLength: number, groupCount: number, rows: number, hostPart: boolean): number;
+  installFlow(
+    id: number,
+    classId: number,
+    topicLength: number,
+    groupCount: number,
+    rows: number,
+    hostPart: boolean,
+  ): number;
   invalidateFilter(from: number, length: number): void;
   invalidateAll(): void;
   setTick(tick: number): void;
@@ -170,7 +178,8 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       const count = core.collect(slot);
       if (count === 0) return nothing;
       if (count < 0) return undefined;
-      if (count === 1) return [memory.subarray(spans[0] as number, (spans[0] as number) + (spans[1] as number))];
+      if (count === 1)
+        return [memory.subarray(spans[0] as number, (spans[0] as number) + (spans[1] as number))];
       const views = new Array<Buffer>(count);
       for (let i = 0; i < count; i++) {
         const start = spans[i * 2] as number;
@@ -209,7 +218,8 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       if (ids.length > 255 || count > GROUP_MEMBERS_MAX) return 0;
       scratch.set(ids);
       scratchWords.set(group.members, (ids.length + 3) >> 2);
-      const handle = core.createGroup(group.version, group.qos, group.noLocal, group.topicAlias, ids.length, count) >>> 0;
+      const handle =
+        core.createGroup(group.version, group.qos, group.noLocal, group.topicAlias, ids.length, count) >>> 0;
       if (handle !== 0) rowsOfGroup.set(handle, group.qos === 0 ? 0 : count);
       return handle;
     },

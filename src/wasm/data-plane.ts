@@ -128,7 +128,12 @@ export interface DataPlane {
   readonly carryBytes: number;
   readonly rows: Int32Array;
   /** Result of the last ingest. */
-  readonly result: { readonly consumed: number; readonly status: number; readonly reason: number; readonly needBytes: number };
+  readonly result: {
+    readonly consumed: number;
+    readonly status: number;
+    readonly reason: number;
+    readonly needBytes: number;
+  };
 
   /** A connection appears in a free slot: every packet of it is a Control row until `establish`. */
   open(slot: number, maxPacketBytesIn: number): void;

@@ -1,6 +1,13 @@
 /** Drives a data plane the way the front-end does, without sockets: bytes in, rows and written bytes out. */
 import { createDataPlane } from '../../src/wasm/create-data-plane.ts';
-import { type DataPlane, type DataPlaneOptions, type Established, IngestStatus, ROW_FIELDS, RowField } from '../../src/wasm/data-plane.ts';
+import {
+  type DataPlane,
+  type DataPlaneOptions,
+  type Established,
+  IngestStatus,
+  ROW_FIELDS,
+  RowField,
+} from '../../src/wasm/data-plane.ts';
 
 export interface RowView {
   kind: number;
@@ -63,7 +70,8 @@ export function ingestOnce(plane: DataPlane, slot: number, bytes: Uint8Array): I
 function viewRow(plane: DataPlane, index: number): RowView {
   const field = (f: number): number => plane.rows[index * ROW_FIELDS + f] as number;
   const memory = Buffer.from(plane.memory.buffer, plane.memory.byteOffset, plane.memory.length);
-  const slice = (from: number, length: number): Buffer => Buffer.from(memory.subarray(from, from + Math.max(0, length)));
+  const slice = (from: number, length: number): Buffer =>
+    Buffer.from(memory.subarray(from, from + Math.max(0, length)));
   const kind = field(RowField.Kind);
   const isFrame = kind <= 4;
   const frame = isFrame ? slice(field(RowField.Frame), field(RowField.FrameLength)) : Buffer.alloc(0);
@@ -73,20 +81,30 @@ function viewRow(plane: DataPlane, index: number): RowView {
     frame,
     topic: isMessage ? slice(field(RowField.Topic), field(RowField.TopicLength)).toString() : '',
     payload: isMessage
-      ? slice(field(RowField.Payload), field(RowField.Frame) + field(RowField.FrameLength) - field(RowField.Payload))
+      ? slice(
+          field(RowField.Payload),
+          field(RowField.Frame) + field(RowField.FrameLength) - field(RowField.Payload),
+        )
       : Buffer.alloc(0),
     packetId: field(RowField.PacketId),
     extra: field(RowField.Extra),
     messageExpiry: isMessage ? field(RowField.MessageExpiry) : -1,
     topicAlias: isMessage ? field(RowField.TopicAlias) : 0,
-    properties: isMessage ? slice(field(RowField.Properties), field(RowField.PropertiesLength)) : Buffer.alloc(0),
+    properties: isMessage
+      ? slice(field(RowField.Properties), field(RowField.PropertiesLength))
+      : Buffer.alloc(0),
     a: field(RowField.Frame),
     b: field(RowField.FrameLength),
   };
 }
 
 /** Feeds until all is consumed; `onRow` acts for the host. Stops at a violation. Returns what is left over. */
-export function ingestAll(plane: DataPlane, slot: number, bytes: Uint8Array, onRow: (row: RowView) => void): Ingested {
+export function ingestAll(
+  plane: DataPlane,
+  slot: number,
+  bytes: Uint8Array,
+  onRow: (row: RowView) => void,
+): Ingested {
   let rest = bytes;
   for (;;) {
     const step = ingestOnce(plane, slot, rest);

@@ -59,7 +59,12 @@ class Model {
     const version = this.random(2) === 0 ? 4 : 5;
     const window = [1, 3, 20, 200][this.random(4)] as number;
     const maxPacket = this.random(5) === 0 ? 200 : 0xffffffff;
-    connect(this.plane, slot, { version, sendWindow: window, maxPacketBytesOut: maxPacket, receiveMaximum: 60000 });
+    connect(this.plane, slot, {
+      version,
+      sendWindow: window,
+      maxPacketBytesOut: maxPacket,
+      receiveMaximum: 60000,
+    });
     this.slots[slot] = {
       version,
       window,
@@ -103,7 +108,9 @@ class Model {
           qos: group.qos,
           noLocal: group.noLocal,
           topicAlias: 0,
-          subscriptionIds: Uint8Array.from(ids.flatMap((id) => (id < 128 ? [11, id] : [11, (id & 127) | 128, id >> 7]))),
+          subscriptionIds: Uint8Array.from(
+            ids.flatMap((id) => (id < 128 ? [11, id] : [11, (id & 127) | 128, id >> 7])),
+          ),
           members: Uint32Array.from(same),
         });
         expect(group.handle).toBeGreaterThan(0);
@@ -111,7 +118,12 @@ class Model {
       }
     }
     const hostPart = this.random(4) === 0;
-    const id = this.plane.installFlow(0, Buffer.from(topic), groups.map((g) => g.handle), hostPart);
+    const id = this.plane.installFlow(
+      0,
+      Buffer.from(topic),
+      groups.map((g) => g.handle),
+      hostPart,
+    );
     expect(id).toBeGreaterThanOrEqual(0);
     this.flows.set(topic, { groups, id, hostPart });
   }
@@ -168,7 +180,13 @@ class Model {
     expect(rows).toEqual(expectedRows);
   }
 
-  private deliver(group: ModelGroup, publisher: number, packet: IPublishPacket, withText: boolean, rows: string[]): void {
+  private deliver(
+    group: ModelGroup,
+    publisher: number,
+    packet: IPublishPacket,
+    withText: boolean,
+    rows: string[],
+  ): void {
     const qos = Math.min(group.qos, packet.qos) as 0 | 1 | 2;
     for (const member of group.members) {
       if (group.noLocal && member === publisher) continue;
@@ -199,7 +217,9 @@ class Model {
         to.inFlight.set(id, qos);
       }
       const ids = to.version === 5 ? group.ids.join() : '';
-      to.expected.push(`publish ${packet.topic} ${packet.payload.length} ${String(packet.payload).slice(0, 12)} q${qos} ${id} [${ids}]`);
+      to.expected.push(
+        `publish ${packet.topic} ${packet.payload.length} ${String(packet.payload).slice(0, 12)} q${qos} ${id} [${ids}]`,
+      );
     }
   }
 
@@ -239,7 +259,8 @@ class Model {
 
   /** A turn: some writes complete, then dirty slots are collected; some of those stay under way. */
   turn(): void {
-    for (let i = 0; i < SLOTS; i++) if (this.slot(i).writing !== undefined && this.random(2) === 0) this.complete(i);
+    for (let i = 0; i < SLOTS; i++)
+      if (this.slot(i).writing !== undefined && this.random(2) === 0) this.complete(i);
     for (const index of Int32Array.from(this.plane.takeDirty())) {
       const views = this.plane.collect(index);
       if (views === undefined) throw new Error('broken');
@@ -299,7 +320,9 @@ class Model {
         const id = p.properties?.subscriptionIdentifier;
         const ids = id === undefined ? '' : String(id);
         const text = p.payload.toString();
-        got.push(`publish ${p.topic} ${text.length} ${text.slice(0, 12)} q${p.qos} ${p.messageId ?? 0} [${ids}]`);
+        got.push(
+          `publish ${p.topic} ${text.length} ${text.slice(0, 12)} q${p.qos} ${p.messageId ?? 0} [${ids}]`,
+        );
       } else got.push('messageId' in p && p.messageId !== undefined ? `${p.cmd} ${p.messageId}` : p.cmd);
     });
     reader.parse(Buffer.concat(slot.written));
@@ -316,21 +339,25 @@ class Model {
 describe('data plane against its model', () => {
   it('sends each client exactly its packets, in order, whatever happens around it', () => {
     fc.assert(
-      fc.property(fc.integer(), fc.array(fc.integer({ min: 0, max: 9 }), { minLength: 20, maxLength: 150 }), (seed, steps) => {
-        const model = new Model(seed);
-        model.install();
-        for (const step of steps) {
-          if (step < 4) model.publish();
-          else if (step < 6) model.acknowledge();
-          else if (step < 8) model.turn();
-          else if (step < 9) model.install();
-          else model.reconnect();
-        }
-        model.drain();
-        for (let i = 0; i < SLOTS; i++) model.check(i);
-        const { blocksTotal, blocksFree } = model.plane.counters();
-        expect(blocksTotal - blocksFree).toBeLessThanOrEqual(2);
-      }),
+      fc.property(
+        fc.integer(),
+        fc.array(fc.integer({ min: 0, max: 9 }), { minLength: 20, maxLength: 150 }),
+        (seed, steps) => {
+          const model = new Model(seed);
+          model.install();
+          for (const step of steps) {
+            if (step < 4) model.publish();
+            else if (step < 6) model.acknowledge();
+            else if (step < 8) model.turn();
+            else if (step < 9) model.install();
+            else model.reconnect();
+          }
+          model.drain();
+          for (let i = 0; i < SLOTS; i++) model.check(i);
+          const { blocksTotal, blocksFree } = model.plane.counters();
+          expect(blocksTotal - blocksFree).toBeLessThanOrEqual(2);
+        },
+      ),
       { numRuns: Number(process.env['ROBUSTMQ_TEST_RUNS'] ?? 60) },
     );
   }, 60_000);

@@ -1,11 +1,16 @@
-import { generate, type IPublishPacket, parser, type Packet } from 'mqtt-packet';
+import { generate, type IPublishPacket, type Packet, parser } from 'mqtt-packet';
 import { describe, expect, it } from 'vitest';
 import { type DataPlane, type Group, IngestStatus, PublishFlag, Row } from '../../src/wasm/data-plane.ts';
 import { connect, flush, ingestAll, ingestOnce, planeOf } from './data-plane-driver.ts';
 
 const utf8 = (text: string): Uint8Array => Buffer.from(text);
 
-function publishBytes(topic: string, payload: string | Buffer, more: Partial<IPublishPacket> = {}, version = 4): Buffer {
+function publishBytes(
+  topic: string,
+  payload: string | Buffer,
+  more: Partial<IPublishPacket> = {},
+  version = 4,
+): Buffer {
   return generate(
     { cmd: 'publish', topic, payload, qos: 0, dup: false, retain: false, ...more } as IPublishPacket,
     { protocolVersion: version },
@@ -45,7 +50,14 @@ describe('framing', () => {
   it('reports every packet before establish as Control, one at a time', () => {
     const plane = planeOf();
     plane.open(0, 1000);
-    const bytes = generate({ cmd: 'connect', clientId: 'a', clean: true, keepalive: 0, protocolId: 'MQTT', protocolVersion: 4 });
+    const bytes = generate({
+      cmd: 'connect',
+      clientId: 'a',
+      clean: true,
+      keepalive: 0,
+      protocolId: 'MQTT',
+      protocolVersion: 4,
+    });
     const step = ingestOnce(plane, 0, Buffer.concat([bytes, publishBytes('t', 'x')]));
     expect(step).toMatchObject({ status: IngestStatus.Again, consumed: bytes.length });
     expect(step.rows).toHaveLength(1);
@@ -94,7 +106,11 @@ describe('framing', () => {
     const bytes = publishBytes('some/topic', 'p'.repeat(300));
     for (let cut = 1; cut < bytes.length; cut++) {
       const step = ingestOnce(plane, 0, bytes.subarray(0, cut));
-      expect(step).toMatchObject({ status: IngestStatus.NeedMore, consumed: 0, needBytes: cut < 3 ? 0 : bytes.length });
+      expect(step).toMatchObject({
+        status: IngestStatus.NeedMore,
+        consumed: 0,
+        needBytes: cut < 3 ? 0 : bytes.length,
+      });
     }
   });
 });
@@ -106,7 +122,10 @@ describe('flows', () => {
     connect(plane, 1);
     const bytes = publishBytes('a/b', 'hello');
     expect(ingestOnce(plane, 0, bytes).rows[0]).toMatchObject({ kind: Row.Publish, topic: 'a/b', extra: 0 });
-    expect(ingestOnce(plane, 0, bytes).rows[0]).toMatchObject({ kind: Row.Publish, extra: PublishFlag.Admit });
+    expect(ingestOnce(plane, 0, bytes).rows[0]).toMatchObject({
+      kind: Row.Publish,
+      extra: PublishFlag.Admit,
+    });
     flow(plane, 'a/b', [group([1])]);
     const step = ingestOnce(plane, 0, Buffer.concat([bytes, bytes]));
     expect(step).toMatchObject({ status: IngestStatus.NeedMore, consumed: bytes.length * 2, rows: [] });
@@ -289,7 +308,11 @@ describe('quality of service', () => {
     connect(plane, 1);
     flow(plane, 'q', [group([1])]);
     const bytes = publishBytes('q', '1', { qos: 2, messageId: 9 });
-    ingestOnce(plane, 0, Buffer.concat([bytes, bytes, Buffer.from('62020009', 'hex'), Buffer.from('62020009', 'hex'), bytes]));
+    ingestOnce(
+      plane,
+      0,
+      Buffer.concat([bytes, bytes, Buffer.from('62020009', 'hex'), Buffer.from('62020009', 'hex'), bytes]),
+    );
     const out = flush(plane);
     expect(out.get(0)?.toString('hex')).toBe('50020009' + '50020009' + '70020009' + '70020009' + '50020009');
     expect(parse(out.get(1))).toHaveLength(2);
@@ -307,7 +330,10 @@ describe('quality of service', () => {
     connect(plane, 0, { receiveMaximum: 3 });
     flow(plane, 'q', []);
     const bytes = [1, 2, 3, 4].map((messageId) => publishBytes('q', 'x', { qos: 2, messageId }));
-    expect(ingestOnce(plane, 0, Buffer.concat(bytes))).toMatchObject({ status: IngestStatus.Violation, reason: 0x93 });
+    expect(ingestOnce(plane, 0, Buffer.concat(bytes))).toMatchObject({
+      status: IngestStatus.Violation,
+      reason: 0x93,
+    });
   });
 
   it('hands deliveries to the host when the window is full, until the host ends host mode', () => {
@@ -344,7 +370,10 @@ describe('quality of service', () => {
     expect(completed.rows[0]).toMatchObject({ kind: Row.Ack, a: 7, packetId: id });
     expect(plane.inFlight(1)).toBe(0);
     const refused = plane.takePacketId(1, 2, true);
-    expect(ingestOnce(plane, 1, Buffer.from([0x50, 3, 0, refused, 0x97])).rows[0]).toMatchObject({ a: 5, b: 0x97 });
+    expect(ingestOnce(plane, 1, Buffer.from([0x50, 3, 0, refused, 0x97])).rows[0]).toMatchObject({
+      a: 5,
+      b: 0x97,
+    });
     expect(plane.inFlight(1)).toBe(0);
   });
 
