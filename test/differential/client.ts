@@ -57,10 +57,12 @@ export class ComparedClient {
     this.#connection?.destroy();
   }
 
-  releaseAcks(): void {
+  /** Sends the acknowledgements that waited; returns how many. */
+  releaseAcks(): number {
     const acks = this.#acks;
     this.#acks = [];
     for (const ack of acks) this.send(ack);
+    return acks.length;
   }
 
   nextPacketId(): number {

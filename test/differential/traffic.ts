@@ -5,6 +5,7 @@ import { FakeNetwork } from '../support/fake-network.ts';
 import { createRandom, type Random } from '../support/random.ts';
 import * as wire from '../support/wire.ts';
 import { type ClientOptions, ComparedClient } from './client.ts';
+import { DeliveryModel } from './model.ts';
 
 const TOPICS = ['a', 'a/b', 'a/b/c', 'a/c', 'b', 'b//x', '/a', 'x/y/z/w/v', '温度/1'];
 const FILTERS = [...TOPICS, '#', '+', 'a/#', 'a/+', '+/b', 'a/+/c', '+/+', 'b//+', 'x/y/#', '温度/+', '/#'];
@@ -14,7 +15,13 @@ export interface Traffic {
   readonly clients: readonly ComparedClient[];
   readonly flowHits: number;
   readonly defects: readonly string[];
+  readonly model: DeliveryModel;
 }
+
+/** These never leave, and take packets of any size: the model says what they must get. */
+export const isSteady = ({ options }: ComparedClient): boolean =>
+  Number(options.clientId.split('-')[1]) % 2 === 0 &&
+  !options.properties.some(([id]) => id === wire.P.maximumPacketSize);
 
 type PropertyList = (readonly [number, wire.PropertyValue])[];
 
@@ -36,7 +43,7 @@ function optionsOf(random: Random, index: number): ClientOptions {
   };
 }
 
-function subscribe(random: Random, client: ComparedClient): void {
+function subscribe(random: Random, client: ComparedClient, index: number, model: DeliveryModel): void {
   const { version } = client.options;
   const filters = Array.from({ length: 1 + random.below(3) }, (): wire.Filter => {
     const filter = { filter: random.pick(FILTERS), qos: random.below(3) };
@@ -48,8 +55,9 @@ function subscribe(random: Random, client: ComparedClient): void {
       retainHandling: random.below(3),
     };
   });
-  const ids: wire.Properties =
-    version === 5 && random.oneIn(2) ? [[wire.P.subscriptionId, 1 + random.below(300)]] : [];
+  const identifier = version === 5 && random.oneIn(2) ? 1 + random.below(300) : undefined;
+  const ids: wire.Properties = identifier === undefined ? [] : [[wire.P.subscriptionId, identifier]];
+  model.subscribe(index, filters, identifier);
   client.send(wire.subscribe(version, client.nextPacketId(), filters, ids));
 }
 
@@ -78,7 +86,7 @@ class Publisher {
     this.#aliases.clear();
   }
 
-  publish(random: Random, topic: string): void {
+  publish(random: Random, topic: string, index: number, model: DeliveryModel): void {
     const client = this.#client;
     const { version, clientId } = client.options;
     const list = version === 5 && random.oneIn(2) ? messageProperties(random) : [];
@@ -97,11 +105,14 @@ class Publisher {
         : random.below(60);
     const qos = random.below(3);
     const retain = random.oneIn(12);
+    const message = `${clientId}:${this.#count++}`;
+    if (retain || list.some(([id]) => id === wire.P.messageExpiry)) model.exempt.add(message);
+    else model.publish(index, topic, qos, message);
     client.send(
       wire.publish({
         version,
         topic: name,
-        payload: `${clientId}:${this.#count++}:${'.'.repeat(bytes)}`,
+        payload: `${message}:${'.'.repeat(bytes)}`,
         qos,
         retain,
         packetId: client.nextPacketId(),
@@ -136,6 +147,7 @@ export async function runTraffic(seed: number, steps: number, settings: Settings
     { length: CLIENTS },
     (_, i) => new ComparedClient(network, optionsOf(random, i)),
   );
+  const model = new DeliveryModel();
   const publishers = clients.map((client) => new Publisher(client));
   for (const client of clients) client.connect();
   await settle(network);
@@ -150,13 +162,15 @@ export async function runTraffic(seed: number, steps: number, settings: Settings
       publisher.forgetAliases();
     } else if (kind < 26) {
       const topic = random.pick(TOPICS);
-      for (let i = 1 + random.below(6); i > 0; i--) publisher.publish(random, topic);
+      for (let i = 1 + random.below(6); i > 0; i--) publisher.publish(random, topic, index, model);
     } else if (kind < 31) {
-      subscribe(random, client);
+      subscribe(random, client, index, model);
     } else if (kind < 34) {
       const filters = [random.pick(FILTERS), random.pick(FILTERS)];
+      model.unsubscribe(index, filters);
       client.send(wire.unsubscribe(client.options.version, client.nextPacketId(), filters));
     } else if (kind < 36) {
+      if (isSteady(client)) continue;
       if (random.oneIn(2)) client.send(wire.disconnect());
       client.drop();
     } else if (kind < 38) {
@@ -169,18 +183,14 @@ export async function runTraffic(seed: number, steps: number, settings: Settings
   // Everyone comes back and acknowledges until nothing more comes.
   await settle(network);
   for (const client of clients) if (!client.isConnected) client.connect();
-  for (let rounds = 0, last = -1; ; rounds++) {
-    if (rounds > 2000) throw new Error('the traffic does not end');
+  for (let rounds = 0, released = 1; released > 0; rounds++) {
+    if (rounds > 5000) throw new Error('the traffic does not end');
     await settle(network);
-    for (const client of clients) client.releaseAcks();
-    await settle(network);
-    const count = clients.reduce((sum, client) => sum + client.messageCount, 0);
-    if (count === last) break;
-    last = count;
+    released = clients.reduce((sum, client) => sum + client.releaseAcks(), 0);
   }
   const { flowHits } = network.dataPlane.counters();
   for (const client of clients) client.drop();
   await settle(network);
   await network.frontEnd.stop();
-  return { clients, flowHits, defects: network.defects };
+  return { clients, flowHits, defects: network.defects, model };
 }
