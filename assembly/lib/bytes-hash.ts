@@ -27,6 +27,13 @@ export function hashBytes(at: u32, length: u32, seed: u64): u32 {
   return <u32>(h >> 32) ^ <u32>h;
 }
 
+/** Hash of 16 bytes held in two words. */
+@inline
+export function hashName(low: u64, high: u64, seed: u64): u32 {
+  const h = mix(mix(mix(seed, low), high), seed >> 32);
+  return <u32>(h >> 32) ^ <u32>h;
+}
+
 export function equalBytes(a: u32, b: u32, length: u32): bool {
   if (length >= 8) {
     const last = a + length - 8;

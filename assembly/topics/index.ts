@@ -7,13 +7,13 @@ import { allocate, classFor, heapLiveBytes, isHeapFull, release, setHeapLimit } 
 import { initLevels, levelCount } from './levels';
 import { initPath, inputText, outputText } from './path';
 import { initSinks, placesOf as places, sinkCount } from './sinks';
-import {
-  describedIdentifier, describedOptions, initTrie, outCapacity, outGroupCount, outGroups, outIdentifiers, outOptions,
-  outSinks, trieNodes, trieSubscriptions,
-} from './trie';
+import { initMatch, outCapacity, outGroupCount, outGroups, outIdentifiers, outOptions, outSinks } from './match';
+import { trieNodes } from './nodes';
+import { describedIdentifier, describedOptions, initTrie, trieSubscriptions } from './trie';
 import { cursorDepth, cursorSteps, initTree, outValues, reserveCursor, treeNodes } from './tree';
 
-export { trieAdd, trieDescribe, trieMatch, trieRemove, trieRemoveLast } from './trie';
+export { trieMatch } from './match';
+export { trieAdd, trieDescribe, trieRemove, trieRemoveLast } from './trie';
 export { treeGet, treePage, treeRemove, treeSet } from './tree';
 
 export function init(seedLow: u32, seedHigh: u32, limitBytes: u32): void {
@@ -22,6 +22,7 @@ export function init(seedLow: u32, seedHigh: u32, limitBytes: u32): void {
   initLevels();
   initSinks();
   initTrie();
+  initMatch();
   initTree();
 }
 

@@ -57,12 +57,6 @@ export function findLevel(at: u32, length: u32, hash: u32): u32 {
   return 0;
 }
 
-/** What the first slot for the hash names: most often the record, else another one or 0. For fetching ahead. */
-@inline
-export function probableLevel(hash: u32): u32 {
-  return load<u32>(slots + ((hash & mask) << 2)) & ~TAG_MASK;
-}
-
 function place(word: u32, hash: u32): void {
   let i = hash & mask;
   while (load<u32>(slots + (i << 2)) != 0) i = (i + 1) & mask;

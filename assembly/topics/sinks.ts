@@ -1,6 +1,6 @@
 /**
- * Which nodes a sink subscribes to: an open-addressing table by sink number, so that numbers need not be dense. An entry
- * is u32 sink, u32 where: 0 free; node | 1 for a single one; else a block of u32 count | class << 27, then nodes.
+ * Where a sink subscribes: an open-addressing table by sink number, so that numbers need not be dense. An entry is u32
+ * sink, u32 where: 0 free; holder | 1 for a single one (see nodes.ts); else a block of u32 count | class << 27, then holders.
  */
 import { allocate, allocateZeroed, classFor, release } from '../lib/heap';
 import { PLACE_OPTIONS, findSubscriber, subscriberAt } from './subscribers';
@@ -75,14 +75,14 @@ export function placesOf(sink: u32): u32 {
   return (where & 1) != 0 ? 1 : load<u32>(where) & COUNT_MASK;
 }
 
-/** Node at a place below placesOf(sink). */
-export function nodeAt(sink: u32, place: u32): u32 {
+/** Holder at a place below placesOf(sink). */
+export function holderAt(sink: u32, place: u32): u32 {
   const where = load<u32>(entryOf(sink), WHERE);
   return (where & 1) != 0 ? where & ~1 : load<u32>(where + 4 + (place << 2));
 }
 
 /** Returns the place; placesOf(sink) must be below MAX_PLACES. */
-export function addPlace(sink: u32, node: u32): u32 {
+export function addPlace(sink: u32, holder: u32): u32 {
   let entry = entryOf(sink);
   const where = load<u32>(entry, WHERE);
   if (where == 0) {
@@ -91,7 +91,7 @@ export function addPlace(sink: u32, node: u32): u32 {
       entry = entryOf(sink);
     }
     store<u32>(entry, sink);
-    store<u32>(entry, node | 1, WHERE);
+    store<u32>(entry, holder | 1, WHERE);
     sinks++;
     return 0;
   }
@@ -100,7 +100,7 @@ export function addPlace(sink: u32, node: u32): u32 {
     const block = allocate(sizeClass);
     store<u32>(block, 2 | (sizeClass << 27));
     store<u32>(block + 4, where & ~1);
-    store<u32>(block + 8, node);
+    store<u32>(block + 8, holder);
     store<u32>(entry, block, WHERE);
     return 1;
   }
@@ -115,11 +115,11 @@ export function addPlace(sink: u32, node: u32): u32 {
     store<u32>(entry, block, WHERE);
   }
   store<u32>(block, (count + 1) | (sizeClass << 27));
-  store<u32>(block + 4 + (count << 2), node);
+  store<u32>(block + 4 + (count << 2), holder);
   return count;
 }
 
-/** The sink's last node takes the freed place, and its subscriber is told. */
+/** The sink's last holder takes the freed place, and its subscriber is told. */
 export function removePlace(sink: u32, place: u32): void {
   const entry = entryOf(sink);
   const where = load<u32>(entry, WHERE);

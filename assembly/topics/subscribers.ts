@@ -1,56 +1,67 @@
 /**
- * The subscribers of one trie node.
+ * The subscribers of one holder (see nodes.ts): up to three in the node, else a list.
  *
- * Node, 32 bytes: u32 parent, u32 level | flags, u32 literal children, u32 subscribers, then either (INLINE) the only
- * subscriber, or u32 list, u32 `+` child, u32 `#` child; last u32 the index of a long list.
  * Subscriber, 12 bytes: u32 sink, u32 identifier, u32 place in its sink's table << 8 | options.
- * List: u32 size class, then subscribers in no order. From INDEXED_CLASS on a table of positions finds a sink in it.
+ * List: u32 subscribers | size class << 27, then subscribers in no order. From INDEXED_CLASS on the block's last word is
+ * a table of positions that finds a sink in it.
  */
 import { allocate, allocateZeroed, classFor, release } from '../lib/heap';
-import { NODE_LEVEL } from './edges';
-
-export const NODE_CLASS: u32 = 5;
-export const LITERALS: usize = 8;
-export const COUNT: usize = 12;
-export const INLINE_SUBSCRIBER: usize = 16;
-export const LIST: usize = 16;
-export const PLUS: usize = 20;
-export const HASH: usize = 24;
-export const INDEX: usize = 28;
-
-/** Flags in the level word; IS_HASH tells the two wildcards, which have no level record, apart. */
-export const INLINE: u32 = 1;
-export const IS_HASH: u32 = 2;
+import {
+  ADDRESS_MASK, HASH_LIST, HEAD, IN_NODE, IN_NODE_MASK, MAX_IN_NODE, OF_HASH, OWN_LIST, clearInNode, isBare, isInline,
+} from './nodes';
 
 export const SINK: usize = 0;
 export const IDENTIFIER: usize = 4;
 export const PLACE_OPTIONS: usize = 8;
 export const SUBSCRIBER_BYTES: u32 = 12;
 export const LIST_HEADER: u32 = 4;
+export const LIST_COUNT_MASK: u32 = (1 << 27) - 1;
+const LIST_CLASS_SHIFT: u32 = 27;
 /** Lists of 512 bytes and more (from 22 subscribers on) are searched through an index, shorter ones directly. */
 const INDEXED_CLASS: u32 = 9;
+/** A list that shrinks to so many goes back into its node: one less than makes it leave. */
+const RETURN_IN_NODE: u32 = 2;
 
 @inline
-export function isInline(node: u32): bool {
-  return (load<u32>(node, NODE_LEVEL) & INLINE) != 0;
+function isIn(holder: u32): bool {
+  return (holder & OF_HASH) == 0 && isInline(holder);
 }
 
 @inline
-export function firstSubscriber(node: u32): u32 {
-  return isInline(node) ? node + <u32>INLINE_SUBSCRIBER : load<u32>(node, LIST) + LIST_HEADER;
+function listField(holder: u32): u32 {
+  return (holder & ADDRESS_MASK) + <u32>((holder & OF_HASH) != 0 ? HASH_LIST : OWN_LIST);
 }
 
 @inline
-export function subscriberAt(node: u32, position: u32): u32 {
-  return firstSubscriber(node) + position * SUBSCRIBER_BYTES;
+function sizeClassOf(list: u32): u32 {
+  return load<u32>(list) >>> LIST_CLASS_SHIFT;
 }
 
 @inline
 function capacityOf(sizeClass: u32): u32 {
-  return ((1 << sizeClass) - LIST_HEADER) / SUBSCRIBER_BYTES;
+  return ((1 << sizeClass) - LIST_HEADER - (sizeClass >= INDEXED_CLASS ? 4 : 0)) / SUBSCRIBER_BYTES;
+}
+
+export function countOf(holder: u32): u32 {
+  const node = holder & ADDRESS_MASK;
+  // A node whose subscribers are in it has no lists, nor any of `#`.
+  if (isInline(node)) return holder == node ? load<u32>(node, HEAD) & IN_NODE_MASK : 0;
+  const list = load<u32>(listField(holder));
+  return list == 0 ? 0 : load<u32>(list) & LIST_COUNT_MASK;
+}
+
+@inline
+export function subscriberAt(holder: u32, position: u32): u32 {
+  const first = isIn(holder) ? holder + <u32>IN_NODE : load<u32>(listField(holder)) + LIST_HEADER;
+  return first + position * SUBSCRIBER_BYTES;
 }
 
 // The index of a list of class c is a table of 2^(c-3) positions + 1: at most two thirds full.
+
+@inline
+function indexOf(list: u32, sizeClass: u32): u32 {
+  return load<u32>(list + (1 << sizeClass) - 4);
+}
 
 @inline
 function indexMask(sizeClass: u32): u32 {
@@ -92,19 +103,23 @@ function indexRemove(index: u32, mask: u32, position: u32, subscribers: u32): vo
 }
 
 /** Position of the sink's subscriber, -1 if it has none here. */
-export function findSubscriber(node: u32, sink: u32): i32 {
-  const count = load<u32>(node, COUNT);
+export function findSubscriber(holder: u32, sink: u32): i32 {
+  const count = countOf(holder);
   if (count == 0) return -1;
-  const first = firstSubscriber(node);
-  const index = isInline(node) ? 0 : load<u32>(node, INDEX);
-  if (index != 0) {
-    const mask = indexMask(load<u32>(first - LIST_HEADER));
-    let i = home(sink, mask);
-    while (true) {
-      const entry = load<u32>(index + (i << 2));
-      if (entry == 0) return -1;
-      if (load<u32>(first + (entry - 1) * SUBSCRIBER_BYTES, SINK) == sink) return <i32>(entry - 1);
-      i = (i + 1) & mask;
+  const first = subscriberAt(holder, 0);
+  if (!isIn(holder)) {
+    const list = first - LIST_HEADER;
+    const sizeClass = sizeClassOf(list);
+    if (sizeClass >= INDEXED_CLASS) {
+      const index = indexOf(list, sizeClass);
+      const mask = indexMask(sizeClass);
+      let i = home(sink, mask);
+      while (true) {
+        const entry = load<u32>(index + (i << 2));
+        if (entry == 0) return -1;
+        if (load<u32>(first + (entry - 1) * SUBSCRIBER_BYTES, SINK) == sink) return <i32>(entry - 1);
+        i = (i + 1) & mask;
+      }
     }
   }
   for (let i: u32 = 0; i < count; i++) {
@@ -113,87 +128,108 @@ export function findSubscriber(node: u32, sink: u32): i32 {
   return -1;
 }
 
-function dropIndex(node: u32): void {
-  const index = load<u32>(node, INDEX);
-  if (index == 0) return;
-  release(index, load<u32>(load<u32>(node, LIST)) - 1);
-  store<u32>(node, 0, INDEX);
-}
-
-/** Moves the subscribers to a list of the given class. */
-function relocate(node: u32, sizeClass: u32): void {
-  const count = load<u32>(node, COUNT);
+function createList(sizeClass: u32, from: u32, count: u32): u32 {
   const list = allocate(sizeClass);
-  store<u32>(list, sizeClass);
-  memory.copy(list + LIST_HEADER, firstSubscriber(node), count * SUBSCRIBER_BYTES);
-  if (isInline(node)) {
-    store<u32>(node, load<u32>(node, NODE_LEVEL) & ~INLINE, NODE_LEVEL);
-    store<u32>(node, 0, PLUS);
-    store<u32>(node, 0, HASH);
-  } else {
-    const old = load<u32>(node, LIST);
-    dropIndex(node);
-    release(old, load<u32>(old));
-  }
-  store<u32>(node, list, LIST);
+  store<u32>(list, count | (sizeClass << LIST_CLASS_SHIFT));
+  if (count != 0) memory.copy(list + LIST_HEADER, from, count * SUBSCRIBER_BYTES);
   if (sizeClass >= INDEXED_CLASS) {
     const index = allocateZeroed(sizeClass - 1);
-    store<u32>(node, index, INDEX);
     const mask = indexMask(sizeClass);
-    for (let i: u32 = 0; i < count; i++) indexInsert(index, mask, i, load<u32>(subscriberAt(node, i), SINK));
-  }
-}
-
-/** Makes room in the node for wildcard children. */
-export function leaveInline(node: u32): void {
-  if (isInline(node)) relocate(node, classFor(LIST_HEADER + SUBSCRIBER_BYTES));
-}
-
-/** Adds a subscriber whose sink has none here; the caller fills in the place. */
-export function appendSubscriber(node: u32, sink: u32, identifier: u32, placeOptions: u32): void {
-  const count = load<u32>(node, COUNT);
-  if (count == 0) {
-    if ((load<u32>(node, PLUS) | load<u32>(node, HASH)) == 0) {
-      store<u32>(node, load<u32>(node, NODE_LEVEL) | INLINE, NODE_LEVEL);
-    } else {
-      const sizeClass = classFor(LIST_HEADER + SUBSCRIBER_BYTES);
-      const list = allocate(sizeClass);
-      store<u32>(list, sizeClass);
-      store<u32>(node, list, LIST);
+    for (let i: u32 = 0; i < count; i++) {
+      indexInsert(index, mask, i, load<u32>(list + LIST_HEADER + i * SUBSCRIBER_BYTES, SINK));
     }
-  } else if (isInline(node)) {
-    relocate(node, classFor(LIST_HEADER + 2 * SUBSCRIBER_BYTES));
-  } else {
-    const sizeClass = load<u32>(load<u32>(node, LIST));
-    if (count == capacityOf(sizeClass)) relocate(node, sizeClass + 1);
+    store<u32>(list + (1 << sizeClass) - 4, index);
   }
-  const subscriber = subscriberAt(node, count);
-  store<u32>(subscriber, sink, SINK);
-  store<u32>(subscriber, identifier, IDENTIFIER);
-  store<u32>(subscriber, placeOptions, PLACE_OPTIONS);
-  store<u32>(node, count + 1, COUNT);
-  if (!isInline(node)) {
-    const index = load<u32>(node, INDEX);
-    if (index != 0) indexInsert(index, indexMask(load<u32>(load<u32>(node, LIST))), count, sink);
+  return list;
+}
+
+function freeList(list: u32): void {
+  const sizeClass = sizeClassOf(list);
+  if (sizeClass >= INDEXED_CLASS) release(indexOf(list, sizeClass), sizeClass - 1);
+  release(list, sizeClass);
+}
+
+/** Moves the list to another size class. */
+function resize(field: u32, list: u32, count: u32, sizeClass: u32): u32 {
+  const moved = createList(sizeClass, list + LIST_HEADER, count);
+  freeList(list);
+  store<u32>(field, moved);
+  return moved;
+}
+
+/** Makes room in the node for children and for lists. */
+export function leaveInline(node: u32): void {
+  const head = load<u32>(node, HEAD);
+  const count = head & IN_NODE_MASK;
+  if (count == 0) return;
+  const list = createList(classFor(LIST_HEADER + count * SUBSCRIBER_BYTES), node + <u32>IN_NODE, count);
+  clearInNode(node);
+  store<u32>(node, head & ~IN_NODE_MASK, HEAD);
+  store<u32>(node, list, OWN_LIST);
+}
+
+/** Takes few subscribers back into a node that has lost its children. */
+export function becomeInline(node: u32): void {
+  if (isInline(node) || !isBare(node)) return;
+  const list = load<u32>(node, OWN_LIST);
+  if (list == 0) return;
+  const count = load<u32>(list) & LIST_COUNT_MASK;
+  if (count > RETURN_IN_NODE) return;
+  memory.copy(node + <u32>IN_NODE, list + LIST_HEADER, count * SUBSCRIBER_BYTES);
+  store<u32>(node, load<u32>(node, HEAD) | count, HEAD);
+  freeList(list);
+}
+
+@inline
+function writeSubscriber(at: u32, sink: u32, identifier: u32, placeOptions: u32): void {
+  store<u32>(at, sink, SINK);
+  store<u32>(at, identifier, IDENTIFIER);
+  store<u32>(at, placeOptions, PLACE_OPTIONS);
+}
+
+/** Adds a subscriber whose sink has none here. */
+export function appendSubscriber(holder: u32, sink: u32, identifier: u32, placeOptions: u32): void {
+  const node = holder & ADDRESS_MASK;
+  if ((holder & OF_HASH) == 0) {
+    const head = load<u32>(node, HEAD);
+    const count = head & IN_NODE_MASK;
+    const isEmpty = count == 0 && load<u32>(node, OWN_LIST) == 0 && isBare(node);
+    if (isEmpty || (count != 0 && count < MAX_IN_NODE)) {
+      writeSubscriber(node + <u32>IN_NODE + count * SUBSCRIBER_BYTES, sink, identifier, placeOptions);
+      store<u32>(node, head + 1, HEAD);
+      return;
+    }
   }
+  leaveInline(node);
+  const field = listField(holder);
+  let list = load<u32>(field);
+  if (list == 0) {
+    list = createList(classFor(LIST_HEADER + SUBSCRIBER_BYTES), 0, 0);
+    store<u32>(field, list);
+  }
+  const count = load<u32>(list) & LIST_COUNT_MASK;
+  if (count == capacityOf(sizeClassOf(list))) list = resize(field, list, count, sizeClassOf(list) + 1);
+  const sizeClass = sizeClassOf(list);
+  writeSubscriber(list + LIST_HEADER + count * SUBSCRIBER_BYTES, sink, identifier, placeOptions);
+  store<u32>(list, load<u32>(list) + 1);
+  if (sizeClass >= INDEXED_CLASS) indexInsert(indexOf(list, sizeClass), indexMask(sizeClass), count, sink);
 }
 
 /** The last subscriber takes the place of the removed one. */
-export function removeSubscriber(node: u32, position: u32): void {
-  const last = load<u32>(node, COUNT) - 1;
-  if (isInline(node)) {
-    store<u32>(node, load<u32>(node, NODE_LEVEL) & ~INLINE, NODE_LEVEL);
-    store<u32>(node, 0, LIST);
-    store<u32>(node, 0, PLUS);
-    store<u32>(node, 0, HASH);
-    store<u32>(node, 0, COUNT);
+export function removeSubscriber(holder: u32, position: u32): void {
+  const node = holder & ADDRESS_MASK;
+  const last = countOf(holder) - 1;
+  const first = subscriberAt(holder, 0);
+  if (isIn(holder)) {
+    memory.copy(first + position * SUBSCRIBER_BYTES, first + last * SUBSCRIBER_BYTES, SUBSCRIBER_BYTES);
+    store<u32>(node, load<u32>(node, HEAD) - 1, HEAD);
+    if (last == 0) clearInNode(node);
     return;
   }
-  const list = load<u32>(node, LIST);
-  const first = list + LIST_HEADER;
-  const sizeClass = load<u32>(list);
-  const index = load<u32>(node, INDEX);
-  if (index != 0) {
+  const list = first - LIST_HEADER;
+  const sizeClass = sizeClassOf(list);
+  if (sizeClass >= INDEXED_CLASS) {
+    const index = indexOf(list, sizeClass);
     const mask = indexMask(sizeClass);
     indexRemove(index, mask, position, first);
     if (position != last) {
@@ -204,22 +240,12 @@ export function removeSubscriber(node: u32, position: u32): void {
   if (position != last) {
     memory.copy(first + position * SUBSCRIBER_BYTES, first + last * SUBSCRIBER_BYTES, SUBSCRIBER_BYTES);
   }
-  store<u32>(node, last, COUNT);
+  store<u32>(list, load<u32>(list) - 1);
   if (last == 0) {
-    dropIndex(node);
-    release(list, sizeClass);
-    store<u32>(node, 0, LIST);
-  } else if (last == 1 && (load<u32>(node, PLUS) | load<u32>(node, HASH)) == 0) {
-    const sink = load<u32>(first, SINK);
-    const identifier = load<u32>(first, IDENTIFIER);
-    const placeOptions = load<u32>(first, PLACE_OPTIONS);
-    dropIndex(node);
-    release(list, sizeClass);
-    store<u32>(node, load<u32>(node, NODE_LEVEL) | INLINE, NODE_LEVEL);
-    store<u32>(node + <u32>INLINE_SUBSCRIBER, sink, SINK);
-    store<u32>(node + <u32>INLINE_SUBSCRIBER, identifier, IDENTIFIER);
-    store<u32>(node + <u32>INLINE_SUBSCRIBER, placeOptions, PLACE_OPTIONS);
-  } else if (sizeClass > NODE_CLASS && last * 4 <= capacityOf(sizeClass)) {
-    relocate(node, sizeClass - 1);
+    freeList(list);
+    store<u32>(listField(holder), 0);
+  } else if (last * 4 <= capacityOf(sizeClass)) {
+    resize(listField(holder), list, last, sizeClass - 1);
   }
+  becomeInline(node);
 }
