@@ -13,6 +13,7 @@ const modules = [
   { name: 'mqtt', entry: 'assembly/mqtt/index.ts' },
   { name: 'topics', entry: 'assembly/topics/index.ts' },
   { name: 'frames', entry: 'assembly/frames/index.ts' },
+  { name: 'log', entry: 'assembly/log/index.ts' },
 ];
 
 for (const { name, entry } of modules) {
