@@ -1,0 +1,220 @@
+import { type Disk, type DiskFile, diskErrorCode } from '../disk/disk.ts';
+import { crcCheck } from './block.ts';
+import {
+  blockFileName,
+  createMarker,
+  type EpochFile,
+  hasGoodHeader,
+  listEpochFiles,
+  markerName,
+  publishSeal,
+  readSeal,
+  FILE_HEADER_BYTES,
+} from './epoch-files.ts';
+import { createFileWriter } from './file-writer.ts';
+import { cutBlocks, measureTail, readAt } from './scan.ts';
+import { type BodyCheck, checkWalId, type WalBlock, WalCorrupt, WalFenced, type WalStore } from './wal-store.ts';
+
+const MAX_OPEN_FILES = 16;
+
+export interface FileWalOptions {
+  readonly disk: Disk;
+  /** One folder per log is made in it. */
+  readonly directory: string;
+  readonly check?: BodyCheck;
+  readonly maxBlockBytes?: number;
+  readonly maxInFlight?: number;
+}
+
+export interface FileWal extends WalStore {
+  /** Lets go of the files kept open for reading. */
+  close(): Promise<void>;
+}
+
+/** The engine `files`: segment files on a local disk. */
+export function createFileWal(options: FileWalOptions): FileWal {
+  const { disk, directory, check = crcCheck, maxBlockBytes = 32 * 1024 * 1024, maxInFlight = 8 } = options;
+  /** Positions at which the files of an epoch begin, ascending. */
+  const starts = new Map<string, number[]>();
+  const open = new Map<string, Promise<DiskFile>>();
+
+  function folder(walId: string): string {
+    checkWalId(walId);
+    return `${directory}/${walId}`;
+  }
+
+  async function startsOf(walId: string, epoch: number): Promise<number[]> {
+    const key = `${walId}/${epoch}`;
+    let list = starts.get(key);
+    if (list === undefined) {
+      list = (await blockFiles(walId, epoch)).map((file) => file.position);
+      starts.set(key, list);
+    }
+    return list;
+  }
+
+  async function blockFiles(walId: string, epoch: number): Promise<(EpochFile & { position: number })[]> {
+    const files = await listEpochFiles(disk, folder(walId));
+    return files.filter(
+      (file): file is EpochFile & { position: number } => file.epoch === epoch && file.position !== undefined,
+    );
+  }
+
+  /** Opened once for many reads; the least recently used is closed when there are too many. */
+  async function fileFor(path: string, epoch: number, position: number): Promise<DiskFile> {
+    let file = open.get(path);
+    if (file !== undefined) open.delete(path);
+    else file = openChecked(path, epoch, position);
+    open.set(path, file);
+    if (open.size > MAX_OPEN_FILES) {
+      const [oldest] = open.keys();
+      if (oldest !== undefined && oldest !== path) await letGo(oldest);
+    }
+    try {
+      return await file;
+    } catch (error) {
+      open.delete(path);
+      throw error;
+    }
+  }
+
+  async function openChecked(path: string, epoch: number, position: number): Promise<DiskFile> {
+    const file = await disk.open(path, 'read');
+    try {
+      if (await hasGoodHeader(file, epoch, position)) return file;
+      throw new WalCorrupt(path, 0, 'its header is damaged');
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  async function letGo(path: string): Promise<void> {
+    const file = open.get(path);
+    open.delete(path);
+    await (await file?.catch(() => undefined))?.close();
+  }
+
+  async function measure(walId: string, epoch: number): Promise<number> {
+    const last = (await blockFiles(walId, epoch)).at(-1);
+    if (last === undefined) return 0;
+    const file = await disk.open(`${folder(walId)}/${last.name}`, 'update');
+    try {
+      if (!(await hasGoodHeader(file, epoch, last.position))) {
+        // The header is synced before the first block is written: a file without one has no blocks.
+        if ((await file.size()) <= FILE_HEADER_BYTES) return last.position;
+        throw new WalCorrupt(file.path, 0, 'its header is damaged');
+      }
+      const length = await measureTail(file, epoch, last.position, check, maxBlockBytes);
+      // The length outlives a loss of power, so must what it counts.
+      await file.datasync();
+      return length;
+    } finally {
+      await file.close();
+    }
+  }
+
+  return {
+    maxBlockBytes,
+    async probe() {
+      await disk.makeDirectory(directory);
+      const name = `probe-${process.pid}`;
+      const path = `${directory}/${name}`;
+      try {
+        if (!(await createMarker(disk, directory, name)) || (await createMarker(disk, directory, name))) {
+          throw new Error(`${directory}: creating a file that exists did not fail; fencing cannot work there`);
+        }
+      } finally {
+        await disk.remove(path);
+      }
+    },
+    async open(walId, epoch) {
+      const path = folder(walId);
+      await disk.makeDirectory(path);
+      await disk.syncDirectory(directory);
+      if (!(await createMarker(disk, path, markerName(epoch, 'open')))) {
+        throw new WalFenced(walId, epoch, 'has had its writer');
+      }
+      if (await disk.exists(`${path}/${markerName(epoch, 'sealing')}`)) {
+        throw new WalFenced(walId, epoch, 'was sealed by another owner');
+      }
+      const list: number[] = [];
+      starts.set(`${walId}/${epoch}`, list);
+      return createFileWriter({
+        disk,
+        directory: path,
+        walId,
+        epoch,
+        maxBlockBytes,
+        maxInFlight,
+        onFile: (position) => list.push(position),
+      });
+    },
+    async seal(walId, epoch) {
+      const path = folder(walId);
+      const known = await readSeal(disk, path, epoch);
+      if (known !== undefined) return known;
+      await disk.makeDirectory(path);
+      await disk.syncDirectory(directory);
+      await createMarker(disk, path, markerName(epoch, 'sealing'));
+      await publishSeal(disk, path, epoch, await measure(walId, epoch));
+      // Whoever was first has decided.
+      const length = await readSeal(disk, path, epoch);
+      if (length === undefined) throw new Error(`${path}: the seal of epoch ${epoch} is gone`);
+      return length;
+    },
+    async epochs(walId) {
+      const files = await listEpochFiles(disk, folder(walId));
+      return [...new Set(files.map((file) => file.epoch))];
+    },
+    async read(walId, epoch, from, until, maxBytes) {
+      const list = await startsOf(walId, epoch);
+      const index = list.findLastIndex((start) => start <= from);
+      const start = list[index];
+      const limit = Math.min(until, list[index + 1] ?? Number.POSITIVE_INFINITY);
+      const path = `${folder(walId)}/${start === undefined ? '' : blockFileName(epoch, start)}`;
+      if (start === undefined) throw new WalCorrupt(path, from, 'no file has that position');
+      const file = await fileFor(path, epoch, start);
+      let blocks: readonly WalBlock[] = [];
+      for (let bytes = Math.min(maxBytes, limit - from); ; ) {
+        const cut = cutBlocks(await readAt(file, start, from, bytes), from, epoch, check, maxBlockBytes);
+        blocks = cut.blocks;
+        const isDamaged = cut.end < limit && cut.needBytes === 0 && cut.end < from + bytes;
+        if (isDamaged || (blocks.length === 0 && cut.needBytes <= bytes)) {
+          // What is whole before the damage was asked for too, and is served first.
+          if (blocks.length > 0) break;
+          throw new WalCorrupt(path, FILE_HEADER_BYTES + cut.end - start, 'the block there is damaged');
+        }
+        if (blocks.length > 0) break;
+        bytes = cut.needBytes;
+      }
+      return blocks.filter((block) => block.position < until);
+    },
+    async lastAnchor(walId, epoch, length) {
+      const list = await startsOf(walId, epoch);
+      const anchor = list.findLast((start) => start < length);
+      if (anchor === undefined) throw new WalCorrupt(folder(walId), 0, `epoch ${epoch} has lost its files`);
+      return anchor;
+    },
+    async trim(walId, epoch, below) {
+      const list = await startsOf(walId, epoch);
+      // The last file goes with a sealed epoch that is trimmed whole: its length lies in the seal.
+      const length = (await readSeal(disk, folder(walId), epoch)) ?? Number.POSITIVE_INFINITY;
+      for (;;) {
+        const [first, following = length] = list;
+        if (first === undefined || following > below) break;
+        const path = `${folder(walId)}/${blockFileName(epoch, first)}`;
+        list.shift();
+        await letGo(path);
+        try {
+          await disk.remove(path);
+        } catch (error) {
+          if (diskErrorCode(error) !== 'ENOENT') throw error;
+        }
+      }
+    },
+    async close() {
+      for (const path of [...open.keys()]) await letGo(path);
+    },
+  };
+}

@@ -1,0 +1,124 @@
+import type { Disk, DiskFile } from '../disk/disk.ts';
+import { BLOCK_HEADER_BYTES, bytesOf, crcOf, encodeBlockHeader } from './block.ts';
+import { createBlockFile, FILE_HEADER_BYTES, markerName } from './epoch-files.ts';
+import { type AppendOptions, WalBusy, WalFenced, type WalWriter } from './wal-store.ts';
+
+export interface FileWriterOptions {
+  readonly disk: Disk;
+  readonly directory: string;
+  readonly walId: string;
+  readonly epoch: number;
+  readonly maxBlockBytes: number;
+  readonly maxInFlight: number;
+  /** A file for blocks from this position on is there. */
+  readonly onFile: (position: number) => void;
+}
+
+/**
+ * The one writer of an epoch in files. Writes follow each other; the sync of a block runs beside the write of the
+ * next. After each write, and before its acknowledgement, the writer looks for the mark of a sealer: a sealer sets
+ * the mark first and measures then, so either the block is within the length it finds or this writer sees the mark.
+ */
+export function createFileWriter(options: FileWriterOptions): WalWriter {
+  const { disk, directory, walId, epoch, maxBlockBytes, maxInFlight } = options;
+  const sealing = `${directory}/${markerName(epoch, 'sealing')}`;
+  let file: DiskFile | undefined;
+  let base = 0;
+  let next = 0;
+  let synced = 0;
+  let inFlight = 0;
+  let failure: Error | undefined;
+  let written: Promise<void> = Promise.resolve();
+  let acknowledged: Promise<void> = Promise.resolve();
+
+  function fail(error: unknown): Error {
+    failure ??= error instanceof Error ? error : new Error(String(error));
+    return failure;
+  }
+
+  async function switchFile(position: number, before: Promise<void>): Promise<void> {
+    const old = file;
+    // Only the last file of an epoch may have a torn tail.
+    if (old !== undefined) await old.datasync();
+    file = await createBlockFile(disk, directory, epoch, position);
+    base = position;
+    options.onFile(position);
+    if (old !== undefined) before.finally(() => old.close()).catch(() => {});
+  }
+
+  async function write(views: readonly Uint8Array[], position: number, isAnchor: boolean, before: Promise<void>) {
+    if (failure !== undefined) throw failure;
+    if (isAnchor) await switchFile(position, before);
+    if (file === undefined) throw new Error('the first block of an epoch begins a file');
+    await file.writev(views, FILE_HEADER_BYTES + position - base);
+    return file;
+  }
+
+  async function checkSeal(): Promise<void> {
+    if (await disk.exists(sealing)) throw new WalFenced(walId, epoch, 'was sealed by another owner');
+  }
+
+  async function run(
+    views: readonly Uint8Array[],
+    position: number,
+    isAnchor: boolean,
+    level: AppendOptions['level'],
+  ): Promise<number> {
+    const end = next;
+    const before = acknowledged;
+    const mine = written.then(() => write(views, position, isAnchor, before));
+    written = mine.then(() => {});
+    const durable = mine.then((target) =>
+      Promise.all([checkSeal(), level === 'sync' ? target.datasync() : undefined]),
+    );
+    acknowledged = Promise.all([before, durable]).then(() => {
+      if (failure !== undefined) throw failure;
+      if (level === 'sync') synced = Math.max(synced, end);
+    });
+    // The chains are looked at by whoever comes next, or by nobody.
+    written.catch(() => {});
+    acknowledged.catch(() => {});
+    try {
+      await acknowledged;
+      return position;
+    } catch (error) {
+      throw fail(error);
+    } finally {
+      inFlight--;
+    }
+  }
+
+  return {
+    epoch,
+    maxInFlight,
+    get next() {
+      return next;
+    },
+    get inFlight() {
+      return inFlight;
+    },
+    append(body, { level, isAnchor = false, sum = crcOf(body) }) {
+      if (failure !== undefined) return Promise.reject(failure);
+      if (inFlight >= maxInFlight) {
+        return Promise.reject(new WalBusy(`${maxInFlight} appends are under way, and no more may be`));
+      }
+      const bodyBytes = bytesOf(body);
+      if (bodyBytes > maxBlockBytes) {
+        return Promise.reject(new Error(`a block of ${bodyBytes} bytes: ${maxBlockBytes} at most`));
+      }
+      const position = next;
+      const begins = isAnchor || position === 0;
+      const header = encodeBlockHeader({ epoch, position, bodyBytes, isAnchor: begins, synced, sum });
+      next += BLOCK_HEADER_BYTES + bodyBytes;
+      inFlight++;
+      return run([header, ...body], position, begins, level);
+    },
+    async close() {
+      await acknowledged.catch(() => {});
+      await written.catch(() => {});
+      failure ??= new Error('the writer is closed');
+      await file?.close();
+      file = undefined;
+    },
+  };
+}

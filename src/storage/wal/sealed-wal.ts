@@ -1,0 +1,291 @@
+import { randomBytes } from 'node:crypto';
+import { BLOCK_HEADER_BYTES, bytesOf, crcCheck, crcOf, decodeBlockHeader, encodeBlockHeader } from './block.ts';
+import type { PutIfAbsent } from './put-if-absent.ts';
+import {
+  type AppendOptions,
+  type BodyCheck,
+  checkWalId,
+  WalBusy,
+  type WalBlock,
+  WalCorrupt,
+  WalFenced,
+  type WalStore,
+  type WalWriter,
+} from './wal-store.ts';
+
+/**
+ * A write-ahead log of objects, fenced by nothing but atomic creation. Block n of an epoch is object n. To seal an
+ * epoch is to take its first free number for a marker: no block can be created there any more, and since
+ * acknowledgements go out in order, none behind it was or will be acknowledged. Markers are never removed.
+ *
+ * Trimmed numbers are free again, and a marker there would mean nothing: before blocks are removed, a floor is
+ * published, and a sealer whose marker turns out to lie below the floor goes on from the floor.
+ */
+export interface SealedWalOptions {
+  readonly objects: PutIfAbsent;
+  readonly check?: BodyCheck;
+  readonly maxBlockBytes?: number;
+  readonly maxInFlight?: number;
+  /** How often one request is made before its outcome is given up as unknown. */
+  readonly attempts?: number;
+  /** Names a writer: how it tells its own blocks from another's. */
+  readonly nonce?: () => Uint8Array;
+}
+
+const NONCE_BYTES = 16;
+const SEAL = Buffer.from('RMQ-SEAL');
+const DIGITS = 12;
+const RACERS = 16;
+
+const digits = (value: number): string => String(value).padStart(DIGITS, '0');
+
+interface Stored {
+  readonly nonce: Uint8Array;
+  readonly block: Uint8Array;
+}
+
+export function createSealedWal(options: SealedWalOptions): WalStore {
+  const { objects, check = crcCheck, maxBlockBytes = 8 * 1024 * 1024, maxInFlight = 8, attempts = 4 } = options;
+  const makeNonce = options.nonce ?? (() => randomBytes(NONCE_BYTES));
+  /** Where reading went on last: sequential reads need no search. One entry per epoch that is read. */
+  const cursors = new Map<string, { readonly position: number; readonly seq: number }>();
+
+  const epochKey = (walId: string, epoch: number): string => {
+    checkWalId(walId);
+    return `${walId}/${digits(epoch)}`;
+  };
+  const blockKey = (root: string, seq: number): string => `${root}/b/${digits(seq)}`;
+  const isSeal = (bytes: Uint8Array): boolean => Buffer.compare(bytes, SEAL) === 0;
+
+  async function retried<T>(request: () => Promise<T>): Promise<T> {
+    for (let left = attempts - 1; ; left--) {
+      try {
+        return await request();
+      } catch (error) {
+        if (left <= 0) throw error;
+      }
+    }
+  }
+
+  /** Creates, or finds what is there instead. An object that was trimmed in between is asked for again. */
+  async function createOrGet(key: string, body: readonly Uint8Array[]): Promise<Uint8Array | 'created'> {
+    for (;;) {
+      if ((await retried(() => objects.create(key, body))) === 'created') return 'created';
+      const there = await retried(() => objects.get(key));
+      if (there !== undefined) return there;
+    }
+  }
+
+  function stored(bytes: Uint8Array): Stored {
+    return { nonce: bytes.subarray(0, NONCE_BYTES), block: bytes.subarray(NONCE_BYTES) };
+  }
+
+  async function floorOf(root: string): Promise<number> {
+    const floors = await retried(() => objects.list(`${root}/floor/`));
+    return Number(floors.at(-1)?.split('/').at(-1) ?? 0);
+  }
+
+  async function getBlock(root: string, seq: number, epoch: number): Promise<WalBlock | undefined> {
+    const key = blockKey(root, seq);
+    const bytes = await retried(() => objects.get(key));
+    if (bytes === undefined || isSeal(bytes)) return undefined;
+    const { block } = stored(bytes);
+    const header = decodeBlockHeader(block, 0, epoch);
+    const body = block.subarray(BLOCK_HEADER_BYTES);
+    if (header === undefined || header.bodyBytes !== body.byteLength || !check.matches(body, header.sum)) {
+      throw new WalCorrupt(key, header?.position ?? 0, 'the block there is damaged');
+    }
+    const { position, isAnchor } = header;
+    return { position, end: position + BLOCK_HEADER_BYTES + body.byteLength, isAnchor, body };
+  }
+
+  /** Number of the first free place, which is a marker's from now on. */
+  async function sealedCount(root: string): Promise<number> {
+    let seq = await floorOf(root);
+    for (;;) {
+      const there = await createOrGet(blockKey(root, seq), [SEAL]);
+      if (there === 'created' || isSeal(there)) {
+        const floor = await floorOf(root);
+        if (floor <= seq) return seq;
+        seq = floor;
+      } else seq++;
+    }
+  }
+
+  async function lengthOf(root: string, epoch: number, count: number): Promise<number> {
+    return count === 0 ? 0 : ((await getBlock(root, count - 1, epoch))?.end ?? 0);
+  }
+
+  /** Number of the block at a position: the last whose own position is not above it. */
+  async function seqOf(root: string, epoch: number, position: number): Promise<number> {
+    const cursor = cursors.get(root);
+    if (cursor?.position === position) return cursor.seq;
+    let low = await floorOf(root);
+    let step = 1;
+    const isPast = async (seq: number): Promise<boolean> => {
+      const block = await getBlock(root, seq, epoch);
+      return block === undefined || block.position > position;
+    };
+    while (!(await isPast(low + step))) {
+      low += step;
+      step *= 2;
+    }
+    let high = low + step;
+    while (high - low > 1) {
+      const middle = Math.floor((low + high) / 2);
+      if (await isPast(middle)) high = middle;
+      else low = middle;
+    }
+    return low;
+  }
+
+  return {
+    maxBlockBytes,
+    async probe() {
+      const key = `probe/${randomBytes(NONCE_BYTES).toString('hex')}`;
+      try {
+        const racers = Array.from({ length: RACERS }, (_, i) => objects.create(key, [Uint8Array.of(i)]));
+        const winners = (await Promise.all(racers)).filter((outcome) => outcome === 'created').length;
+        const late = await objects.create(key, [SEAL]);
+        if (winners !== 1 || late !== 'exists') {
+          throw new Error(
+            `this object store cannot hold a write-ahead log: of ${RACERS} racing creations of one key ${winners} succeeded, and exactly one must`,
+          );
+        }
+      } finally {
+        await objects.remove([key]);
+      }
+    },
+    async open(walId, epoch) {
+      const root = epochKey(walId, epoch);
+      const nonce = makeNonce();
+      const there = await createOrGet(`${root}/open`, [nonce]);
+      if (there !== 'created' && Buffer.compare(there, nonce) !== 0) {
+        throw new WalFenced(walId, epoch, 'has had its writer');
+      }
+      return createSealedWriter({ walId, epoch, nonce, maxBlockBytes, maxInFlight }, (seq, body) =>
+        createOrGet(blockKey(root, seq), [nonce, ...body]),
+      );
+    },
+    async seal(walId, epoch) {
+      const root = epochKey(walId, epoch);
+      return lengthOf(root, epoch, await sealedCount(root));
+    },
+    async epochs(walId) {
+      checkWalId(walId);
+      const keys = await retried(() => objects.list(`${walId}/`));
+      return [...new Set(keys.map((key) => Number(key.split('/')[1])))].sort((a, b) => a - b);
+    },
+    async read(walId, epoch, from, until, maxBytes) {
+      const root = epochKey(walId, epoch);
+      const blocks: WalBlock[] = [];
+      let position = from;
+      let seq = await seqOf(root, epoch, from);
+      while (position < until && (position === from || position - from < maxBytes)) {
+        const block = await getBlock(root, seq, epoch);
+        if (block?.position !== position) {
+          throw new WalCorrupt(blockKey(root, seq), position, 'the block there is missing');
+        }
+        blocks.push(block);
+        position = block.end;
+        seq++;
+      }
+      cursors.set(root, { position, seq });
+      return blocks;
+    },
+    async lastAnchor(walId, epoch, length) {
+      const root = epochKey(walId, epoch);
+      for (let seq = (await sealedCount(root)) - 1; seq >= 0; seq--) {
+        const block = await getBlock(root, seq, epoch);
+        if (block === undefined) break;
+        if (block.isAnchor && block.position < length) return block.position;
+      }
+      throw new WalCorrupt(root, 0, 'no anchor is left');
+    },
+    async trim(walId, epoch, below) {
+      const root = epochKey(walId, epoch);
+      const from = await floorOf(root);
+      // The block at the new floor stays: a sealer finds the length with it.
+      const until = await seqOf(root, epoch, below);
+      if (until <= from) return;
+      await createOrGet(`${root}/floor/${digits(until)}`, [SEAL]);
+      const keys = Array.from({ length: until - from }, (_, i) => blockKey(root, from + i));
+      await retried(() => objects.remove(keys));
+    },
+  };
+}
+
+interface WriterIdentity {
+  readonly walId: string;
+  readonly epoch: number;
+  readonly nonce: Uint8Array;
+  readonly maxBlockBytes: number;
+  readonly maxInFlight: number;
+}
+
+type PutBlock = (seq: number, body: readonly Uint8Array[]) => Promise<Uint8Array | 'created'>;
+
+function createSealedWriter(identity: WriterIdentity, put: PutBlock): WalWriter {
+  const { walId, epoch, nonce, maxBlockBytes, maxInFlight } = identity;
+  let next = 0;
+  let seq = 0;
+  let synced = 0;
+  let inFlight = 0;
+  let failure: Error | undefined;
+  let acknowledged: Promise<void> = Promise.resolve();
+
+  async function place(number: number, views: readonly Uint8Array[]): Promise<void> {
+    const there = await put(number, views);
+    // My own request, executed before its answer was lost, is no defeat.
+    if (there === 'created' || Buffer.compare(there.subarray(0, nonce.byteLength), nonce) === 0) return;
+    throw new WalFenced(walId, epoch, 'was sealed by another owner');
+  }
+
+  async function run(placed: Promise<void>, position: number, end: number): Promise<number> {
+    acknowledged = Promise.all([acknowledged, placed]).then(() => {
+      if (failure !== undefined) throw failure;
+      synced = end;
+    });
+    acknowledged.catch(() => {});
+    try {
+      await acknowledged;
+      return position;
+    } catch (error) {
+      failure ??= error instanceof Error ? error : new Error(String(error));
+      throw failure;
+    } finally {
+      inFlight--;
+    }
+  }
+
+  return {
+    epoch,
+    maxInFlight,
+    get next() {
+      return next;
+    },
+    get inFlight() {
+      return inFlight;
+    },
+    append(body, { isAnchor = false, sum = crcOf(body) }: AppendOptions) {
+      if (failure !== undefined) return Promise.reject(failure);
+      if (inFlight >= maxInFlight) {
+        return Promise.reject(new WalBusy(`${maxInFlight} appends are under way, and no more may be`));
+      }
+      const bodyBytes = bytesOf(body);
+      if (bodyBytes > maxBlockBytes) {
+        return Promise.reject(new Error(`a block of ${bodyBytes} bytes: ${maxBlockBytes} at most`));
+      }
+      const position = next;
+      const begins = isAnchor || position === 0;
+      const header = encodeBlockHeader({ epoch, position, bodyBytes, isAnchor: begins, synced, sum });
+      next += BLOCK_HEADER_BYTES + bodyBytes;
+      inFlight++;
+      return run(place(seq++, [header, ...body]), position, next);
+    },
+    async close() {
+      await acknowledged.catch(() => {});
+      failure ??= new Error('the writer is closed');
+    },
+  };
+}
