@@ -159,8 +159,8 @@ function walk(maxRows: i32): i32 {
 
     const timestampDelta = readVarlong(p + 1, recordEnd);
     if (behind == 0) return FIELD_WRONG;
-    // Sums of safe numbers cannot overflow; a difference that is not one leaves their range at once.
-    if (timestampDelta > MAX_SAFE || timestampDelta < -MAX_SAFE - 1) return TIMESTAMP_RANGE;
+    // No difference of two timestamps is larger; of a smaller one the sum cannot overflow.
+    if (timestampDelta > MAX_SAFE + 1 || timestampDelta < -MAX_SAFE - 1) return TIMESTAMP_RANGE;
     let timestamp = baseTimestamp + timestampDelta;
     if (!isTimestamp(timestamp)) return TIMESTAMP_RANGE;
     if (isAppendTime) timestamp = appendTimestamp;
