@@ -1,0 +1,268 @@
+import { BLOCK_HEADER_BYTES, bytesOf } from '../wal/block.ts';
+import type { WalWriter } from '../wal/wal-store.ts';
+import { type ClosedSegment, Control, encodeDirectory } from './control.ts';
+import { JournalBusy, JournalFull, JournalReadOnly, JournalRefused } from './errors.ts';
+import { CONTROL_LOG, FRAME_HEADER_BYTES } from './frame.ts';
+import { buildGroup, type Entry, type Group } from './group.ts';
+import type { JournalLimits, Level } from './journal.ts';
+import type { Recovered } from './recovery.ts';
+import type { Segments } from './segments.ts';
+import type { SpaceGuard } from './space-guard.ts';
+
+/** While one group is synced the next is written, and what arrives meanwhile gathers for the one after. */
+const MAX_GROUPS_IN_FLIGHT = 2;
+
+export interface CommitterOptions {
+  readonly writer: WalWriter;
+  readonly segments: Segments;
+  readonly limits: JournalLimits;
+  readonly maxBlockBytes: number;
+  readonly space: SpaceGuard | undefined;
+  readonly onFailure: ((error: Error) => void) | undefined;
+  /** A group was acknowledged; in the order of positions. */
+  readonly onGroup: (group: Group, start: number, bytes: number) => void;
+}
+
+export interface Committer {
+  /** The first block of the epoch. */
+  begin(last: Recovered['last']): Promise<void>;
+  append(entries: readonly Entry[], level: Level, isSettlement?: boolean): Promise<number[]>;
+  /** An entry of the journal's own log, synced. */
+  note(control: number, payload: Uint8Array): Promise<void>;
+  pendingBytes(): number;
+  failure(): Error | undefined;
+  close(): Promise<void>;
+}
+
+interface Request {
+  readonly entries: readonly Entry[];
+  readonly level: Level;
+  readonly bytes: number;
+  readonly resolve: (positions: number[]) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** Gathers what a turn appends into groups and acknowledges each as a whole, in order. */
+export function createCommitter(options: CommitterOptions): Committer {
+  const { writer, segments, limits, space, maxBlockBytes } = options;
+  const offset = segments.epochOffset;
+  let pending: Request[] = [];
+  let pendingBytes = 0;
+  let isScheduled = false;
+  let isChanging = false;
+  let isClosed = false;
+  let inFlight = 0;
+  let failure: JournalReadOnly | undefined;
+  let drained: (() => void) | undefined;
+
+  function fail(error: unknown): JournalReadOnly {
+    if (failure === undefined) {
+      failure = new JournalReadOnly(error instanceof Error ? error : new Error(String(error)));
+      const waiting = pending;
+      pending = [];
+      pendingBytes = 0;
+      for (const { reject } of waiting) reject(failure);
+      options.onFailure?.(failure);
+    }
+    return failure;
+  }
+
+  function schedule(): void {
+    if (isScheduled) return;
+    isScheduled = true;
+    setImmediate(pump);
+  }
+
+  function isSegmentFull(): boolean {
+    const bytes = offset + writer.next - segments.openStart();
+    return bytes >= limits.segmentBytes || segments.openIndex().entries >= limits.maxIndexEntries;
+  }
+
+  function pump(): void {
+    isScheduled = false;
+    while (pending.length > 0 && inFlight < MAX_GROUPS_IN_FLIGHT && !isChanging && failure === undefined) {
+      if (isSegmentFull()) {
+        // The footer has all of the segment, so all of it must be acknowledged first.
+        if (inFlight === 0) changeSegment();
+        break;
+      }
+      startGroup();
+    }
+    if (pending.length === 0 && inFlight === 0 && !isChanging) drained?.();
+  }
+
+  function takeGroup(): Request[] {
+    let bytes = 0;
+    let count = 0;
+    for (const request of pending) {
+      if (count > 0 && bytes + request.bytes > limits.maxGroupBytes) break;
+      bytes += request.bytes;
+      count++;
+    }
+    pendingBytes -= bytes;
+    return pending.splice(0, count);
+  }
+
+  function startGroup(): void {
+    const requests = takeGroup();
+    const start = offset + writer.next;
+    const group = buildGroup(
+      requests.flatMap((request) => request.entries),
+      start,
+    );
+    const level = requests.some((request) => request.level === 'sync') ? 'sync' : 'os';
+    inFlight++;
+    const written = writer.append(group.views, { level, sum: group.sum });
+    const bytes = offset + writer.next - start;
+    space?.wrote(bytes);
+    acknowledge(requests, group, true);
+    written
+      .then(
+        () => {
+          segments.advance(start + bytes);
+          const index = segments.openIndex();
+          for (const { logId, position } of group.records) {
+            if (logId !== CONTROL_LOG) index.add(logId, start, position);
+          }
+          options.onGroup(group, start, bytes);
+          acknowledge(requests, group, false);
+        },
+        (error: unknown) => {
+          const reason = fail(error);
+          for (const { reject } of requests) reject(reason);
+        },
+      )
+      .finally(() => {
+        inFlight--;
+        pump();
+      });
+  }
+
+  function acknowledge(requests: readonly Request[], group: Group, isMemory: boolean): void {
+    let from = 0;
+    for (const { entries, level, resolve } of requests) {
+      const to = from + entries.length;
+      if ((level === 'memory') === isMemory) {
+        resolve(group.records.slice(from, to).map((record) => record.position));
+      }
+      from = to;
+    }
+  }
+
+  function changeSegment(): void {
+    isChanging = true;
+    finishSegment()
+      .catch(fail)
+      .finally(() => {
+        isChanging = false;
+        pump();
+      });
+  }
+
+  async function writeFooter(): Promise<ClosedSegment> {
+    const start = segments.openStart();
+    const footer = offset + writer.next;
+    const body = controlGroup([[Control.Footer, segments.openIndex().encode(start)]], footer);
+    const written = writer.append(body.views, { level: 'os', sum: body.sum });
+    const end = offset + writer.next;
+    space?.wrote(end - footer);
+    await written;
+    return { epoch: segments.epoch, epochOffset: offset, start, end, footer };
+  }
+
+  async function finishSegment(): Promise<void> {
+    const closed = await writeFooter();
+    await writeAnchor([...segments.closed(), closed], [], 'os');
+    segments.close(closed);
+    segments.advance(offset + writer.next);
+  }
+
+  async function writeAnchor(
+    list: readonly ClosedSegment[],
+    more: readonly (readonly [number, Uint8Array])[],
+    level: 'os' | 'sync',
+  ): Promise<void> {
+    const directory = encodeDirectory({ epochOffset: offset, segments: list });
+    const start = writer.next;
+    const body = controlGroup([[Control.Directory, directory], ...more], offset + start);
+    const written = writer.append(body.views, { level, sum: body.sum, isAnchor: true });
+    space?.wrote(writer.next - start);
+    await written;
+  }
+
+  function enqueue(entries: readonly Entry[], level: Level, bytes: number): Promise<number[]> {
+    return new Promise((resolve, reject) => {
+      pending.push({ entries, level, bytes, resolve, reject });
+      pendingBytes += bytes;
+      schedule();
+    });
+  }
+
+  /** Why an append cannot be taken; undefined when it can. */
+  function refusal(entries: readonly Entry[], bytes: number, isSettlement: boolean): Error | undefined {
+    if (failure !== undefined) return failure;
+    if (isClosed) return new JournalRefused('the journal is closed');
+    if (entries.length === 0) return new JournalRefused('an append without entries');
+    if (entries.some(({ logId }) => !Number.isSafeInteger(logId) || logId <= CONTROL_LOG)) {
+      return new JournalRefused('the id of a log is a whole number above 0');
+    }
+    if (entries.some(({ stripe }) => !Number.isInteger(stripe) || stripe < 0 || stripe > 0xffff_ffff)) {
+      return new JournalRefused('a stripe is a whole number of 32 bits');
+    }
+    const most = Math.min(limits.maxAppendBytes, maxBlockBytes);
+    if (bytes > most) return new JournalRefused(`an append of ${bytes} bytes: ${most} at most`);
+    if (pendingBytes + bytes > limits.maxPendingBytes) {
+      return new JournalBusy(`${pendingBytes} bytes wait to be written: wait for acknowledgements`);
+    }
+    if (space?.allows(bytes + pendingBytes + BLOCK_HEADER_BYTES, isSettlement) === false) {
+      return new JournalFull('the disk is nearly full: writers wait until there is space again');
+    }
+    if (!isSettlement && segments.closed().length >= limits.maxSegments) {
+      return new JournalFull(`${limits.maxSegments} segments are in use: writers wait until some are removed`);
+    }
+    return undefined;
+  }
+
+  return {
+    async begin(last) {
+      const footer = last?.index.encode(last.segment.start);
+      const more = footer === undefined ? [] : [[Control.Footer, footer] as const];
+      await writeAnchor(segments.closed(), more, 'sync');
+      segments.advance(offset + writer.next);
+    },
+    append(entries, level, isSettlement = false) {
+      const payloads = entries.map((entry) => entry.payload);
+      const bytes = bytesOf(payloads) + entries.length * FRAME_HEADER_BYTES;
+      const refused = refusal(entries, bytes, isSettlement);
+      return refused === undefined ? enqueue(entries, level, bytes) : Promise.reject(refused);
+    },
+    async note(control, payload) {
+      if (failure !== undefined) throw failure;
+      const entry = { logId: CONTROL_LOG, stripe: control, payload };
+      await enqueue([entry], 'sync', payload.byteLength + FRAME_HEADER_BYTES);
+    },
+    pendingBytes: () => pendingBytes,
+    failure: () => failure,
+    async close() {
+      isClosed = true;
+      if (pending.length > 0 || inFlight > 0 || isChanging) {
+        await new Promise<void>((resolve) => {
+          drained = resolve;
+        });
+      }
+      if (failure === undefined) {
+        // What was acknowledged at lower levels is synced as well.
+        const body = controlGroup([[Control.Closed, new Uint8Array(0)]], offset + writer.next);
+        await writer.append(body.views, { level: 'sync', sum: body.sum }).catch(fail);
+      }
+      await writer.close();
+    },
+  };
+}
+
+function controlGroup(frames: readonly (readonly [number, Uint8Array])[], position: number): Group {
+  return buildGroup(
+    frames.map(([stripe, payload]) => ({ logId: CONTROL_LOG, stripe, payload })),
+    position,
+  );
+}
