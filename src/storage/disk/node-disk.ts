@@ -28,7 +28,9 @@ async function writeAll(fd: number, views: readonly Uint8Array[], position: numb
   while (left > 0) {
     const list = rest as Uint8Array[];
     const from = at;
-    const written = await call<number>((done) => fs.writev(fd, list, from, (error, bytes) => done(error, bytes)));
+    const written = await call<number>((done) =>
+      fs.writev(fd, list, from, (error, bytes) => done(error, bytes)),
+    );
     if (written === 0) throw Object.assign(new Error('the disk takes no more bytes'), { code: 'EIO' });
     left -= written;
     at += written;

@@ -218,7 +218,9 @@ export function createCommitter(options: CommitterOptions): Committer {
       return new JournalFull('the disk is nearly full: writers wait until there is space again');
     }
     if (!isSettlement && segments.closed().length >= limits.maxSegments) {
-      return new JournalFull(`${limits.maxSegments} segments are in use: writers wait until some are removed`);
+      return new JournalFull(
+        `${limits.maxSegments} segments are in use: writers wait until some are removed`,
+      );
     }
     return undefined;
   }

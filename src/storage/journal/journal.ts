@@ -12,7 +12,7 @@ import type { WalStore } from '../wal/wal-store.ts';
 import { createCommitter } from './committer.ts';
 import type { Entry, JournalRecord } from './group.ts';
 import { createReader, type ReadableSegment } from './reader.ts';
-import { recover, type Recovered } from './recovery.ts';
+import { type Recovered, recover } from './recovery.ts';
 import { removeDeadSegments, trimSegments } from './removal.ts';
 import { createSegments } from './segments.ts';
 import type { SpaceGuard } from './space-guard.ts';

@@ -53,7 +53,8 @@ export function createReader(wal: WalStore, walId: string, cacheBytes: number): 
     const bytes = Math.min(MAX_READ_BYTES, Math.max(READ_BYTES, 4 * typicalBytes));
     const blocks = await wal.read(walId, segment.epoch, from, until, bytes);
     const first = blocks[0];
-    if (first?.position !== from) throw new WalCorrupt(`${walId} epoch ${segment.epoch}`, from, 'no block there');
+    if (first?.position !== from)
+      throw new WalCorrupt(`${walId} epoch ${segment.epoch}`, from, 'no block there');
     typicalBytes = first.body.byteLength;
     // Behind first, so that the one asked for is the last to be dropped.
     for (const each of blocks.toReversed()) keep(each.position + segment.epochOffset, each);

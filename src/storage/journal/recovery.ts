@@ -49,7 +49,8 @@ async function scanNewest(wal: WalStore, walId: string, epoch: number, length: n
           if (directory !== undefined) ({ epochOffset, segments } = directory);
         }
       });
-      if (segments === undefined) throw new WalCorrupt(`${walId} epoch ${epoch}`, anchor, 'no directory there');
+      if (segments === undefined)
+        throw new WalCorrupt(`${walId} epoch ${epoch}`, anchor, 'no directory there');
       at = block.end;
     }
   }

@@ -30,7 +30,11 @@ export async function removeDeadSegments(options: RemovalOptions): Promise<numbe
 }
 
 /** Frees the bytes of segments, which are the oldest of their epochs. */
-export async function trimSegments(wal: WalStore, walId: string, dead: readonly ClosedSegment[]): Promise<void> {
+export async function trimSegments(
+  wal: WalStore,
+  walId: string,
+  dead: readonly ClosedSegment[],
+): Promise<void> {
   for (const [epoch, below] of new Map(dead.map((each) => [each.epoch, each.end - each.epochOffset]))) {
     await wal.trim(walId, epoch, below);
   }

@@ -41,7 +41,11 @@ export async function listEpochFiles(disk: Disk, directory: string): Promise<Epo
   for (const name of await disk.list(directory)) {
     const match = NAME.exec(name);
     if (match === null) continue;
-    files.push({ name, epoch: Number(match[1]), position: match[2] === undefined ? undefined : Number(match[2]) });
+    files.push({
+      name,
+      epoch: Number(match[1]),
+      position: match[2] === undefined ? undefined : Number(match[2]),
+    });
   }
   return files.sort((a, b) => a.epoch - b.epoch || (a.position ?? -1) - (b.position ?? -1));
 }
@@ -120,7 +124,12 @@ export async function readSeal(disk: Disk, directory: string, epoch: number): Pr
 }
 
 /** Publishes a length under the name of the seal, whole or not at all; the first to do so decides. */
-export async function publishSeal(disk: Disk, directory: string, epoch: number, length: number): Promise<void> {
+export async function publishSeal(
+  disk: Disk,
+  directory: string,
+  epoch: number,
+  length: number,
+): Promise<void> {
   const temporary = `${directory}/seal-${randomBytes(8).toString('hex')}.new`;
   const file = await disk.open(temporary, 'create');
   await file.writev([header(SEAL_MAGIC, epoch, length)], 0);

@@ -4,16 +4,23 @@ import {
   blockFileName,
   createMarker,
   type EpochFile,
+  FILE_HEADER_BYTES,
   hasGoodHeader,
   listEpochFiles,
   markerName,
   publishSeal,
   readSeal,
-  FILE_HEADER_BYTES,
 } from './epoch-files.ts';
 import { createFileWriter } from './file-writer.ts';
-import { cutBlocks, measureTail, readAt } from './scan.ts';
-import { type BodyCheck, checkWalId, type WalBlock, WalCorrupt, WalFenced, type WalStore } from './wal-store.ts';
+import { cutBlocks, measureTail, readAt, settleTail } from './scan.ts';
+import {
+  type BodyCheck,
+  checkWalId,
+  type WalBlock,
+  WalCorrupt,
+  WalFenced,
+  type WalStore,
+} from './wal-store.ts';
 
 const MAX_OPEN_FILES = 16;
 
@@ -105,10 +112,10 @@ export function createFileWal(options: FileWalOptions): FileWal {
         if ((await file.size()) <= FILE_HEADER_BYTES) return last.position;
         throw new WalCorrupt(file.path, 0, 'its header is damaged');
       }
-      const length = await measureTail(file, epoch, last.position, check, maxBlockBytes);
+      const tail = await measureTail(file, epoch, last.position, check, maxBlockBytes);
       // The length outlives a loss of power, so must what it counts.
-      await file.datasync();
-      return length;
+      await settleTail(file, last.position, tail);
+      return tail.length;
     } finally {
       await file.close();
     }
@@ -122,7 +129,9 @@ export function createFileWal(options: FileWalOptions): FileWal {
       const path = `${directory}/${name}`;
       try {
         if (!(await createMarker(disk, directory, name)) || (await createMarker(disk, directory, name))) {
-          throw new Error(`${directory}: creating a file that exists did not fail; fencing cannot work there`);
+          throw new Error(
+            `${directory}: creating a file that exists did not fail; fencing cannot work there`,
+          );
         }
       } finally {
         await disk.remove(path);

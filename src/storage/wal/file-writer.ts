@@ -46,7 +46,12 @@ export function createFileWriter(options: FileWriterOptions): WalWriter {
     if (old !== undefined) before.finally(() => old.close()).catch(() => {});
   }
 
-  async function write(views: readonly Uint8Array[], position: number, isAnchor: boolean, before: Promise<void>) {
+  async function write(
+    views: readonly Uint8Array[],
+    position: number,
+    isAnchor: boolean,
+    before: Promise<void>,
+  ) {
     if (failure !== undefined) throw failure;
     if (isAnchor) await switchFile(position, before);
     if (file === undefined) throw new Error('the first block of an epoch begins a file');

@@ -5,12 +5,20 @@ import { type BodyCheck, type WalBlock, WalCorrupt } from './wal-store.ts';
 
 const WINDOW_BYTES = 1024 * 1024;
 
+/** Where an epoch ends, and up to where its own blocks say that they were synced. */
+export interface Measure {
+  readonly length: number;
+  readonly synced: number;
+}
+
 export interface Cut {
   readonly blocks: readonly WalBlock[];
   /** Position behind the last whole block. */
   readonly end: number;
   /** What the block at `end` needs when its header is good and its body is not all here; 0 when it is bad or absent. */
   readonly needBytes: number;
+  /** The highest position that a header knew to be synced. */
+  readonly synced: number;
 }
 
 /** Whole blocks at the start of `bytes`, which lie at `position` of the epoch. */
@@ -23,26 +31,33 @@ export function cutBlocks(
 ): Cut {
   const blocks: WalBlock[] = [];
   let offset = 0;
+  let synced = 0;
   for (;;) {
     const header = decodeBlockHeader(bytes, offset, epoch);
     if (header === undefined || header.position !== position + offset || header.bodyBytes > maxBlockBytes) {
       const isShort = offset > 0 && bytes.byteLength - offset < BLOCK_HEADER_BYTES;
-      return { blocks, end: position + offset, needBytes: isShort ? BLOCK_HEADER_BYTES : 0 };
+      return { blocks, end: position + offset, needBytes: isShort ? BLOCK_HEADER_BYTES : 0, synced };
     }
     const start = offset + BLOCK_HEADER_BYTES;
     const end = start + header.bodyBytes;
     if (end > bytes.byteLength) {
-      return { blocks, end: position + offset, needBytes: BLOCK_HEADER_BYTES + header.bodyBytes };
+      return { blocks, end: position + offset, needBytes: BLOCK_HEADER_BYTES + header.bodyBytes, synced };
     }
     const body = bytes.subarray(start, end);
-    if (!check.matches(body, header.sum)) return { blocks, end: position + offset, needBytes: 0 };
+    if (!check.matches(body, header.sum)) return { blocks, end: position + offset, needBytes: 0, synced };
     blocks.push({ position: header.position, end: position + end, isAnchor: header.isAnchor, body });
+    synced = Math.max(synced, header.synced);
     offset = end;
   }
 }
 
 /** Bytes of a file from a position on, where the file's first block is at `base`. */
-export async function readAt(file: DiskFile, base: number, position: number, bytes: number): Promise<Uint8Array> {
+export async function readAt(
+  file: DiskFile,
+  base: number,
+  position: number,
+  bytes: number,
+): Promise<Uint8Array> {
   const into = Buffer.allocUnsafeSlow(bytes);
   const got = await file.read(into, FILE_HEADER_BYTES + position - base);
   return into.subarray(0, got);
@@ -58,14 +73,16 @@ export async function measureTail(
   base: number,
   check: BodyCheck,
   maxBlockBytes: number,
-): Promise<number> {
+): Promise<Measure> {
   const limit = base + Math.max(0, (await file.size()) - FILE_HEADER_BYTES);
   let at = base;
+  let synced = base;
   let windowBytes = WINDOW_BYTES;
   while (at < limit) {
     const bytes = await readAt(file, base, at, Math.min(windowBytes, limit - at));
     const cut = cutBlocks(bytes, at, epoch, check, maxBlockBytes);
     windowBytes = Math.max(WINDOW_BYTES, cut.needBytes);
+    synced = Math.max(synced, cut.synced);
     if (cut.end > at) at = cut.end;
     else if (cut.needBytes === 0 || at + cut.needBytes > limit) break;
   }
@@ -77,7 +94,19 @@ export async function measureTail(
       `the block there is damaged: it was synced before the one at ${FILE_HEADER_BYTES + witness - base} was written`,
     );
   }
-  return at;
+  return { length: at, synced };
+}
+
+/**
+ * Writes the bytes from `synced` to `length` once more and syncs them. After a failed sync the operating system may
+ * show bytes that the disk never got, and take them for clean: only a new write makes a sync mean them.
+ */
+export async function settleTail(file: DiskFile, base: number, { synced, length }: Measure): Promise<void> {
+  for (let at = synced; at < length; at += WINDOW_BYTES) {
+    const bytes = await readAt(file, base, at, Math.min(WINDOW_BYTES, length - at));
+    await file.writev([bytes], FILE_HEADER_BYTES + at - base);
+  }
+  await file.datasync();
 }
 
 /** Position of a whole header behind `bad` that knew `bad` to be synced. */
@@ -92,9 +121,14 @@ async function findWitness(
     // Windows overlap by a header, so that none is cut in two.
     const bytes = await readAt(file, base, at, Math.min(WINDOW_BYTES + BLOCK_HEADER_BYTES, limit - at));
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    for (let found = buffer.indexOf(BLOCK_MAGIC); found !== -1; found = buffer.indexOf(BLOCK_MAGIC, found + 1)) {
+    for (
+      let found = buffer.indexOf(BLOCK_MAGIC);
+      found !== -1;
+      found = buffer.indexOf(BLOCK_MAGIC, found + 1)
+    ) {
       const header = decodeBlockHeader(bytes, found, epoch);
-      if (header !== undefined && header.position === at + found && header.synced > bad) return header.position;
+      if (header !== undefined && header.position === at + found && header.synced > bad)
+        return header.position;
     }
   }
   return undefined;

@@ -1,12 +1,19 @@
 import { randomBytes } from 'node:crypto';
-import { BLOCK_HEADER_BYTES, bytesOf, crcCheck, crcOf, decodeBlockHeader, encodeBlockHeader } from './block.ts';
+import {
+  BLOCK_HEADER_BYTES,
+  bytesOf,
+  crcCheck,
+  crcOf,
+  decodeBlockHeader,
+  encodeBlockHeader,
+} from './block.ts';
 import type { PutIfAbsent } from './put-if-absent.ts';
 import {
   type AppendOptions,
   type BodyCheck,
   checkWalId,
-  WalBusy,
   type WalBlock,
+  WalBusy,
   WalCorrupt,
   WalFenced,
   type WalStore,
@@ -45,7 +52,13 @@ interface Stored {
 }
 
 export function createSealedWal(options: SealedWalOptions): WalStore {
-  const { objects, check = crcCheck, maxBlockBytes = 8 * 1024 * 1024, maxInFlight = 8, attempts = 4 } = options;
+  const {
+    objects,
+    check = crcCheck,
+    maxBlockBytes = 8 * 1024 * 1024,
+    maxInFlight = 8,
+    attempts = 4,
+  } = options;
   const makeNonce = options.nonce ?? (() => randomBytes(NONCE_BYTES));
   /** Where reading went on last: sequential reads need no search. One entry per epoch that is read. */
   const cursors = new Map<string, { readonly position: number; readonly seq: number }>();

@@ -86,7 +86,10 @@ function afterPowerLoss(inode: Inode, random: Random): Uint8Array {
       bytes = patched(bytes, change.at, change.bytes.subarray(0, kept));
     } else if (mood === 3) {
       for (let from = 0; from < change.bytes.length; ) {
-        const until = Math.min(change.bytes.length, from + SECTOR_BYTES - ((change.at + from) % SECTOR_BYTES));
+        const until = Math.min(
+          change.bytes.length,
+          from + SECTOR_BYTES - ((change.at + from) % SECTOR_BYTES),
+        );
         if (random.oneIn(2)) bytes = patched(bytes, change.at + from, change.bytes.subarray(from, until));
         from = until;
       }

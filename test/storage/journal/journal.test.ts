@@ -16,7 +16,11 @@ const texts = (records: readonly JournalRecord[]) =>
   records.map(({ logId, payload }) => `${logId}:${Buffer.from(payload).toString()}`);
 
 function openOn(disk: FaultyDisk, limits: Partial<JournalLimits> = SMALL): Promise<Journal> {
-  return openJournal({ wal: createFileWal({ disk, directory: '/d', check: frameCheck }), walId: 'w', limits });
+  return openJournal({
+    wal: createFileWal({ disk, directory: '/d', check: frameCheck }),
+    walId: 'w',
+    limits,
+  });
 }
 
 async function readLog(journal: Journal, logId: number, maxBytes = 300): Promise<string[]> {
@@ -188,7 +192,11 @@ describe('the journal', () => {
     const journal = await openOn(disk);
     await fill(journal, 200);
     await journal.close();
-    const oldest = disk.paths().filter((path) => path.endsWith('.wal')).sort()[0] ?? '';
+    const oldest =
+      disk
+        .paths()
+        .filter((path) => path.endsWith('.wal'))
+        .sort()[0] ?? '';
     disk.flipBit(oldest, 2000, 3);
     const again = await openOn(disk);
     const error = await replayed(again).catch((reason: unknown) => reason);

@@ -1,0 +1,220 @@
+/**
+ * The journal against a naive model on a disk that does what disks do: seeded schedules of appends, faults, kills and
+ * losses of power. ROBUSTMQ_JOURNAL_SCHEDULES=10000 is the long form, ROBUSTMQ_TEST_SEED=n repeats one schedule.
+ */
+import { setImmediate as immediate } from 'node:timers/promises';
+import { expect, it } from 'vitest';
+import { frameCheck } from '../../../src/storage/journal/frame.ts';
+import { type Journal, type Level, openJournal } from '../../../src/storage/journal/journal.ts';
+import { createFileWal } from '../../../src/storage/wal/file-wal.ts';
+import { WalCorrupt } from '../../../src/storage/wal/wal-store.ts';
+import { createRandom, type Random } from '../../support/random.ts';
+import { type Faults, type FaultyDisk, faultyDisk } from '../disk/faulty-disk.ts';
+
+const SCHEDULES = Number(process.env.ROBUSTMQ_JOURNAL_SCHEDULES ?? 500);
+const ONLY = process.env.ROBUSTMQ_TEST_SEED;
+const LOGS = 4;
+
+/** One append of the model: what was tried, in the order of trying, and what became of it. */
+interface Tried {
+  readonly id: number;
+  readonly entries: readonly { readonly logId: number; readonly payload: Buffer }[];
+  readonly level: Level;
+  state: 'open' | 'acknowledged' | 'rejected';
+  positions: readonly number[];
+}
+
+/** What one round does to the disk. */
+type Mood = 'honest' | 'failing' | 'lying' | 'small';
+
+const FAULTS: Readonly<Record<Mood, (random: Random) => Partial<Faults>>> = {
+  honest: () => ({}),
+  failing: (random) => ({ failingSyncOneIn: 2 + random.below(20), failingWriteOneIn: 10 + random.below(40) }),
+  lying: () => ({ lyingSyncOneIn: 3 }),
+  small: (random) => ({ capacityBytes: 6000 + random.below(20000) }),
+};
+
+function open(disk: FaultyDisk, random: Random): Promise<Journal> {
+  return openJournal({
+    wal: createFileWal({ disk, directory: '/d', check: frameCheck }),
+    walId: 'w',
+    limits: {
+      segmentBytes: 1500 + random.below(6000),
+      maxGroupBytes: 200 + random.below(2000),
+      tailBytes: random.below(2000),
+      cacheBytes: random.below(4000),
+    },
+  });
+}
+
+async function appendSome(journal: Journal, tried: Tried[], random: Random): Promise<void> {
+  const under: Promise<void>[] = [];
+  for (let left = random.below(40); left > 0; left--) {
+    const id = tried.length;
+    const entries = Array.from({ length: random.oneIn(4) ? 1 + random.below(4) : 1 }, (_, i) => ({
+      logId: 1 + random.below(LOGS),
+      stripe: i,
+      payload: Buffer.concat([
+        Buffer.from(`${id}.${i} `),
+        random.bytes(random.oneIn(20) ? 1200 : random.below(60)),
+      ]),
+    }));
+    const one: Tried = {
+      id,
+      entries,
+      level: random.pick(['memory', 'os', 'sync', 'sync']),
+      state: 'open',
+      positions: [],
+    };
+    tried.push(one);
+    const done = journal.append(entries, one.level).then(
+      (positions) => {
+        one.state = 'acknowledged';
+        one.positions = positions;
+      },
+      () => {
+        one.state = 'rejected';
+      },
+    );
+    under.push(done);
+    if (random.oneIn(3)) await immediate();
+    if (random.oneIn(8)) await done;
+  }
+  if (random.oneIn(2)) await Promise.all(under);
+}
+
+/** All records as the journal replays them, which must be what reading log by log gives. */
+async function contents(journal: Journal): Promise<{ logId: number; position: number; payload: Buffer }[]> {
+  const all: { logId: number; position: number; payload: Buffer }[] = [];
+  for await (const records of journal.replay(0)) {
+    for (const { logId, position, payload } of records)
+      all.push({ logId, position, payload: Buffer.from(payload) });
+  }
+  for (let logId = 1; logId <= LOGS; logId++) {
+    const mine = all.filter((record) => record.logId === logId);
+    let from = 0;
+    for (let at = 0; ; ) {
+      const { records, next } = await journal.read(logId, from, 500);
+      if (records.length === 0) {
+        expect(at).toBe(mine.length);
+        break;
+      }
+      for (const record of records) {
+        const wanted = mine[at++];
+        if (record.position !== wanted?.position || !wanted.payload.equals(record.payload)) {
+          throw new Error(`log ${logId} has another record at ${record.position} than the journal`);
+        }
+      }
+      from = next;
+    }
+  }
+  return all;
+}
+
+/**
+ * What is there must be the tries in their order without any that was not: appends of one life are a prefix, whole
+ * appends only. Those for which `mustBeThere` holds are there.
+ */
+function check(
+  found: readonly { logId: number; position: number; payload: Buffer }[],
+  tried: readonly Tried[],
+  mustBeThere: (one: Tried) => boolean,
+): Tried[] {
+  const there: Tried[] = [];
+  let at = 0;
+  for (const one of tried) {
+    const first = found[at];
+    if (first !== undefined && one.entries[0]?.payload.equals(first.payload)) {
+      one.entries.forEach((entry, i) => {
+        const record = found[at + i];
+        const isSame = record?.logId === entry.logId && record.payload.equals(entry.payload);
+        if (!isSame) throw new Error(`append ${one.id} is there in part, or changed`);
+        if (one.state === 'acknowledged' && record.position !== one.positions[i]) {
+          throw new Error(`append ${one.id} is not where it was acknowledged`);
+        }
+      });
+      at += one.entries.length;
+      there.push(one);
+    } else if (mustBeThere(one)) {
+      throw new Error(`append ${one.id}, acknowledged at ${one.level}, is lost`);
+    }
+  }
+  expect(at).toBe(found.length);
+  return there;
+}
+
+async function schedule(seed: number): Promise<string> {
+  const random = createRandom(seed);
+  let disk = faultyDisk(random.below(2 ** 31));
+  let tried: Tried[] = [];
+  let outcome = '';
+  let hasLied = false;
+  let isDamaged = false;
+  for (let round = 1 + random.below(3); round > 0; round--) {
+    const mood = random.pick<Mood>(['honest', 'honest', 'failing', 'lying', 'small']);
+    const journal = await open(disk, random);
+    disk.faults = { ...disk.faults, ...FAULTS[mood](random) };
+    await appendSome(journal, tried, random);
+    const failed = journal.state().failure !== undefined;
+    if (failed) {
+      const last = tried.length;
+      await appendSome(journal, tried, random);
+      await immediate();
+      expect(tried.slice(last).some((one) => one.state === 'acknowledged')).toBe(false);
+    }
+    hasLied ||= mood === 'lying';
+    const isClosed = random.oneIn(4);
+    if (isClosed) await journal.close();
+    const isCrash = random.oneIn(2);
+    disk = isCrash ? disk.crash() : disk.kill();
+    // What is not answered by now never will be: the process is gone.
+    const answered = tried.map((one) => ({ ...one }));
+    const syncedAtEnd = isClosed && !failed && journal.state().failure === undefined;
+    if (mood === 'honest' && random.oneIn(6)) isDamaged = damage(disk, random);
+    let found: Awaited<ReturnType<typeof contents>>;
+    try {
+      const again = await open(disk, random);
+      found = await contents(again);
+      if (!isDamaged) expect(await again.verify()).toEqual([]);
+    } catch (error) {
+      // A disk that lied, or whose bits flipped: to refuse is right.
+      if (error instanceof WalCorrupt && (hasLied || isDamaged)) return `${outcome} refused`;
+      throw error;
+    }
+    const isTrusted = !hasLied && !isDamaged;
+    const levels: readonly Level[] = isCrash ? ['sync'] : ['os', 'sync'];
+    tried = check(found, answered, (one) => {
+      if (!isTrusted || one.state !== 'acknowledged') return false;
+      return levels.includes(one.level) || syncedAtEnd;
+    });
+    // What survived a start is sealed: it is on the platter now, whatever its level was.
+    for (const one of tried) Object.assign(one, { level: 'sync', state: 'acknowledged' });
+    let at = 0;
+    for (const one of tried) one.positions = one.entries.map(() => found[at++]?.position ?? -1);
+    outcome += `${mood} ${isCrash ? 'crash' : 'kill'} ${tried.length}; `;
+  }
+  return outcome;
+}
+
+/** Flips a bit somewhere in a file of blocks. */
+function damage(disk: FaultyDisk, random: Random): boolean {
+  const files = disk.paths().filter((path) => path.endsWith('.wal') && disk.sizeOf(path) > 0);
+  if (files.length === 0) return false;
+  const path = random.pick(files);
+  disk.flipBit(path, random.below(disk.sizeOf(path)), random.below(8));
+  return true;
+}
+
+it('keeps what it acknowledged, invents nothing and refuses what is damaged, whatever the disk does', {
+  timeout: 60_000 + SCHEDULES * 50,
+}, async () => {
+  const first = ONLY === undefined ? 1 : Number(ONLY);
+  let refused = 0;
+  for (let seed = first; seed < first + (ONLY === undefined ? SCHEDULES : 1); seed++) {
+    const outcome = await schedule(seed).catch((error: unknown) => {
+      throw new Error(`schedule ${seed} (ROBUSTMQ_TEST_SEED=${seed} repeats it)`, { cause: error });
+    });
+    if (outcome.endsWith('refused')) refused++;
+  }
+  if (ONLY === undefined) expect(refused).toBeLessThan(SCHEDULES / 2);
+});
