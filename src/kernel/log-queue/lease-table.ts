@@ -4,6 +4,8 @@
  * heap. A lease of holder 0 is a message that nobody holds and that waits for its time (released with a delay).
  */
 const SMALLEST = 16;
+/** Tables up to this length are kept when they empty. */
+const KEPT = 4096;
 const NOT_IN_HEAP = -1;
 
 export class LeaseTable {
@@ -66,6 +68,7 @@ export class LeaseTable {
     this.free = slot;
     this.active--;
     if (this.active === 0) this.reset();
+    else if (this.positions.length > KEPT && this.active * 8 < this.positions.length) this.shrink();
   }
 
   position(slot: number): number {
@@ -131,9 +134,26 @@ export class LeaseTable {
 
   private reset(): void {
     // The index is empty already: every removal took its entry out.
-    if (this.positions.length > 4096) this.resize(SMALLEST, false);
+    if (this.positions.length > KEPT) this.resize(SMALLEST, false);
     this.free = NOT_IN_HEAP;
     this.used = this.active = this.heapSize = 0;
+  }
+
+  private shrink(): void {
+    const rows = [...this.slots()].map((slot) => ({
+      position: this.positions[slot],
+      holder: this.holders[slot],
+      expiry: this.expiries[slot],
+      count: this.counts[slot],
+      band: this.bands[slot],
+      key: this.keys[slot],
+    }));
+    this.resize(this.positions.length / 4, false);
+    this.free = NOT_IN_HEAP;
+    this.used = this.active = this.heapSize = 0;
+    for (const { position, holder, expiry, count, band, key } of rows) {
+      this.add(position, holder, expiry, count, band, key);
+    }
   }
 
   private homeOf(position: number): number {

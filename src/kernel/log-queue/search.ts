@@ -90,27 +90,31 @@ export class Search {
 
   private judge(position: number, band: number): 'taken' | 'parked' | 'stay' {
     const { state } = this;
-    const { inspect } = this.request;
-    const verdict = inspect === undefined ? 'take' : inspect(position);
-    if (verdict === 'expired') {
-      this.expired.push(position);
-      return 'stay';
-    }
-    if (!state.isOrdered) return verdict === 'skip' ? 'stay' : this.take(position, band, ONE_KEY);
+    if (!state.isOrdered) return this.inspect(position) ? this.take(position, band, ONE_KEY) : 'stay';
     const isStrict = state.policy.order === 'strict';
     const key = isStrict ? ONE_KEY : (this.request.keyOf?.(position) ?? ONE_KEY) >>> 0;
-    if (verdict === 'skip' || this.blocked.has(key)) {
-      this.blocked.add(key);
-      this.stopped = isStrict;
-      return 'stay';
-    }
-    if (state.keys.permits(key, this.holder, position)) return this.take(position, band, key);
-    if (isStrict) {
+    if (this.blocked.has(key)) return 'stay';
+    if (!state.keys.permits(key, this.holder, position)) {
+      if (!isStrict) {
+        state.keys.park(key, position);
+        return 'parked';
+      }
       this.stopped = true;
       return 'stay';
     }
-    state.keys.park(key, position);
-    return 'parked';
+    if (this.inspect(position)) return this.take(position, band, key);
+    if (this.expired.at(-1) === position) return 'stay';
+    this.blocked.add(key);
+    this.stopped = isStrict;
+    return 'stay';
+  }
+
+  /** Whether it suits; notes it when it has expired. */
+  private inspect(position: number): boolean {
+    const { inspect } = this.request;
+    const verdict = inspect === undefined ? 'take' : inspect(position);
+    if (verdict === 'expired') this.expired.push(position);
+    return verdict === 'take';
   }
 
   private take(position: number, band: number, key: number): 'taken' {

@@ -74,13 +74,13 @@ export class NaiveQueue {
     const inTurn = this.waiting.sort((a, b) => b.band - a.band || a.position - b.position);
     for (const message of inTurn) {
       if (taken.length >= room) break;
-      const verdict = inspect(message.position);
+      const isInOrder = this.isInOrder(message, holder, expired);
+      const verdict = isInOrder ? inspect(message.position) : 'skip';
       if (verdict === 'expired') {
         expired.push(message);
         continue;
       }
-      const mayGo = verdict === 'take' && this.isInOrder(message, holder, expired);
-      if (!mayGo) {
+      if (verdict === 'skip') {
         if (this.policy.order === 'strict') break;
         continue;
       }
@@ -113,7 +113,6 @@ export class NaiveQueue {
     const same = (position: number): boolean =>
       isStrict || this.keyOf(position) === this.keyOf(message.position);
     return this.messages
-      .slice(0, this.messages.length)
       .filter((each) => each !== message && each.state !== 'settled' && same(each.position))
       .filter((each) => !expired.includes(each))
       .every((each) =>
