@@ -22,6 +22,7 @@ interface Options {
   readonly clock: Clock;
   /** A log larger than this, and than what it changes, is replaced by a snapshot. */
   readonly snapshotAfterBytes?: number;
+  readonly openLog?: (folder: string) => Promise<MetaLog>;
 }
 
 /** Of keys and values; a put beyond it is refused, a delete is not. */
@@ -69,8 +70,9 @@ export async function openEmbeddedMetaStore({
   folder,
   clock,
   snapshotAfterBytes = SNAPSHOT_AFTER_BYTES,
+  openLog = openMetaLog,
 }: Options): Promise<MetaStore> {
-  const log = await openMetaLog(folder);
+  const log = await openLog(folder);
   const { state, events } = recover(log);
   const firstKnown = state.revision - BigInt(events.length) + 1n;
   // Of a new store, revision 1 is known as well: nothing happened before it.

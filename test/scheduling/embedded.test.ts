@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { openEmbeddedMetaStore } from '../../src/scheduling/embedded.ts';
+import { type MetaLog, openMetaLog } from '../../src/scheduling/meta-log.ts';
 import { Compacted, type MetaOp, type MetaStore } from '../../src/scheduling/meta-store.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 import { describeEvents, metaStoreConformance } from './conformance.ts';
@@ -212,4 +213,39 @@ describe('the embedded metadata store', () => {
       expect(frames).toBe(1);
       await store.close();
     }, 1 << 20));
+
+  it('takes no more after a failed write, shows nothing of it, and has what was confirmed at the next start', async () => {
+    const folder = await newFolder();
+    const clock = createManualClock();
+    let isDiskBroken = false;
+    const openLog = async (at: string): Promise<MetaLog> => {
+      const log = await openMetaLog(at);
+      const append = (group: unknown) =>
+        isDiskBroken ? Promise.reject(new Error('EIO')) : log.append(group);
+      return {
+        ...log,
+        get logBytes() {
+          return log.logBytes;
+        },
+        append,
+      };
+    };
+    const store = await openEmbeddedMetaStore({ folder, clock, openLog });
+    const lease = await store.lease(5_000);
+    await store.txn([], [put('/a', 'confirmed')]);
+    const watch = store.watch('/', 3n).next();
+    isDiskBroken = true;
+    const waiting = [store.txn([], [put('/a', 'lost')]), store.get('/a'), store.range('/')];
+    for (const each of waiting) await expect(each).rejects.toThrow(/cannot be written and takes no more/);
+    await expect(watch).rejects.toThrow(/takes no more/);
+    isDiskBroken = false;
+    await expect(store.txn([], [put('/a', 'later')])).rejects.toThrow(/takes no more/);
+    await expect(lease.keepAlive()).rejects.toThrow(/takes no more/);
+    await store.close();
+    await lease.lost;
+    const again = await openEmbeddedMetaStore({ folder, clock });
+    expect((await again.get('/a'))?.value).toBe('confirmed');
+    await again.close();
+    await rm(folder, { recursive: true });
+  });
 });

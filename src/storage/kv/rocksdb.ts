@@ -21,7 +21,12 @@ import {
   SCAN_BATCH_ENTRIES,
   stripeRange,
 } from './kv-store.ts';
-import { loadRocksDb, type RocksDb, type RocksWriteBatch } from './rocksdb-binding.ts';
+import {
+  loadRocksDb,
+  type RocksDb,
+  type RocksDbConstructor,
+  type RocksWriteBatch,
+} from './rocksdb-binding.ts';
 
 interface Change {
   add(batch: RocksWriteBatch): void;
@@ -60,8 +65,8 @@ async function checkFormat(db: RocksDb, folder: string): Promise<void> {
   }
 }
 
-async function openDb(folder: string): Promise<RocksDb> {
-  const RocksDb = await loadRocksDb();
+async function openDb(folder: string, load: () => Promise<RocksDbConstructor>): Promise<RocksDb> {
+  const RocksDb = await load();
   await mkdir(folder, { recursive: true });
   const db = new RocksDb(folder, TUNING);
   try {
@@ -79,8 +84,13 @@ async function openDb(folder: string): Promise<RocksDb> {
   return db;
 }
 
-export async function openRocksDbStore({ folder }: { readonly folder: string }): Promise<KvStore> {
-  const db = await openDb(folder);
+interface Options {
+  readonly folder: string;
+  readonly load?: () => Promise<RocksDbConstructor>;
+}
+
+export async function openRocksDbStore({ folder, load = loadRocksDb }: Options): Promise<KvStore> {
+  const db = await openDb(folder, load);
   const applied = new Map<number, JournalPosition>();
   /** As they will be when all waiting writes are done: a write is checked against the one before it. */
   const promised = new Map<number, JournalPosition>();

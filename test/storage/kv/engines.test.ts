@@ -2,11 +2,11 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { ALL_STRIPES, type KvOp, kvKey } from '../../../src/storage/kv/kv-store.ts';
+import { ALL_STRIPES, FORMAT_KEY, type KvOp, kvKey } from '../../../src/storage/kv/kv-store.ts';
 import { openMemoryStore } from '../../../src/storage/kv/memory.ts';
 import { openKvStore } from '../../../src/storage/kv/open.ts';
 import { openRocksDbStore } from '../../../src/storage/kv/rocksdb.ts';
-import { loadRocksDb } from '../../../src/storage/kv/rocksdb-binding.ts';
+import { loadRocksDb, type RocksDb, type RocksWriteBatch } from '../../../src/storage/kv/rocksdb-binding.ts';
 import { entriesOf, kvStoreConformance } from './conformance.ts';
 
 const MAX_BYTES = 64 * 1024 * 1024;
@@ -92,6 +92,57 @@ describe('the memory engine', () => {
       header.writeUInt32LE(9, 8);
       await writeFile(join(folder, 'snapshot'), header);
       await expect(openMemory(folder)).rejects.toThrow(/has format 9; this version reads format 1 only/);
+    }));
+});
+
+describe.runIf(rocksDb === 'loads')('the engine on RocksDB', () => {
+  it('takes no more after a failed write, and confirms nothing behind it', () =>
+    withFolder(async (folder) => {
+      const Native = await loadRocksDb();
+      let isDiskBroken = false;
+      class Failing extends Native {
+        override write(options: Parameters<RocksDb['write']>[0]): RocksWriteBatch {
+          if (isDiskBroken) throw new Error('EIO');
+          return super.write(options);
+        }
+      }
+      const store = await openRocksDbStore({ folder, load: async () => Failing });
+      await store.write(some(1), new Map([[1, 1n]]));
+      isDiskBroken = true;
+      const writes = [2n, 3n].map((position) => store.write(some(2), new Map([[1, position]])));
+      for (const write of writes)
+        await expect(write).rejects.toThrow(/takes no more until it is opened again/);
+      isDiskBroken = false;
+      await expect(store.write(some(3), new Map([[1, 4n]]))).rejects.toThrow(/takes no more/);
+      await expect(store.checkpoint()).rejects.toThrow(/takes no more/);
+      await expect(store.dropStripe(1)).rejects.toThrow(/takes no more/);
+      expect([...store.applied()]).toEqual([[1, 1n]]);
+      expect(await entriesOf(store, ALL_STRIPES)).toHaveLength(1);
+      await store.close();
+      const again = await openRocksDbStore({ folder });
+      expect([...again.applied()]).toEqual([[1, 1n]]);
+      await again.close();
+    }));
+
+  it('says which folder another store has open', () =>
+    withFolder(async (folder) => {
+      const store = await openRocksDbStore({ folder });
+      await expect(openRocksDbStore({ folder })).rejects.toThrow(`RocksDB does not open ${folder}:`);
+      await store.close();
+    }));
+
+  it('refuses a format that it does not know', () =>
+    withFolder(async (folder) => {
+      await (await openRocksDbStore({ folder })).close();
+      const db = new (await loadRocksDb())(folder, { writeBufferSize: 1 << 20, maxBackgroundJobs: 1 });
+      await db.ready();
+      const batch = db.write({ capacity: 1, autoDestroy: true });
+      batch.tryPut(FORMAT_KEY, Uint8Array.of(9));
+      await batch.flush();
+      await db.close();
+      await expect(openRocksDbStore({ folder })).rejects.toThrow(
+        /has format 9; this version reads format 1 only/,
+      );
     }));
 });
 
