@@ -154,6 +154,7 @@ describe('the embedded metadata store', () => {
         await store.close();
         const again = await open();
         expect((await again.get('/after'))?.value).toBe('cut');
+        expect(String(await readFile(path)).endsWith('"cut"]]}]')).toBe(true);
         expect((await again.range('/k/')).entries).toEqual(entries);
         await again.close();
       }

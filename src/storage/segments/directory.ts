@@ -98,6 +98,18 @@ export async function openDirectoryStore({ folder, clock }: Options): Promise<Se
     for (let at = from; at.length >= root.length; at = dirname(at)) await syncFolder(at);
   }
 
+  /** A folder that another remove took away is missing in the one above it. */
+  async function syncNearest(folder: string): Promise<void> {
+    for (let at = folder; at.length >= root.length; at = dirname(at)) {
+      try {
+        await syncFolder(at);
+        return;
+      } catch (error) {
+        if (!hasCode(error, 'ENOENT')) throw error;
+      }
+    }
+  }
+
   /** Links a complete, synced file to its name; link(2) fails where the name is taken. */
   async function publish(temporary: string, path: string): Promise<'created' | 'exists'> {
     for (let attempt = 1; ; attempt++) {
@@ -215,7 +227,7 @@ export async function openDirectoryStore({ folder, clock }: Options): Promise<Se
         }
       }
       for (const folder of folders) {
-        await syncFolder(folder);
+        await syncNearest(folder);
         await removeEmpty(folder);
       }
     },

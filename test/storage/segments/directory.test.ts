@@ -39,10 +39,12 @@ describe('segments in a directory', () => {
     const folder = await newFolder();
     const store = await open(folder);
     await Promise.all(
-      Array.from({ length: 200 }, async (_, index) => {
-        const key = `deep/${index % 3}/segment-${index % 7}`;
-        await store.create(key, [Buffer.from(key)]);
-        await store.remove([key]);
+      Array.from({ length: 8 }, async (_, index) => {
+        const key = `deep/down/segment-${index}`;
+        for (let round = 0; round < 40; round++) {
+          expect(await store.create(key, [Buffer.from(key)])).toBe('created');
+          await store.remove([key]);
+        }
       }),
     );
     expect(await readdir(folder)).toEqual(['.incoming']);
