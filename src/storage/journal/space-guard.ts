@@ -132,7 +132,9 @@ export async function createSpaceGuard(options: SpaceGuardOptions): Promise<Spac
     },
     allows(bytes, isSettlement) {
       if (isSettlement) return estimate() - bytes >= lastBytes;
-      return !isFull && estimate() - bytes >= watermarkBytes;
+      // Who is refused once waits until there is room again, not until a smaller append fits.
+      if (estimate() - bytes < watermarkBytes) isFull = true;
+      return !isFull;
     },
     wrote(bytes) {
       const before = estimate();

@@ -9,7 +9,7 @@ import { createSealedWal } from '../../../src/storage/wal/sealed-wal.ts';
 import { WalFenced, type WalWriter } from '../../../src/storage/wal/wal-store.ts';
 import { createRandom, type Random } from '../../support/random.ts';
 
-const SCHEDULES = Number(process.env.ROBUSTMQ_SEAL_SCHEDULES ?? 2000);
+const SCHEDULES = Number(process.env.ROBUSTMQ_SEAL_SCHEDULES ?? 1200);
 const EPOCHS = 3;
 const APPENDS = 12;
 

@@ -1,0 +1,190 @@
+/**
+ * The journal against the disk it lies on. Two rows: appends of 1 KiB records in batches of 64 KiB and their reading
+ * back, beside a plain loop of writes and reads of the same size; and single records of 256 bytes from 256 concurrent
+ * callers, each synced, beside a plain loop of a write and an fdatasync. Repeats are interleaved, medians are shown.
+ *
+ *   node --import tsx bench/journal.ts --mb 512 --secs 3 --repeats 3 --dir .bench
+ */
+import { closeSync, fdatasync, openSync, read, rmSync, write } from 'node:fs';
+import { mkdir, mkdtemp } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { Disk, DiskFile } from '../src/storage/disk/disk.ts';
+import { nodeDisk } from '../src/storage/disk/node-disk.ts';
+import { frameCheck } from '../src/storage/journal/frame.ts';
+import { type Journal, openJournal } from '../src/storage/journal/journal.ts';
+import { createFileWal } from '../src/storage/wal/file-wal.ts';
+
+const { values } = parseArgs({
+  options: {
+    mb: { type: 'string', default: '256' },
+    secs: { type: 'string', default: '2' },
+    repeats: { type: 'string', default: '3' },
+    dir: { type: 'string', default: '.bench' },
+  },
+});
+const MIB = 1024 * 1024;
+const BATCH_BYTES = 64 * 1024;
+const RECORD_BYTES = 1024;
+const SMALL_BYTES = 256;
+const CALLERS = 256;
+/** Batches that a writer has under way. */
+const WINDOW = 32;
+const totalBytes = Number(values.mb) * MIB;
+const seconds = Number(values.secs);
+
+let syncs = 0;
+/** The real disk, with its syncs counted. */
+const countingDisk: Disk = {
+  ...nodeDisk,
+  async open(path, mode) {
+    const file = await nodeDisk.open(path, mode);
+    return {
+      ...file,
+      datasync() {
+        syncs++;
+        return file.datasync();
+      },
+    } satisfies DiskFile;
+  },
+};
+
+const median = (list: readonly number[]): number => list.toSorted((a, b) => a - b)[list.length >> 1] ?? 0;
+const openOn = (directory: string): Promise<Journal> =>
+  openJournal({ wal: createFileWal({ disk: countingDisk, directory, check: frameCheck }), walId: 'bench' });
+
+async function inFresh<T>(run: (directory: string) => Promise<T>): Promise<T> {
+  const base = resolve(values.dir);
+  await mkdir(base, { recursive: true });
+  const directory = await mkdtemp(join(base, 'journal-'));
+  try {
+    return await run(directory);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+async function timed(run: () => Promise<void>): Promise<number> {
+  const start = performance.now();
+  await run();
+  return (performance.now() - start) / 1000;
+}
+
+type Callback = (error: Error | null) => void;
+const done = (start: (callback: Callback) => void): Promise<void> =>
+  new Promise((settle, reject) => start((error) => (error === null ? settle() : reject(error))));
+
+/** MB/s of the plain loop: written to the file, and read from it. */
+function rawStream(): Promise<{ write: number; read: number }> {
+  return inFresh(async (directory) => {
+    const fd = openSync(join(directory, 'raw'), 'wx+');
+    const block = Buffer.alloc(BATCH_BYTES, 'r');
+    const wrote = await timed(async () => {
+      for (let at = 0; at < totalBytes; at += BATCH_BYTES) {
+        await done((callback) => write(fd, block, 0, BATCH_BYTES, at, callback));
+      }
+    });
+    const got = await timed(async () => {
+      for (let at = 0; at < totalBytes; at += BATCH_BYTES) {
+        await done((callback) => read(fd, block, 0, BATCH_BYTES, at, callback));
+      }
+    });
+    closeSync(fd);
+    return { write: totalBytes / MIB / wrote, read: totalBytes / MIB / got };
+  });
+}
+
+/** MB/s of the journal: batches of 64 records as one payload, as record batches are. */
+function journalStream(): Promise<{ write: number; read: number }> {
+  return inFresh(async (directory) => {
+    const journal = await openOn(directory);
+    const batch = Buffer.alloc((BATCH_BYTES / RECORD_BYTES) * RECORD_BYTES, 'j');
+    const batches = totalBytes / BATCH_BYTES;
+    const wrote = await timed(async () => {
+      let left = batches;
+      await Promise.all(
+        Array.from({ length: WINDOW }, async () => {
+          while (left-- > 0) await journal.append([{ logId: 1, stripe: 0, payload: batch }], 'os');
+        }),
+      );
+    });
+    await journal.close();
+    const again = await openOn(directory);
+    let seen = 0;
+    const got = await timed(async () => {
+      for (let from = 0; ; ) {
+        const { records, next } = await again.read(1, from, MIB);
+        if (records.length === 0) break;
+        seen += records.length;
+        from = next;
+      }
+    });
+    if (seen !== batches) throw new Error(`${seen} batches of ${batches} were read back`);
+    await again.close();
+    return { write: totalBytes / MIB / wrote, read: totalBytes / MIB / got };
+  });
+}
+
+/** Writes with fdatasync per second, one after the other. */
+function rawSync(): Promise<number> {
+  return inFresh(async (directory) => {
+    const fd = openSync(join(directory, 'raw'), 'wx');
+    const block = Buffer.alloc(SMALL_BYTES, 'r');
+    let count = 0;
+    const took = await timed(async () => {
+      for (const end = performance.now() + seconds * 1000; performance.now() < end; count++) {
+        await done((callback) => write(fd, block, 0, SMALL_BYTES, count * SMALL_BYTES, callback));
+        await done((callback) => fdatasync(fd, callback));
+      }
+    });
+    closeSync(fd);
+    return count / took;
+  });
+}
+
+function journalSync(): Promise<{ records: number; perSync: number }> {
+  return inFresh(async (directory) => {
+    const journal = await openOn(directory);
+    const payload = Buffer.alloc(SMALL_BYTES, 'j');
+    let count = 0;
+    syncs = 0;
+    const took = await timed(async () => {
+      const end = performance.now() + seconds * 1000;
+      await Promise.all(
+        Array.from({ length: CALLERS }, async (_, caller) => {
+          while (performance.now() < end) {
+            await journal.append([{ logId: 1 + caller, stripe: caller, payload }], 'sync');
+            count++;
+          }
+        }),
+      );
+    });
+    const perSync = count / syncs;
+    await journal.close();
+    return { records: count / took, perSync };
+  });
+}
+
+const runs = [];
+for (let repeat = 0; repeat < Number(values.repeats); repeat++) {
+  runs.push({
+    raw: await rawStream(),
+    ours: await journalStream(),
+    fsyncs: await rawSync(),
+    synced: await journalSync(),
+  });
+}
+const rawWrite = median(runs.map((run) => run.raw.write));
+const rawRead = median(runs.map((run) => run.raw.read));
+const ourWrite = median(runs.map((run) => run.ours.write));
+const ourRead = median(runs.map((run) => run.ours.read));
+const fsyncs = median(runs.map((run) => run.fsyncs));
+const records = median(runs.map((run) => run.synced.records));
+const perSync = median(runs.map((run) => run.synced.perSync));
+const percent = (part: number, whole: number): string => `${Math.round((100 * part) / whole)} %`;
+process.stdout.write(`| work | journal | disk | ratio |
+|---|---|---|---|
+| append 64 KiB batches, os | ${ourWrite.toFixed(0)} MB/s | ${rawWrite.toFixed(0)} MB/s | ${percent(ourWrite, rawWrite)} |
+| read them back in order | ${ourRead.toFixed(0)} MB/s | ${rawRead.toFixed(0)} MB/s | ${percent(ourRead, rawRead)} |
+| 256 B records of ${CALLERS} callers, sync | ${records.toFixed(0)} records/s, ${perSync.toFixed(0)} per fdatasync | ${fsyncs.toFixed(0)} fdatasync/s | ${(records / fsyncs).toFixed(0)} x |
+`);
