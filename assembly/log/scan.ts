@@ -2,8 +2,8 @@
  * Validates one record batch and lists its records. Nothing a batch says is believed beyond the bytes it has: every
  * length is held against what is left, so counts that lie cost nothing. Records of a compressed batch are not looked at.
  *
- * Results are a block of doubles (Found), and a table of rows of ROW_BYTES: seven words, of which three are offsets from
- * the start of the batch, a pad, and the timestamp as a double.
+ * Results are a block of doubles, and a table of rows of ROW_BYTES: eight words, of which three are offsets from the start
+ * of the batch, and the timestamp in two more.
  */
 import { getI16, getI32, getI64 } from './batch-fields';
 import { crc32c } from './crc32c';
@@ -21,7 +21,7 @@ const ROW_BYTES: usize = 40;
 export const ROWS: i32 = 4096;
 export const ROWS_BYTES: u32 = 4096 * 40;
 
-/** Found: one double each. */
+/** One double each. */
 const found = memory.data(16 * 8, 16);
 
 let rows: usize = 0;
@@ -191,7 +191,7 @@ function walk(maxRows: i32): i32 {
       store<u32>(row, <u32>(headers - batch), 20);
       store<u32>(row, <u32>(recordEnd - headers), 24);
       store<i32>(row, headerCount, 28);
-      store<f64>(row, <f64>timestamp, 32);
+      store<i64>(row, timestamp, 32);
       row += ROW_BYTES;
     }
     p = recordEnd;

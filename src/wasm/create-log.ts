@@ -20,6 +20,8 @@ const CRC_CHUNK_BYTES = 65_536;
 const MAX_BATCH_LIMIT_BYTES = 2 ** 28;
 /** A quarter of what a memory can grow to: blocks of different sizes do not share what they have freed. */
 const MAX_MEMORY_LIMIT_BYTES = 2 ** 30;
+/** Rows that are copied faster one by one than as a range. */
+const SMALL_PAGE = 8;
 const FOUND_FIELDS = 12;
 const APPEND_RESULTS: readonly AppendResult[] = ['appended', 'full', 'no-memory'];
 
@@ -65,6 +67,11 @@ function checkInteger(what: string, value: number, least: number, most = Number.
     throw new RangeError(`${what} ${value} is not an integer from ${least} to ${most}`);
   }
 }
+function readInt32(bytes: Uint8Array, at: number): number {
+  const byte = (i: number): number => bytes[at + i] as number;
+  return (byte(0) << 24) | (byte(1) << 16) | (byte(2) << 8) | byte(3);
+}
+
 const checkEpoch = (epoch: number): void => checkInteger('leader epoch', epoch, -1, 0x7fff_ffff);
 
 export function createLogKernel({ maxBatchBytes, memoryLimitBytes }: LogKernelOptions): LogKernel {
@@ -79,12 +86,12 @@ export function createLogKernel({ maxBatchBytes, memoryLimitBytes }: LogKernelOp
     );
   }
   const input = core.input() >>> 0;
-  const rowsAt = core.rowsOffset() >>> 0;
   const rowsMax = core.rowsMax();
   let bytes = new Uint8Array(0);
   let found = new Float64Array(0);
   let foundEntry = new Float64Array(0);
   let placed = new Uint32Array(0);
+  let rows = new Int32Array(0);
   let recordsLeft = 0;
 
   /** The whole memory; views are taken again when it has grown since. */
@@ -94,6 +101,7 @@ export function createLogKernel({ maxBatchBytes, memoryLimitBytes }: LogKernelOp
       bytes = new Uint8Array(buffer);
       found = new Float64Array(buffer, core.foundOffset() >>> 0, FOUND_FIELDS);
       foundEntry = new Float64Array(buffer, core.foundEntryOffset() >>> 0, 3);
+      rows = new Int32Array(buffer, core.rowsOffset() >>> 0, rowsMax * RECORD_WORDS);
       placed = new Uint32Array(buffer, core.placedOffset() >>> 0, 4);
     }
     return bytes;
@@ -124,8 +132,7 @@ export function createLogKernel({ maxBatchBytes, memoryLimitBytes }: LogKernelOp
       recordsLeft = 0;
       const available = source.length - at;
       if (available < BATCH_HEADER_BYTES) return 'truncated';
-      const stated =
-        new DataView(source.buffer, source.byteOffset + at).getInt32(BATCH_LENGTH_AT) + LENGTH_OVERHEAD;
+      const stated = readInt32(source, at + BATCH_LENGTH_AT) + LENGTH_OVERHEAD;
       if (stated > maxBatchBytes) return 'too-large';
       const length = Math.max(BATCH_HEADER_BYTES, Math.min(stated, available));
       view().set(source.subarray(at, at + length), input);
@@ -152,14 +159,18 @@ export function createLogKernel({ maxBatchBytes, memoryLimitBytes }: LogKernelOp
       };
     },
     takeRecords() {
+      view();
       const count = recordsLeft;
       const words = new Int32Array(count * RECORD_WORDS);
       for (let done = 0, page = Math.min(count, rowsMax); done < count; page = core.nextRows()) {
-        words.set(new Int32Array(view().buffer, rowsAt, page * RECORD_WORDS), done * RECORD_WORDS);
+        const length = page * RECORD_WORDS;
+        const from = done * RECORD_WORDS;
+        if (page > SMALL_PAGE) words.set(rows.subarray(0, length), from);
+        else for (let i = 0; i < length; i++) words[from + i] = rows[i] as number;
         done += page;
       }
       recordsLeft = 0;
-      return { count, words, doubles: new Float64Array(words.buffer) };
+      return words;
     },
     patchOffset(batch, baseOffset, leaderEpoch) {
       checkInteger('base offset', baseOffset, 0);
@@ -170,21 +181,17 @@ export function createLogKernel({ maxBatchBytes, memoryLimitBytes }: LogKernelOp
       checkInteger('timestamp', timestampMs, 0);
       patchHeader(batch, () => core.patchAppendTime(input, timestampMs));
     },
-    beginBatch() {
-      let block = core.beginBatch() >>> 0;
-      if (block === 0) return undefined;
+    createBatch() {
+      let block = 0;
       let recordCount = 0;
-      const own = (): number => {
-        if (block === 0) throw new Error('the batch was finished or discarded');
-        return block;
-      };
-      const close = (): void => {
-        core.discardBatch(own());
+      const discard = (): void => {
+        if (block !== 0) core.discardBatch(block);
         block = 0;
+        recordCount = 0;
       };
       return {
         get byteLength() {
-          return core.batchBytes(own()) >>> 0;
+          return block === 0 ? 0 : core.batchBytes(block) >>> 0;
         },
         get recordCount() {
           return recordCount;
@@ -193,15 +200,18 @@ export function createLogKernel({ maxBatchBytes, memoryLimitBytes }: LogKernelOp
           checkInteger('timestamp', timestampMs, -1);
           const keyLength = key === null ? -1 : key.length;
           const valueLength = value === null ? -1 : value.length;
-          const total = Math.max(keyLength, 0) + Math.max(valueLength, 0) + headers.length;
-          if (total > maxBatchBytes) return 'full';
+          const headersLength = headers.length;
+          // Before the sizes are handed over: they are words there.
+          if (keyLength + valueLength + headersLength > maxBatchBytes) return 'full';
+          if (block === 0) block = core.beginBatch() >>> 0;
+          if (block === 0) return 'no-memory';
           const status = core.appendRecord(
-            own(),
+            block,
             timestampMs,
             keyLength,
             valueLength,
             headerCount,
-            headers.length,
+            headersLength,
             maxBatchBytes,
           );
           if (status === 0) {
@@ -209,21 +219,23 @@ export function createLogKernel({ maxBatchBytes, memoryLimitBytes }: LogKernelOp
             block = placed[0] as number;
             if (key !== null && keyLength > 0) target.set(key, placed[1] as number);
             if (value !== null && valueLength > 0) target.set(value, placed[2] as number);
-            if (headers.length > 0) target.set(headers, placed[3] as number);
+            if (headersLength > 0) target.set(headers, placed[3] as number);
             recordCount++;
+          } else if (recordCount === 0) {
+            discard();
           }
           return APPEND_RESULTS[status] ?? 'no-memory';
         },
         finish(baseOffset, leaderEpoch) {
           checkInteger('base offset', baseOffset, 0, Number.MAX_SAFE_INTEGER - recordCount);
           checkEpoch(leaderEpoch);
-          if (recordCount === 0) throw new RangeError('a batch without records');
-          const at = core.finishBatch(own(), baseOffset, leaderEpoch) >>> 0;
+          if (block === 0) return undefined;
+          const at = core.finishBatch(block, baseOffset, leaderEpoch) >>> 0;
           const batch = view().slice(at, at + (core.batchBytes(block) >>> 0));
-          close();
+          discard();
           return batch;
         },
-        discard: close,
+        discard,
       };
     },
     createSparseIndex(intervalBytes, maxEntries) {

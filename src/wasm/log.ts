@@ -29,7 +29,7 @@ export const BATCH_FAULTS = [
 /** `too-large`: more than maxBatchBytes, whatever it holds. */
 export type BatchFault = Exclude<(typeof BATCH_FAULTS)[number], undefined> | 'too-large';
 
-/** Positions inside a row of the record table; offsets count from the start of the batch. The timestamp is a double. */
+/** Positions inside a row of the record table; offsets count from the start of the batch. */
 export const RecordField = {
   OffsetDelta: 0,
   Key: 1,
@@ -40,11 +40,11 @@ export const RecordField = {
   Headers: 5,
   HeadersLength: 6,
   HeaderCount: 7,
-  /** In doubles, not words. */
-  Timestamp: 4,
+  /** Lower half (as u32) and upper half. */
+  Timestamp: 8,
+  TimestampUpper: 9,
 } as const;
 export const RECORD_WORDS = 10;
-export const RECORD_DOUBLES = RECORD_WORDS / 2;
 
 export interface LogKernelOptions {
   /** Larger batches are neither read nor built. */
@@ -74,19 +74,11 @@ export interface BatchHeader {
   readonly largestTimestampMs: number;
 }
 
-/** Records in rows of RECORD_WORDS words; none of a compressed batch. */
-export interface RecordTable {
-  readonly count: number;
-  readonly words: Int32Array;
-  /** The same bytes. */
-  readonly doubles: Float64Array;
-}
-
 export type AppendResult = 'appended' | 'full' | 'no-memory';
 
-/** A batch under construction. It is used up by `finish` or `discard`; one of them must be called. */
+/** A batch under construction, one after the other. It holds memory from the first record to `finish` or `discard`. */
 export interface OpenBatch {
-  /** What `finish` would return now. */
+  /** Of what `finish` would return now; 0 without records. */
   readonly byteLength: number;
   readonly recordCount: number;
   /** `headers` is wire form of `headerCount` headers. `full`: the batch would exceed maxBatchBytes. Nothing changes then, nor when memory ran out. */
@@ -97,8 +89,8 @@ export interface OpenBatch {
     headerCount: number,
     headers: Uint8Array,
   ): AppendResult;
-  /** Needs at least one record. */
-  finish(baseOffset: number, leaderEpoch: number): Uint8Array;
+  /** undefined without records. */
+  finish(baseOffset: number, leaderEpoch: number): Uint8Array | undefined;
   discard(): void;
 }
 
@@ -131,14 +123,13 @@ export interface LogKernel {
   scan(bytes: Uint8Array, at?: number): BatchFault | undefined;
   /** Of the last valid batch. */
   header(): BatchHeader;
-  /** Its records, once; before the next call of `scan`, `crc32c` or a patch. */
-  takeRecords(): RecordTable;
+  /** Its records in rows of RECORD_WORDS, none of a compressed batch; once, and before the next call of `scan`, `crc32c` or a patch. */
+  takeRecords(): Int32Array;
   /** Sets base offset and leader epoch of a valid batch in place. */
   patchOffset(batch: Uint8Array, baseOffset: number, leaderEpoch: number): void;
   /** Sets the timestamp of all records of a valid batch in place and corrects its checksum: log append time. */
   patchAppendTime(batch: Uint8Array, timestampMs: number): void;
-  /** undefined = no memory. */
-  beginBatch(): OpenBatch | undefined;
+  createBatch(): OpenBatch;
   /** undefined = no memory. */
   createSparseIndex(intervalBytes: number, maxEntries: number): SparseIndex | undefined;
   /** Bytes of blocks in use, work rooms included. */

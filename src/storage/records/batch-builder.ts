@@ -10,49 +10,36 @@ export type AppendOutcome = 'appended' | 'full' | 'too-large' | 'no-memory';
 
 /**
  * Holds kernel memory only from the first record to `finish` or `discard`, so a builder for each of many logs costs
- * nothing while there is nothing to write.
+ * little while there is nothing to write.
  */
 export class RecordBatchBuilder {
-  readonly #kernel: LogKernel;
-  #batch: OpenBatch | undefined;
+  readonly #batch: OpenBatch;
 
   constructor(kernel: LogKernel) {
-    this.#kernel = kernel;
+    this.#batch = kernel.createBatch();
   }
 
   get recordCount(): number {
-    return this.#batch?.recordCount ?? 0;
+    return this.#batch.recordCount;
   }
 
   /** Of the batch that `finish` would return now; 0 without records. */
   get byteLength(): number {
-    return this.#batch?.byteLength ?? 0;
+    return this.#batch.byteLength;
   }
 
   append(record: LogRecord): AppendOutcome {
-    const batch = this.#batch ?? this.#kernel.beginBatch();
-    if (batch === undefined) return 'no-memory';
-    const { count, bytes } = record.headers;
-    let outcome: AppendOutcome = 'no-memory';
-    try {
-      outcome = batch.append(record.timestampMs, record.key, record.value, count, bytes);
-    } finally {
-      // A batch is kept only with records in it, also when the record was not one (and `append` threw).
-      if (batch.recordCount === 0) batch.discard();
-      else this.#batch = batch;
-    }
-    return outcome === 'full' && this.#batch === undefined ? 'too-large' : outcome;
+    const { timestampMs, key, value, headers } = record;
+    const outcome = this.#batch.append(timestampMs, key, value, headers.count, headers.bytes);
+    return outcome === 'full' && this.#batch.recordCount === 0 ? 'too-large' : outcome;
   }
 
   /** The batch, owned by the caller; undefined without records. The records get the offsets from `baseOffset` on. */
   finish(baseOffset: number, leaderEpoch: number): Uint8Array | undefined {
-    const bytes = this.#batch?.finish(baseOffset, leaderEpoch);
-    this.#batch = undefined;
-    return bytes;
+    return this.#batch.finish(baseOffset, leaderEpoch);
   }
 
   discard(): void {
-    this.#batch?.discard();
-    this.#batch = undefined;
+    this.#batch.discard();
   }
 }

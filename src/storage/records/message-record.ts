@@ -33,6 +33,7 @@ const USER_PREFIX = 'mqtt.user.';
 const USER_PREFIX_BYTES = ascii(USER_PREFIX);
 const RESERVED_NAMES = new Set<string>([Name.contentType, Name.responseTopic, Name.correlationData]);
 
+const MAX_NAME_BYTES = 20;
 const nameBytes = new Map<string, Uint8Array>(Object.values(Name).map((name) => [name, ascii(name)]));
 const header = (name: string, value: Uint8Array): RecordHeader => ({
   name: nameBytes.get(name) ?? ascii(name),
@@ -49,8 +50,16 @@ interface MessageProperty {
 
 const isTooLong = (value: Uint8Array): boolean => value.length > MAX_TEXT_BYTES;
 const isNotText = (value: Uint8Array): boolean => isTooLong(value) || value.includes(0) || !isUtf8(value);
-const isNotTopic = (value: Uint8Array): boolean =>
-  value.length === 0 || value.includes(0x23) || value.includes(0x2b) || isNotText(value);
+function isNotTopic(value: Uint8Array): boolean {
+  if (value.length === 0 || isTooLong(value)) return true;
+  let isAscii = true;
+  for (let i = 0; i < value.length; i++) {
+    const byte = value[i] as number;
+    if (byte === 0 || byte === 0x23 || byte === 0x2b) return true;
+    if (byte > 0x7f) isAscii = false;
+  }
+  return !isAscii && !isUtf8(value);
+}
 const isNotFlag = (value: Uint8Array): boolean =>
   value.length !== 1 || (value[0] !== 0x30 && value[0] !== 0x31);
 
@@ -64,9 +73,11 @@ const byId = new Map(PROPERTIES.map((property) => [property.id, property]));
 const byName = new Map(PROPERTIES.map((property) => [property.name, property]));
 const USER_PROPERTY = 0x26;
 
-const startsWith = (bytes: Uint8Array, prefix: string): boolean =>
-  bytes.length >= prefix.length &&
-  Buffer.from(bytes.buffer, bytes.byteOffset, prefix.length).toString('latin1') === prefix;
+function startsWith(bytes: Uint8Array, prefix: string): boolean {
+  if (bytes.length < prefix.length) return false;
+  for (let i = 0; i < prefix.length; i++) if (bytes[i] !== prefix.charCodeAt(i)) return false;
+  return true;
+}
 
 function isReserved(name: Uint8Array): boolean {
   if (startsWith(name, RESERVED_PREFIX)) return true;
@@ -110,7 +121,8 @@ function propertyHeaders(properties: Uint8Array): RecordHeader[] {
 }
 
 const digit = (value: number): Uint8Array => Uint8Array.of(0x30 + value);
-const qosHeaders = [0, 1, 2].map((qos) => header(Name.qos, digit(qos)));
+const QOS = [0, 1, 2] as const;
+const qosHeaders = QOS.map((qos) => header(Name.qos, digit(qos)));
 const retainHeader = header(Name.retain, digit(1));
 
 function fixedHeaders(qos: number, retain: boolean): RecordHeader[] {
@@ -120,7 +132,7 @@ function fixedHeaders(qos: number, retain: boolean): RecordHeader[] {
 
 /** Headers of messages without properties and expiry, which most are: by QoS, and by QoS + 3 with retain. */
 const plainHeaders: readonly RecordHeaders[] = [false, true].flatMap((retain) =>
-  [0, 1, 2].map((qos) => encodeHeaders(fixedHeaders(qos, retain))),
+  QOS.map((qos) => encodeHeaders(fixedHeaders(qos, retain))),
 );
 
 /** The record shares the message's bytes. */
@@ -154,7 +166,7 @@ class PropertyWriter {
   }
 
   bytes(): Uint8Array {
-    return this.#parts.length === 0 ? NOTHING : Uint8Array.from(Buffer.concat(this.#parts));
+    return this.#parts.length === 0 ? NOTHING : new Uint8Array(Buffer.concat(this.#parts));
   }
 }
 
@@ -175,52 +187,92 @@ function writeUserProperty(writer: PropertyWriter, name: Uint8Array, value: Uint
   return true;
 }
 
+function equal(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+/** The index in `plainHeaders`, or -1: most messages need no more look at their headers. */
+function plainIndex(headers: RecordHeaders): number {
+  return headers.count > 2 ? -1 : plainHeaders.findIndex(({ bytes }) => equal(bytes, headers.bytes));
+}
+
+/** A header's name if it may be one of those with a meaning of their own, by its first letter and length; '' otherwise. */
+function knownName(name: Uint8Array): string {
+  const first = name[0];
+  const isCandidate = first === 0x6d || first === 0x63 || first === 0x72;
+  if (!isCandidate || name.length > MAX_NAME_BYTES) return '';
+  const text = String.fromCharCode(...name);
+  return nameBytes.has(text) ? text : '';
+}
+
 const decimal = (value: Uint8Array): number => {
   const text = value.length <= 16 ? Buffer.from(value).toString('latin1') : '';
   const number = /^[1-9]\d*$/.test(text) ? Number(text) : 0;
   return Number.isSafeInteger(number) ? number : 0;
 };
 
-/**
- * Reads what `messageToRecord` wrote, from whoever may have written it: everything is validated in MQTT's terms. Headers
- * without a meaning of their own are user properties. The message owns its bytes.
- */
-export function recordToMessage(record: LogRecord): ReadMessage {
+interface Described {
+  readonly qos: 0 | 1 | 2;
+  readonly retain: boolean;
+  readonly expiresAtMs: number;
+  readonly properties: Uint8Array;
+}
+/** What `plainHeaders` say. */
+const PLAIN: readonly Described[] = [false, true].flatMap((retain) =>
+  QOS.map((qos) => ({ qos, retain, expiresAtMs: 0, properties: NOTHING })),
+);
+
+function readHeaders(headers: RecordHeaders): Described | RecordFault {
   const writer = new PropertyWriter();
-  const seen = new Set<string>();
+  const seen: string[] = [];
   let qos: 0 | 1 | 2 | undefined;
   let retain = false;
   let expiresAtMs = 0;
-  for (const { name, value } of decodeHeaders(record.headers)) {
-    const text = name.length <= 24 ? Buffer.from(name).toString('latin1') : '';
-    if (nameBytes.has(text)) {
-      if (seen.has(text)) return { fault: 'repeated' };
-      seen.add(text);
+  for (const { name, value } of decodeHeaders(headers)) {
+    const known = knownName(name);
+    if (known !== '') {
+      if (seen.includes(known)) return 'repeated';
+      seen.push(known);
     }
-    const property = byName.get(text);
+    const property = byName.get(known);
     const first = value?.length === 1 ? value[0] : undefined;
-    if (text === Name.qos) {
-      qos = first === 0x30 ? 0 : first === 0x31 ? 1 : first === 0x32 ? 2 : undefined;
-      if (qos === undefined) return { fault: 'qos' };
-    } else if (text === Name.retain) {
-      if (first !== 0x31) return { fault: 'retain' };
+    if (known === Name.qos) {
+      qos = first === undefined ? undefined : QOS[first - 0x30];
+      if (qos === undefined) return 'qos';
+    } else if (known === Name.retain) {
+      if (first !== 0x31) return 'retain';
       retain = true;
-    } else if (text === Name.expiresAt) {
+    } else if (known === Name.expiresAt) {
       expiresAtMs = value === null ? 0 : decimal(value);
-      if (expiresAtMs === 0) return { fault: 'expires-at' };
+      if (expiresAtMs === 0) return 'expires-at';
     } else if (value === null) {
-      return { fault: 'property' };
+      return 'property';
     } else if (
       property === undefined
         ? !writeUserProperty(writer, name, value)
         : !writeProperty(writer, property, value)
     ) {
-      return { fault: 'property' };
+      return 'property';
     }
   }
-  if (qos === undefined) return { fault: 'not-mqtt' };
-  if (record.key === null || isNotTopic(record.key)) return { fault: 'topic' };
-  const topic = Uint8Array.from(record.key);
-  const payload = record.value === null ? NOTHING : Uint8Array.from(record.value);
-  return { message: { topic, payload, properties: writer.bytes(), qos, retain, expiresAtMs, publisher: -1 } };
+  return qos === undefined ? 'not-mqtt' : { qos, retain, expiresAtMs, properties: writer.bytes() };
+}
+
+/**
+ * Reads what `messageToRecord` wrote, from whoever may have written it: everything is validated in MQTT's terms. Headers
+ * without a meaning of their own are user properties. The message shares topic and payload
+ * with the record: who keeps it longer than the batch copies it.
+ */
+export function recordToMessage(record: LogRecord): ReadMessage {
+  const { key, value } = record;
+  const plain = plainIndex(record.headers);
+  const read = plain < 0 ? readHeaders(record.headers) : (PLAIN[plain] as Described);
+  if (typeof read === 'string') return { fault: read };
+  if (key === null || isNotTopic(key)) return { fault: 'topic' };
+  const { qos, retain, expiresAtMs, properties } = read;
+  return {
+    message: { topic: key, payload: value ?? NOTHING, properties, qos, retain, expiresAtMs, publisher: -1 },
+  };
 }

@@ -3,10 +3,8 @@ import {
   type BatchFault,
   type BatchHeader,
   type LogKernel,
-  RECORD_DOUBLES,
   RECORD_WORDS,
   RecordField,
-  type RecordTable,
 } from '../../wasm/log.ts';
 import { type LogRecord, NO_HEADERS } from './record.ts';
 
@@ -19,12 +17,12 @@ export class RecordBatch {
   readonly header: BatchHeader;
   /** The whole batch as it was handed in, without what follows it: pass it on verbatim. */
   readonly bytes: Uint8Array;
-  readonly #table: RecordTable;
+  readonly #rows: Int32Array;
 
-  constructor(header: BatchHeader, bytes: Uint8Array, table: RecordTable) {
+  constructor(header: BatchHeader, bytes: Uint8Array, rows: Int32Array) {
     this.header = header;
     this.bytes = bytes;
-    this.#table = table;
+    this.#rows = rows;
   }
 
   #has(attribute: number): boolean {
@@ -67,12 +65,12 @@ export class RecordBatch {
 
   /** Records that can be read here. */
   get length(): number {
-    return this.#table.count;
+    return this.#rows.length / RECORD_WORDS;
   }
 
   #word(index: number, field: number): number {
-    const word = this.#table.words[index * RECORD_WORDS + field];
-    if (word === undefined) throw new RangeError(`record ${index} of ${this.#table.count}`);
+    const word = this.#rows[index * RECORD_WORDS + field];
+    if (word === undefined) throw new RangeError(`record ${index} of ${this.length}`);
     return word;
   }
 
@@ -85,7 +83,8 @@ export class RecordBatch {
   }
 
   timestampMs(index: number): number {
-    return this.#table.doubles[index * RECORD_DOUBLES + RecordField.Timestamp] as number;
+    const lower = this.#word(index, RecordField.Timestamp) >>> 0;
+    return this.#word(index, RecordField.TimestampUpper) * 0x1_0000_0000 + lower;
   }
 
   key(index: number): Uint8Array | null {
