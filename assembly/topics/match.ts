@@ -4,7 +4,7 @@
  */
 import { allocate, classFor, regrow } from '../lib/heap';
 import { childHash, findChild, probableChild } from './children';
-import { HEAD, IN_NODE, IN_NODE_MASK, HASH_LIST, LITERALS, OWN_LIST, PATH_HASH, PLUS, isInline, plusOf, root } from './nodes';
+import { HEAD, IN_NODE, IN_NODE_MASK, HASH_LIST, LITERALS, OWN_LIST, PATH_HASH, PLUS, hashListOf, isInline, plusOf, root } from './nodes';
 import { HASH, hashOfByte, inputText, levelEntry, nameLongLevels, split } from './path';
 import { IDENTIFIER, LIST_COUNT_MASK, LIST_HEADER, PLACE_OPTIONS, SINK, SUBSCRIBER_BYTES } from './subscribers';
 import { GROUP_BIT } from './trie';
@@ -133,8 +133,8 @@ function emitHits(): u32 {
 /**
  * Fetches what the walk will need. Among a million subscriptions nearly every look is a cache miss; the walk itself has
  * to wait for each before it can decide on the next, while slots follow from the topic's hashes alone, so that all of
- * them, and then all the nodes they name, arrive side by side. A wrong guess costs a useless load and nothing else: any
- * address read is a slot's or 0.
+ * them, then all the nodes they name, then the lists of `#`, arrive side by side. A wrong guess costs a useless load and
+ * nothing else: any address read is a slot's, a list's of the node found there, or 0, where memory is zero.
  */
 function touchAhead(levels: u32): void {
   const depth = min<u32>(levels, AHEAD_LEVELS);
@@ -157,6 +157,7 @@ function touchAhead(levels: u32): void {
   }
   let seen: u32 = 0;
   for (let at = <u32>ahead; at < to; at += 4) seen ^= load<u32>(load<u32>(at), HEAD);
+  for (let at = <u32>ahead; at < to; at += 4) seen ^= load<u32>(hashListOf(load<u32>(at)));
   touched = seen;
 }
 

@@ -57,6 +57,11 @@ export function plusOf(node: u32): u32 {
 }
 
 @inline
+export function hashListOf(node: u32): u32 {
+  return select<u32>(0, load<u32>(node, HASH_LIST), isInline(node));
+}
+
+@inline
 export function literalsOf(node: u32): u32 {
   return select<u32>(0, load<u32>(node, LITERALS), isInline(node));
 }

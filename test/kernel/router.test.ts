@@ -143,6 +143,72 @@ describe('router', () => {
     );
   });
 
+  it('tells levels of every length around that of a short name apart', () => {
+    const router = createRouter();
+    const base = 'x'.repeat(70);
+    const names = ['', ...Array.from({ length: 70 }, (_, i) => base.slice(0, i + 1))].flatMap((name) => [
+      name,
+      `${name}y`,
+      `y${name}`,
+    ]);
+    const distinct = [...new Set(names)];
+    const filters = distinct.flatMap((name) => [`a/${name}`, `a/${name}/#`, `${name}/+/b`]);
+    filters.forEach((filter, sink) => {
+      router.subscribe(sink, bytes(filter), 1, sink);
+    });
+    const sinksOf = (topic: string) => matched(router, topic).map((entry) => Number(entry.split(':')[0]));
+    for (const topic of distinct.flatMap((name) => [`a/${name}`, `a/${name}/b`, `${name}/${name}/b`])) {
+      const expected = filters.flatMap((filter, sink) => (naiveMatch(filter, topic) ? [sink] : []));
+      expect(sinksOf(topic).sort((a, b) => a - b)).toEqual(expected);
+    }
+    filters.forEach((filter, sink) => {
+      expect(router.subscriptionsOf(sink).map((s) => text(s.filter))).toEqual([filter]);
+      if (sink % 2 === 0) expect(router.unsubscribe(sink, bytes(filter))).toBe(true);
+      else expect(router.removeSink(sink)).toBe(1);
+    });
+    expect(router.totals().subscriptions).toBe(0);
+    for (const name of distinct) expect(router.match(bytes(`a/${name}`)).count).toBe(0);
+  });
+
+  it('keeps subscribers of a filter, of # below it and of its children whatever the order of coming and going', () => {
+    const filters = ['a/b', 'a/b/#', 'a/b/+', 'a/b/c', 'a/+', 'a/#', '#', '+'];
+    const change = fc.record({ filter: fc.constantFrom(...filters), sink: fc.nat(40), add: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(change, { minLength: 60, maxLength: 300 }), (changes) => {
+        const trie = createSubscriptionTrie();
+        const model = new Map<string, ModelEntry>();
+        changes.forEach(({ filter, sink, add }, identifier) => {
+          const key = Model.key(sink, filter, undefined);
+          if (add) {
+            expect(trie.add(bytes(filter), sink, 2, identifier)).toBe(model.has(key) ? 'changed' : 'added');
+            model.set(key, { sink, filter, group: undefined, options: 2, identifier });
+          } else {
+            expect(trie.remove(bytes(filter), sink)).toBe(model.delete(key));
+          }
+        });
+        for (const topic of ['a', 'a/b', 'a/b/c', 'a/b/d', 'a/d', 'd']) {
+          const found = trie.match(bytes(topic));
+          const list = [...found.sinks.subarray(0, found.count)].map(
+            (s, i) => `${s} ${found.identifiers[i]}`,
+          );
+          const expected = [...model.values()].filter((entry) => naiveMatch(entry.filter, topic));
+          expect(list.sort()).toEqual(expected.map((entry) => `${entry.sink} ${entry.identifier}`).sort());
+        }
+        for (let sink = 0; sink <= 40; sink++) {
+          const own = [...model.values()].filter((entry) => entry.sink === sink);
+          expect(trie.countOf(sink)).toBe(own.length);
+          for (const _ of own) {
+            const filter = text(trie.removeLast(sink) ?? new Uint8Array(0));
+            expect(own.some((entry) => entry.filter === filter)).toBe(true);
+          }
+        }
+        const { subscriptions, nodes, sinks } = trie.counters();
+        expect({ subscriptions, nodes, sinks }).toEqual({ subscriptions: 0, nodes: 0, sinks: 0 });
+      }),
+      { numRuns: 100 },
+    );
+  });
+
   it('lets # match its parent and hides $ topics from leading wildcards', () => {
     const router = createRouter();
     ['#', '+/#', 'a/#', '+', '$SYS/#', '/', '+/+', '//'].forEach((filter, sink) => {
