@@ -143,7 +143,7 @@ describe('the embedded metadata store', () => {
       const path = join(folder, 'log.0');
       const whole = await readFile(path);
       const seen = new Set<string>();
-      for (let length = 12; length <= whole.length; length += 3) {
+      for (let length = 12; length <= whole.length; length += 11) {
         await writeFile(path, whole.subarray(0, length));
         const store = await open();
         const { entries } = await store.range('/k/');

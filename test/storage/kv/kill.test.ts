@@ -59,7 +59,7 @@ async function killRepeatedly(engine: string, open: (folder: string) => Promise<
       const printed = await writeUntilKilled(
         engine,
         folder,
-        1 + random.below(engine === 'memory' ? 40 : 1_000),
+        1 + random.below(engine === 'memory' ? 15 : 300),
       );
       const store = await open(folder);
       const applied = await checkPrefix(store);
