@@ -6,6 +6,7 @@ import type { JournalRecord } from './group.ts';
 import { footerSegment, indexOfFooter, type SegmentIndex } from './segment-index.ts';
 
 const READ_BYTES = 256 * 1024;
+const SEQUENTIAL_BYTES = 1024 * 1024;
 const MAX_READ_BYTES = 4 * 1024 * 1024;
 const MAX_FOOTERS = 64;
 
@@ -32,6 +33,9 @@ export function createReader(wal: WalStore, walId: string, cacheBytes: number): 
   const footers = new Map<number, SegmentIndex>();
   let cached = 0;
   let typicalBytes = 0;
+  /** Behind what was read last: who asks for that reads on, and the next piece is fetched ahead. */
+  let readEnd = -1;
+  let ahead: { readonly position: number; readonly blocks: Promise<WalBlock[]> } | undefined;
 
   function keep(position: number, block: WalBlock): void {
     if (cache.has(position)) return;
@@ -44,18 +48,34 @@ export function createReader(wal: WalStore, walId: string, cacheBytes: number): 
     }
   }
 
+  function load(segment: ReadableSegment, position: number, isSequential: boolean): Promise<WalBlock[]> {
+    // Whole blocks also where they are large: a piece that ends inside a block is read twice.
+    const bytes = isSequential
+      ? Math.max(SEQUENTIAL_BYTES, 2 * typicalBytes)
+      : Math.max(READ_BYTES, typicalBytes);
+    const { epoch, epochOffset, end } = segment;
+    return wal.read(walId, epoch, position - epochOffset, end - epochOffset, Math.min(MAX_READ_BYTES, bytes));
+  }
+
   async function block(segment: ReadableSegment, position: number): Promise<WalBlock> {
     const known = cache.get(position);
     if (known !== undefined) return known;
+    const isSequential = position === readEnd;
+    const started = ahead?.position === position ? ahead.blocks : undefined;
+    ahead = undefined;
+    const blocks = await (started ?? load(segment, position, isSequential));
+    const [first, last] = [blocks[0], blocks.at(-1)];
     const from = position - segment.epochOffset;
-    const until = segment.end - segment.epochOffset;
-    // Several blocks at a time also where blocks are large: a piece that ends inside a block is read twice.
-    const bytes = Math.min(MAX_READ_BYTES, Math.max(READ_BYTES, 4 * typicalBytes));
-    const blocks = await wal.read(walId, segment.epoch, from, until, bytes);
-    const first = blocks[0];
-    if (first?.position !== from)
+    if (first?.position !== from || last === undefined) {
       throw new WalCorrupt(`${walId} epoch ${segment.epoch}`, from, 'no block there');
-    typicalBytes = first.body.byteLength;
+    }
+    typicalBytes = first.end - first.position;
+    readEnd = last.end + segment.epochOffset;
+    if (isSequential && readEnd < segment.end) {
+      // The disk works while these are checked and taken; what goes wrong is met when it is asked for.
+      ahead = { position: readEnd, blocks: load(segment, readEnd, true) };
+      ahead.blocks.catch(() => {});
+    }
     // Behind first, so that the one asked for is the last to be dropped.
     for (const each of blocks.toReversed()) keep(each.position + segment.epochOffset, each);
     return first;
