@@ -12,6 +12,7 @@ import {
   readSeal,
 } from './epoch-files.ts';
 import { createFileWriter } from './file-writer.ts';
+import { createOpenFiles } from './open-files.ts';
 import { cutBlocks, measureTail, readAt, settleTail } from './scan.ts';
 import {
   type BodyCheck,
@@ -43,7 +44,7 @@ export function createFileWal(options: FileWalOptions): FileWal {
   const { disk, directory, check = crcCheck, maxBlockBytes = 32 * 1024 * 1024, maxInFlight = 8 } = options;
   /** Positions at which the files of an epoch begin, ascending. */
   const starts = new Map<string, number[]>();
-  const open = new Map<string, Promise<DiskFile>>();
+  const files = createOpenFiles(MAX_OPEN_FILES);
 
   function folder(walId: string): string {
     checkWalId(walId);
@@ -67,24 +68,6 @@ export function createFileWal(options: FileWalOptions): FileWal {
     );
   }
 
-  /** Opened once for many reads; the least recently used is closed when there are too many. */
-  async function fileFor(path: string, epoch: number, position: number): Promise<DiskFile> {
-    let file = open.get(path);
-    if (file !== undefined) open.delete(path);
-    else file = openChecked(path, epoch, position);
-    open.set(path, file);
-    if (open.size > MAX_OPEN_FILES) {
-      const [oldest] = open.keys();
-      if (oldest !== undefined && oldest !== path) await letGo(oldest);
-    }
-    try {
-      return await file;
-    } catch (error) {
-      open.delete(path);
-      throw error;
-    }
-  }
-
   async function openChecked(path: string, epoch: number, position: number): Promise<DiskFile> {
     const file = await disk.open(path, 'read');
     try {
@@ -96,10 +79,23 @@ export function createFileWal(options: FileWalOptions): FileWal {
     }
   }
 
-  async function letGo(path: string): Promise<void> {
-    const file = open.get(path);
-    open.delete(path);
-    await (await file?.catch(() => undefined))?.close();
+  /** At least the block at `from`, whole. What is whole before a damaged one was asked for too, and is served first. */
+  async function readBlocks(
+    file: DiskFile,
+    epoch: number,
+    start: number,
+    from: number,
+    limit: number,
+    maxBytes: number,
+  ): Promise<readonly WalBlock[]> {
+    for (let bytes = Math.min(maxBytes, limit - from); ; ) {
+      const cut = cutBlocks(await readAt(file, start, from, bytes), from, epoch, check, maxBlockBytes);
+      if (cut.blocks.length > 0) return cut.blocks;
+      if (cut.needBytes <= bytes) {
+        throw new WalCorrupt(file.path, FILE_HEADER_BYTES + from - start, 'the block there is damaged');
+      }
+      bytes = cut.needBytes;
+    }
   }
 
   async function measure(walId: string, epoch: number): Promise<number> {
@@ -183,21 +179,14 @@ export function createFileWal(options: FileWalOptions): FileWal {
       const limit = Math.min(until, list[index + 1] ?? Number.POSITIVE_INFINITY);
       const path = `${folder(walId)}/${start === undefined ? '' : blockFileName(epoch, start)}`;
       if (start === undefined) throw new WalCorrupt(path, from, 'no file has that position');
-      const file = await fileFor(path, epoch, start);
-      let blocks: readonly WalBlock[] = [];
-      for (let bytes = Math.min(maxBytes, limit - from); ; ) {
-        const cut = cutBlocks(await readAt(file, start, from, bytes), from, epoch, check, maxBlockBytes);
-        blocks = cut.blocks;
-        const isDamaged = cut.end < limit && cut.needBytes === 0 && cut.end < from + bytes;
-        if (isDamaged || (blocks.length === 0 && cut.needBytes <= bytes)) {
-          // What is whole before the damage was asked for too, and is served first.
-          if (blocks.length > 0) break;
-          throw new WalCorrupt(path, FILE_HEADER_BYTES + cut.end - start, 'the block there is damaged');
-        }
-        if (blocks.length > 0) break;
-        bytes = cut.needBytes;
-      }
-      return blocks.filter((block) => block.position < until);
+      return files.use(
+        path,
+        () => openChecked(path, epoch, start),
+        async (file) => {
+          const blocks = await readBlocks(file, epoch, start, from, limit, maxBytes);
+          return blocks.filter((block) => block.position < until);
+        },
+      );
     },
     async lastAnchor(walId, epoch, length) {
       const list = await startsOf(walId, epoch);
@@ -214,7 +203,7 @@ export function createFileWal(options: FileWalOptions): FileWal {
         if (first === undefined || following > below) break;
         const path = `${folder(walId)}/${blockFileName(epoch, first)}`;
         list.shift();
-        await letGo(path);
+        await files.letGo(path);
         try {
           await disk.remove(path);
         } catch (error) {
@@ -222,8 +211,6 @@ export function createFileWal(options: FileWalOptions): FileWal {
         }
       }
     },
-    async close() {
-      for (const path of [...open.keys()]) await letGo(path);
-    },
+    close: () => files.close(),
   };
 }

@@ -9,7 +9,7 @@ import { createSealedWal } from '../../../src/storage/wal/sealed-wal.ts';
 import { WalFenced, type WalWriter } from '../../../src/storage/wal/wal-store.ts';
 import { createRandom, type Random } from '../../support/random.ts';
 
-const SCHEDULES = Number(process.env.ROBUSTMQ_SEAL_SCHEDULES ?? 1200);
+const SCHEDULES = Number(process.env.ROBUSTMQ_SEAL_SCHEDULES ?? 800);
 const EPOCHS = 3;
 const APPENDS = 12;
 
@@ -205,7 +205,7 @@ describe('sealed epochs under a hostile network', () => {
     'seals are collected',
     'acknowledged out of order',
   ])('are seen to fail when the protocol is broken: %s', async (breakage) => {
-    expect((await violations(breakage, 300)).length).toBeGreaterThan(0);
+    expect((await violations(breakage, 150)).length).toBeGreaterThan(0);
   });
 
   it('fence a writer whose own request was answered twice not at all', async () => {
