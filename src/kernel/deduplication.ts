@@ -24,8 +24,10 @@ const VERSION = 1;
 export class IdWindow {
   private readonly maxIds: number;
   private readonly windowMs: number;
-  /** In order of arrival, which is what makes the first one the oldest. */
   private readonly ids = new Map<string, { readonly position: number; readonly atMs: number }>();
+  /** The ids in order of arrival, as a ring: a map is slow to find its first entry after many were deleted. */
+  private ring: string[] = [];
+  private head = 0;
 
   constructor(limits: { readonly maxIds: number; readonly windowMs: number }) {
     this.maxIds = limits.maxIds;
@@ -48,17 +50,15 @@ export class IdWindow {
 
   apply({ id, position, atMs }: IdEntry): void {
     // What has aged goes two at a time, so that the window shrinks again without ever stopping the caller.
-    for (let i = 0; i < 2; i++) {
-      const oldest = this.ids.entries().next();
-      if (oldest.done === true || atMs - oldest.value[1].atMs < this.windowMs) break;
-      this.ids.delete(oldest.value[0]);
+    for (let i = 0; i < 2 && this.ids.size > 0; i++) {
+      const oldest = this.ids.get(this.ring[this.head]);
+      if (oldest !== undefined && atMs - oldest.atMs < this.windowMs) break;
+      this.forgetOldest();
     }
-    this.ids.delete(id);
-    if (this.ids.size >= this.maxIds) {
-      const oldest = this.ids.keys().next();
-      if (oldest.done !== true) this.ids.delete(oldest.value);
-    }
-    this.ids.set(id, { position, atMs });
+    // A known id is here again because it has aged, and with it all that came before it.
+    while (this.ids.has(id)) this.forgetOldest();
+    if (this.ids.size >= this.maxIds) this.forgetOldest();
+    this.append(id, position, atMs);
   }
 
   snapshot(): Uint8Array {
@@ -69,16 +69,40 @@ export class IdWindow {
 
   /** False, and an empty window, when the bytes are no snapshot of this version or exceed the limit. */
   restore(snapshot: Uint8Array): boolean {
-    this.ids.clear();
+    this.clear();
     const from = new ByteReader(snapshot);
     if (from.u8() !== VERSION) return false;
     const count = from.count(3);
     if (count > this.maxIds) from.fail();
     for (let i = 0; i < count && !from.failed; i++) {
-      this.ids.set(from.text(), { position: from.uint(), atMs: from.uint() });
+      this.append(from.text(), from.uint(), from.uint());
     }
-    if (!from.isComplete) this.ids.clear();
-    return from.isComplete;
+    if (from.isComplete && this.ids.size === count) return true;
+    this.clear();
+    return false;
+  }
+
+  private clear(): void {
+    this.ids.clear();
+    this.ring = [];
+    this.head = 0;
+  }
+
+  private append(id: string, position: number, atMs: number): void {
+    if (this.ids.size === this.ring.length) {
+      const inOrder = [...this.ring.slice(this.head), ...this.ring.slice(0, this.head)];
+      const length = Math.max(16, inOrder.length * 2);
+      this.ring = inOrder.concat(new Array<string>(length - inOrder.length).fill(''));
+      this.head = 0;
+    }
+    this.ring[(this.head + this.ids.size) % this.ring.length] = id;
+    this.ids.set(id, { position, atMs });
+  }
+
+  private forgetOldest(): void {
+    this.ids.delete(this.ring[this.head]);
+    this.ring[this.head] = '';
+    this.head = (this.head + 1) % this.ring.length;
   }
 }
 
@@ -114,10 +138,14 @@ interface Batch {
 }
 
 interface Producer {
+  readonly id: number;
+  /** Neighbours by last use. */
+  older: Producer | undefined;
+  newer: Producer | undefined;
   epoch: number;
   atMs: number;
   /** The latest batches, oldest first. */
-  readonly batches: Batch[];
+  batches: Batch[];
 }
 
 /** As many batches as an idempotent producer may have in flight. */
@@ -128,8 +156,9 @@ const SEQUENCES = 2 ** 31;
 export class ProducerSequences {
   private readonly maxProducers: number;
   private readonly idleMs: number;
-  /** The least recently used first. */
   private readonly producers = new Map<number, Producer>();
+  private oldest: Producer | undefined;
+  private newest: Producer | undefined;
 
   constructor(limits: { readonly maxProducers: number; readonly idleMs: number }) {
     this.maxProducers = limits.maxProducers;
@@ -168,30 +197,31 @@ export class ProducerSequences {
   apply(entry: ProducerEntry): void {
     const { producerId, epoch, firstSequence, count, position, atMs } = entry;
     let producer = this.producers.get(producerId);
-    this.producers.delete(producerId);
-    if (
-      producer === undefined ||
-      epoch !== producer.epoch ||
-      (firstSequence === 0 && this.isIdle(producer, atMs))
-    ) {
-      producer = { epoch, atMs, batches: [] };
+    if (producer !== undefined) {
+      this.unlink(producer);
+      const isFresh = epoch !== producer.epoch || (firstSequence === 0 && this.isIdle(producer, atMs));
+      if (isFresh) producer.batches = [];
     }
-    for (let i = 0; i < 2; i++) {
-      const oldest = this.producers.entries().next();
-      if (oldest.done === true) break;
-      if (this.producers.size < this.maxProducers && !this.isIdle(oldest.value[1], atMs)) break;
-      this.producers.delete(oldest.value[0]);
+    for (let i = 0; i < 2 && this.oldest !== undefined; i++) {
+      const isFull = producer === undefined && this.producers.size >= this.maxProducers;
+      if (!isFull && !this.isIdle(this.oldest, atMs)) break;
+      this.producers.delete(this.oldest.id);
+      this.unlink(this.oldest);
     }
+    producer ??= { id: producerId, older: undefined, newer: undefined, epoch, atMs, batches: [] };
+    producer.epoch = epoch;
     producer.atMs = atMs;
     if (producer.batches.length === BATCHES) producer.batches.shift();
     producer.batches.push({ firstSequence, lastSequence: (firstSequence + count - 1) % SEQUENCES, position });
     this.producers.set(producerId, producer);
+    this.link(producer);
   }
 
   snapshot(): Uint8Array {
     const to = new ByteWriter(1024).u8(VERSION).uint(this.producers.size);
-    for (const [producerId, { epoch, atMs, batches }] of this.producers) {
-      to.uint(producerId).uint(epoch).uint(atMs).u8(batches.length);
+    for (let each = this.oldest; each !== undefined; each = each.newer) {
+      const { id, epoch, atMs, batches } = each;
+      to.uint(id).uint(epoch).uint(atMs).u8(batches.length);
       for (const { firstSequence, lastSequence, position } of batches) {
         to.uint(firstSequence).uint(lastSequence).uint(position);
       }
@@ -201,14 +231,21 @@ export class ProducerSequences {
 
   /** False, and nobody known, when the bytes are no snapshot of this version or exceed the limit. */
   restore(snapshot: Uint8Array): boolean {
-    this.producers.clear();
+    this.clear();
     const from = new ByteReader(snapshot);
     if (from.u8() !== VERSION) return false;
     const count = from.count(7);
     if (count > this.maxProducers) from.fail();
     for (let i = 0; i < count && !from.failed; i++) {
-      const producerId = from.uint();
-      const producer: Producer = { epoch: from.uint(), atMs: from.uint(), batches: [] };
+      const id = from.uint();
+      const producer: Producer = {
+        id,
+        older: undefined,
+        newer: undefined,
+        epoch: from.uint(),
+        atMs: from.uint(),
+        batches: [],
+      };
       const batches = from.u8();
       if (batches < 1 || batches > BATCHES) from.fail();
       for (let k = 0; k < batches && !from.failed; k++) {
@@ -218,10 +255,32 @@ export class ProducerSequences {
           position: from.uint(),
         });
       }
-      this.producers.set(producerId, producer);
+      if (this.producers.has(id)) from.fail();
+      else this.link(producer);
+      this.producers.set(id, producer);
     }
-    if (!from.isComplete) this.producers.clear();
+    if (!from.isComplete) this.clear();
     return from.isComplete;
+  }
+
+  private clear(): void {
+    this.producers.clear();
+    this.oldest = this.newest = undefined;
+  }
+
+  private link(producer: Producer): void {
+    producer.older = this.newest;
+    if (this.newest === undefined) this.oldest = producer;
+    else this.newest.newer = producer;
+    this.newest = producer;
+  }
+
+  private unlink(producer: Producer): void {
+    if (producer.older === undefined) this.oldest = producer.newer;
+    else producer.older.newer = producer.newer;
+    if (producer.newer === undefined) this.newest = producer.older;
+    else producer.newer.older = producer.older;
+    producer.older = producer.newer = undefined;
   }
 
   private isIdle(producer: Producer, nowMs: number): boolean {

@@ -55,6 +55,9 @@ export class Transactions {
   private readonly limits: TransactionLimits;
   private readonly unfinishedById = new Map<string, Transaction>();
   private readonly outcomes = new Map<string, 'committed' | 'aborted'>();
+  /** Their ids in order, because a map is slow to find its first entry after many were deleted. */
+  private outcomeRing: string[] = [];
+  private nextOutcome = 0;
   /** By log, in the order in which they were aborted. */
   private readonly aborted = new Map<string, AbortedRange[]>();
   private ranges = 0;
@@ -228,7 +231,7 @@ export class Transactions {
       this.ranges += transaction.parts.appends.length;
     }
     for (let left = from.count(2); left > 0 && !from.failed; left--) {
-      this.outcomes.set(from.text(), from.u8() === 0 ? 'committed' : 'aborted');
+      this.remember(from.text(), from.u8() === 0 ? 'committed' : 'aborted');
     }
     for (let left = from.count(2); left > 0 && !from.failed; left--) {
       const log = from.text();
@@ -250,6 +253,8 @@ export class Transactions {
   private clear(): void {
     this.unfinishedById.clear();
     this.outcomes.clear();
+    this.outcomeRing = [];
+    this.nextOutcome = 0;
     this.aborted.clear();
     this.ranges = 0;
   }
@@ -269,10 +274,15 @@ export class Transactions {
         this.aborted.set(log, ranges);
       }
     }
+    this.remember(id, outcome);
+  }
+
+  private remember(id: string, outcome: 'committed' | 'aborted'): void {
+    const { maxOutcomes } = this.limits;
+    if (this.outcomes.size >= maxOutcomes) this.outcomes.delete(this.outcomeRing[this.nextOutcome]);
+    this.outcomeRing[this.nextOutcome] = id;
+    this.nextOutcome = (this.nextOutcome + 1) % maxOutcomes;
     this.outcomes.set(id, outcome);
-    if (this.outcomes.size <= this.limits.maxOutcomes) return;
-    const [oldest] = this.outcomes.keys();
-    this.outcomes.delete(oldest);
   }
 
   private change(entry: TransactionEntry): Change {
