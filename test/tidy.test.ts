@@ -84,6 +84,7 @@ const MAIN_MODULES: Readonly<Record<string, string>> = {
   'src/cli': 'program.ts',
   'src/config': 'config.ts',
   'src/kernel': 'router.ts',
+  'src/kernel/filter': 'selector.ts',
   'src/kernel/log-queue': 'queue.ts',
   'src/kernel/transaction': 'transactions.ts',
   'src/kernel/durable-timers': 'timers.ts',

@@ -94,7 +94,8 @@ export class KeyOrder {
 
   wakeIdle(): number[] {
     const woken: number[] = [];
-    for (const [key, { held, delayed }] of this.keys) {
+    for (const [key, { owner, held, delayed, parked }] of this.keys) {
+      if (held > 0 && parked.length > 0) this.rememberFor(owner, key);
       if (held > 0 || delayed > 0) continue;
       const position = this.wake(key);
       if (position >= 0) woken.push(position);

@@ -103,7 +103,10 @@ export class Search {
       return 'stay';
     }
     if (this.inspect(position)) return this.take(position, band, key);
-    if (this.expired.at(-1) === position) return 'stay';
+    if (this.expired.at(-1) === position) {
+      this.wakeNext(key);
+      return 'stay';
+    }
     this.blocked.add(key);
     this.stopped = isStrict;
     return 'stay';
@@ -123,8 +126,12 @@ export class Search {
     state.lease(position, this.holder, this.expiresAtMs, band, key);
     if (!state.isOrdered) return 'taken';
     this.keys.push(key);
-    const woken = state.keys.wake(key);
-    if (woken >= 0) state.ready[0].add(woken);
+    this.wakeNext(key);
     return 'taken';
+  }
+
+  private wakeNext(key: number): void {
+    const woken = this.state.keys.wake(key);
+    if (woken >= 0) this.state.ready[0].add(woken);
   }
 }

@@ -13,7 +13,7 @@ import { NaiveQueue } from './naive-queue.ts';
 const keyOf = (position: number): number => (position * 7) % 3;
 const HOLDERS = ['anna', 'bert', 'carl'];
 const LONG = process.env.ROBUSTMQ_LONG_TESTS === '1';
-const RUNS = LONG ? 20_000 : 400;
+const RUNS = LONG ? 20_000 : 250;
 
 type Step =
   | { readonly op: 'enqueue'; readonly count: number; readonly bands: readonly number[] }
