@@ -2,8 +2,9 @@
  * Retained messages: the last message of each topic, listed by filter in pages.
  *
  * A message lies as one block of bytes in the memory of the topic tree, so that a million of them are no objects of the
- * collector; payloads from 4 KiB on stay outside as arrays of their own. Messages handed out own their bytes. What has
- * expired is never handed out, and is removed when it is met or swept. Not here: deciding what to retain, delivering.
+ * collector; payloads from 4 KiB on stay outside as arrays of their own. Messages handed out are copies; those of a page
+ * share arrays. What has expired is never handed out, and is removed when it is met or swept. Not here: deciding what to
+ * retain, delivering.
  */
 import { createTopicTree, type TopicsOptions, type TreeCursor } from '../wasm/topics.ts';
 import type { Clock } from './clock.ts';
@@ -52,6 +53,26 @@ const MIN_VISITS = 2048;
 /** Expired messages that make room for a new one before it is refused. */
 const SWEEP_WHEN_FULL = 64;
 
+/** Messages of a page share arrays of so many bytes: more than one message keeps alive, far fewer arrays to collect. */
+const CHUNK_BYTES = 8192;
+
+interface Chunk {
+  bytes: Uint8Array;
+  used: number;
+}
+
+function copyTo(chunk: Chunk, source: Uint8Array): Uint8Array {
+  if (source.length > CHUNK_BYTES >> 1) return source.slice();
+  if (chunk.used + source.length > chunk.bytes.length) {
+    chunk.bytes = new Uint8Array(CHUNK_BYTES);
+    chunk.used = 0;
+  }
+  const start = chunk.used;
+  chunk.bytes.set(source, start);
+  chunk.used += source.length;
+  return chunk.bytes.subarray(start, chunk.used);
+}
+
 function concat(message: Message): Uint8Array {
   const { topic, properties, payload } = message;
   const inside = payload.length < OUTSIDE_BYTES ? payload.length : 0;
@@ -86,21 +107,31 @@ export function createRetainedStore(
 
   const sizeOf = (slot: number) => (lengths[slot] ?? 0) - HEADER_BYTES + (outside.get(slot)?.length ?? 0);
 
-  const read = (slot: number): Message => {
+  /** Headers are read in place, through one view for as long as the memory does not grow. */
+  let headers = new DataView(new ArrayBuffer(0));
+  let memory: Uint8Array = new Uint8Array(0);
+  const read = (slot: number, chunk?: Chunk): Message => {
+    if (memory !== tree.bytes()) {
+      memory = tree.bytes();
+      headers = new DataView(memory.buffer);
+    }
     const at = blocks[slot] ?? 0;
-    const bytes = tree.bytes().slice(at, at + (lengths[slot] ?? 0));
-    const view = new DataView(bytes.buffer);
-    const propertiesAt = HEADER_BYTES + view.getUint32(0);
-    const payloadAt = propertiesAt + view.getUint32(4);
-    const qos = view.getUint8(24);
+    const propertiesAt = headers.getUint32(at);
+    const payloadAt = propertiesAt + headers.getUint32(at + 4);
+    const qos = headers.getUint8(at + 24);
+    const expiresAtMs = headers.getFloat64(at + 16);
+    const publisher = headers.getInt32(at + 12);
+    const from = at + HEADER_BYTES;
+    const to = at + (lengths[slot] ?? 0);
+    const bytes = chunk === undefined ? memory.slice(from, to) : copyTo(chunk, memory.subarray(from, to));
     return {
-      topic: bytes.subarray(HEADER_BYTES, propertiesAt),
+      topic: bytes.subarray(0, propertiesAt),
       properties: bytes.subarray(propertiesAt, payloadAt),
       payload: outside.get(slot) ?? bytes.subarray(payloadAt),
       qos: qos === 2 ? 2 : qos === 1 ? 1 : 0,
       retain: true,
-      expiresAtMs: view.getFloat64(16),
-      publisher: view.getInt32(12),
+      expiresAtMs,
+      publisher,
     };
   };
 
@@ -187,8 +218,9 @@ export function createRetainedStore(
       const page = tree.page(filter, cursor, limit, visits);
       const messages: Message[] = [];
       const expired: Message[] = [];
+      const chunk: Chunk = { bytes: new Uint8Array(0), used: 0 };
       for (const value of page.values) {
-        const message = read(value - 1);
+        const message = read(value - 1, chunk);
         (isExpired(message) ? expired : messages).push(message);
       }
       for (const { topic } of expired) remove(topic);
