@@ -65,12 +65,6 @@ export function findChild(table: EdgeTable, parent: u32, level: u32): u32 {
   return 0;
 }
 
-/** What the first slot for the edge names: most often the child, else another node or 0. For fetching ahead. */
-@inline
-export function probableChild(table: EdgeTable, parent: u32, level: u32): u32 {
-  return load<u32>(table.slots + ((hashEdge(parent, level) & table.mask) << 2)) & ~TAG_MASK;
-}
-
 function place(table: EdgeTable, node: u32): void {
   const hash = hashOf(node);
   let i = hash & table.mask;

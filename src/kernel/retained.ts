@@ -108,7 +108,7 @@ export function createRetainedStore(
   const sizeOf = (slot: number) => (lengths[slot] ?? 0) - HEADER_BYTES + (outside.get(slot)?.length ?? 0);
 
   /** Headers are read in place, through one view for as long as the memory does not grow. */
-  let headers = new DataView(new ArrayBuffer(0));
+  let headers: DataView = new DataView(new ArrayBuffer(0));
   let memory: Uint8Array = new Uint8Array(0);
   const read = (slot: number, chunk?: Chunk): Message => {
     if (memory !== tree.bytes()) {
