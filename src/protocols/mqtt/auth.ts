@@ -81,11 +81,17 @@ export interface Authorizer {
 }
 
 const DOLLAR = 0x24;
+const bridgeState = /^\$SYS\/broker\/connection\/[^/]+\/state$/;
 
-/** Everything but publishing below `$`: those names are the broker's own. */
+/** Where a bridge of Mosquitto announces itself, by will and by message, unless told not to; refused, it never connects. */
+function isBridgeState(topic: Uint8Array): boolean {
+  return bridgeState.test(Buffer.from(topic.buffer, topic.byteOffset, topic.byteLength).toString('latin1'));
+}
+
+/** Everything but publishing below `$`: those names are the broker's own, but for the state of bridges. */
 export const defaultAuthorizer: Authorizer = {
   scope: 'none',
-  mayPublish: (_client, request) => request.topic[0] !== DOLLAR,
+  mayPublish: (_client, request) => request.topic[0] !== DOLLAR || isBridgeState(request.topic),
   maySubscribe: () => true,
 };
 
