@@ -11,6 +11,7 @@ import {
   hasFlag,
   slotOf,
 } from './connections';
+import { countAnswer } from './counters';
 import { commit, reserve } from './egress';
 import {
   SENT_QOS1,
@@ -42,6 +43,7 @@ export function putAcknowledgement(c: usize, type: i32, id: i32, reason: i32): b
   writeU16(to + 2, id);
   if (withReason) store<u8>(to, <u8>reason, 4);
   commit(c, withReason ? 5 : 4);
+  countAnswer();
   return true;
 }
 

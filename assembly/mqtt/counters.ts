@@ -20,6 +20,7 @@ export let flowHits: u64 = 0;
 export let flowMisses: u64 = 0;
 export let flowCount: u64 = 0;
 export let groupCount: u64 = 0;
+export let answers: u64 = 0;
 
 // @ts-ignore: decorator
 @inline
@@ -92,6 +93,12 @@ export function countGroups(by: i32): void {
   groupCount += by;
 }
 
+// @ts-ignore: decorator
+@inline
+export function countAnswer(): void {
+  answers++;
+}
+
 function put(index: i32, value: u64): void {
   store<f64>(scratch + (<usize>index << 3), <f64>value);
 }
@@ -117,4 +124,5 @@ export function readCounters(): void {
   put(16, <u64>blocksTotal);
   put(17, <u64>blocksFree);
   put(18, <u64>slabBytesUsed);
+  put(19, answers);
 }

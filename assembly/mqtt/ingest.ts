@@ -22,7 +22,7 @@ import {
   connectionOf,
   hasFlag,
 } from './connections';
-import { countFlowHit, countFlowMiss, countInput, countReceived } from './counters';
+import { countAnswer, countFlowHit, countFlowMiss, countInput, countReceived } from './counters';
 import { deliverFlow } from './deliver';
 import { commit, reserve } from './egress';
 import { FLOW_HOST_PART, F_FLAGS, F_GROUP_COUNT, F_ROWS, hashFlow, idOfFlow, lookupFlow, sight } from './flows';
@@ -193,6 +193,7 @@ function pong(c: usize): i32 {
   if (!reserve(c, 2)) return REASON_QUOTA_EXCEEDED;
   store<u16>(<usize>load<u32>(c, C_POSITION), 0x00d0);
   commit(c, 2);
+  countAnswer();
   return SERVED;
 }
 

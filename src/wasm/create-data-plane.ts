@@ -273,6 +273,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
         blocksTotal: value(16),
         blocksFree: value(17),
         slabBytesUsed: value(18),
+        answersSent: value(19),
       };
     },
   };

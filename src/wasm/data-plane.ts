@@ -232,4 +232,6 @@ export interface DataPlaneCounters {
   readonly blocksTotal: number;
   readonly blocksFree: number;
   readonly slabBytesUsed: number;
+  /** Acknowledgements and PINGRESP, those that the host asked for included. */
+  readonly answersSent: number;
 }

@@ -75,6 +75,7 @@ function dispatch(mqtt: Mqtt, connection: Connection, packet: ClientPacket): voi
       handleAuth(mqtt, connection, packet);
       break;
     case PacketType.Pingreq:
+      mqtt.counters.controlPacketsSent++;
       mqtt.dataPlane.append(connection.slot, Uint8Array.of(0xd0, 0));
       break;
     case PacketType.Connect:

@@ -25,6 +25,10 @@ export interface Counters {
   /** PUBLISH packets encoded here, by QoS; the data plane counts its own. */
   publishSent: [number, number, number];
   publishBytesSent: number;
+  /** PUBLISH packets too long for the read window, by QoS; the data plane counts the others. */
+  publishReceived: [number, number, number];
+  /** CONNACK, SUBACK and their like; acknowledgements are counted in the data plane. */
+  controlPacketsSent: number;
   /** QoS 0 to a connected client that does not read. */
   droppedSlowConsumer: number;
   /** Given up by a full session queue. */
@@ -74,6 +78,8 @@ export function createCounters(): Counters {
     publishesUnmatched: 0,
     publishSent: [0, 0, 0],
     publishBytesSent: 0,
+    publishReceived: [0, 0, 0],
+    controlPacketsSent: 0,
     droppedSlowConsumer: 0,
     droppedQueueFull: 0,
     droppedExpired: 0,

@@ -68,7 +68,9 @@ function sayDisconnect(
     properties: message === undefined ? {} : { reasonString: message },
   };
   const bytes = encodeForClient(packet, 5, connection.maxPacketBytesOut);
-  if (bytes !== undefined) mqtt.dataPlane.append(connection.slot, bytes);
+  if (bytes === undefined) return;
+  mqtt.counters.controlPacketsSent++;
+  mqtt.dataPlane.append(connection.slot, bytes);
 }
 
 /** The transport is gone. */

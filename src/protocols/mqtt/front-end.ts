@@ -99,8 +99,14 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
     leavesFiltersToSession: true,
   };
   const authorizer = options.authorizer ?? defaultAuthorizer;
+  let readsThisTurn = 0;
+  let readsLastTurn = 0;
   const turn = createTurn(
-    () => output.flush(),
+    () => {
+      readsLastTurn = readsThisTurn;
+      readsThisTurn = 0;
+      output.flush();
+    },
     (error) => logger.error({ err: error }, 'a deferred step failed'),
   );
 
@@ -185,6 +191,9 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
         crashed(connection, error);
       }
       congestion.afterRead(connection, length);
+      // While turns bring one read each there is nothing to gather: the answer need not wait for the turn's end.
+      readsThisTurn++;
+      if (readsThisTurn === 1 && readsLastTurn <= 1) output.flush();
       turn.wake();
     },
     onWritten(connection) {

@@ -30,6 +30,7 @@ export function publishRow(mqtt: Mqtt, connection: Connection, row: number, mayA
 /** A PUBLISH too long for the read window. Its QoS 2 bookkeeping is done here. */
 export function publishPacket(mqtt: Mqtt, connection: Connection, packet: PublishPacket): void {
   const { dataPlane } = mqtt;
+  mqtt.counters.publishReceived[packet.qos]++;
   if (packet.qos === 2) {
     const received = dataPlane.exportReceived(connection.slot);
     if (received.includes(packet.packetId)) {

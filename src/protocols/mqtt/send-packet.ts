@@ -14,6 +14,7 @@ export function sendPacket(mqtt: Mqtt, connection: Connection, packet: ServerPac
     connection.maxPacketBytesOut,
   );
   if (bytes === undefined) return false;
+  mqtt.counters.controlPacketsSent++;
   if (!mqtt.dataPlane.append(connection.slot, bytes)) mqtt.fail(connection, ReasonCode.QuotaExceeded);
   mqtt.turn.wake();
   return true;

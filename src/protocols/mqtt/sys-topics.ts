@@ -84,8 +84,8 @@ function values(mqtt: Mqtt, version: string, uptimeMs: number): readonly (readon
     'clients/maximum': counters.clientsMaximum,
     'clients/expired': counters.sessionsExpired,
     'messages/received': plane.packetsReceived + counters.assembledPackets,
-    'messages/sent': sum(plane.publishSent) + sum(counters.publishSent),
-    'publish/messages/received': sum(plane.publishReceived),
+    'messages/sent': packetsSent(mqtt),
+    'publish/messages/received': sum(plane.publishReceived) + sum(counters.publishReceived),
     'publish/messages/sent': sum(plane.publishSent) + sum(counters.publishSent),
     'publish/messages/dropped': dropped(mqtt),
     'bytes/received': plane.bytesReceived + counters.assembledBytes,
@@ -108,8 +108,8 @@ function totals(mqtt: Mqtt): readonly (readonly [string, number])[] {
   const plane = dataPlane.counters();
   return [
     ['messages/received', plane.packetsReceived + counters.assembledPackets],
-    ['messages/sent', sum(plane.publishSent) + sum(counters.publishSent)],
-    ['publish/received', sum(plane.publishReceived)],
+    ['messages/sent', packetsSent(mqtt)],
+    ['publish/received', sum(plane.publishReceived) + sum(counters.publishReceived)],
     ['publish/sent', sum(plane.publishSent) + sum(counters.publishSent)],
     ['publish/dropped', dropped(mqtt)],
     ['bytes/received', plane.bytesReceived + counters.assembledBytes],
@@ -117,6 +117,13 @@ function totals(mqtt: Mqtt): readonly (readonly [string, number])[] {
     ['sockets', counters.connectionsAccepted],
     ['connections', counters.sessionsCreated + counters.sessionsResumed],
   ];
+}
+
+/** Packets of all kinds. */
+function packetsSent(mqtt: Mqtt): number {
+  const { counters, dataPlane } = mqtt;
+  const plane = dataPlane.counters();
+  return sum(plane.publishSent) + sum(counters.publishSent) + plane.answersSent + counters.controlPacketsSent;
 }
 
 /** Deliveries that were given up, for whatever reason. */
