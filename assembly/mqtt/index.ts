@@ -12,6 +12,7 @@ import {
   C_MAX_HELD,
   C_MAX_PACKET_IN,
   C_MAX_PACKET_OUT,
+  C_RECEIVED_COUNT,
   C_RECEIVE_MAX,
   C_SEEN,
   C_STATE,
@@ -189,6 +190,11 @@ export function recordReceived(slot: i32, id: i32): i32 {
 
 export function forgetReceived(slot: i32, id: i32): bool {
   return forgetReceivedId(connectionOf(slot), <u32>id);
+}
+
+/** How many incoming QoS 2 identifiers are not released. */
+export function receivedCount(slot: i32): u32 {
+  return load<u32>(connectionOf(slot), C_RECEIVED_COUNT);
 }
 
 export function hasReceived(slot: i32, id: i32): bool {

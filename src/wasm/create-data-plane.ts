@@ -52,6 +52,8 @@ interface MqttModule {
   settle(slot: number, type: number, id: number, reason: number): number;
   releasePacketId(slot: number, id: number): number;
   exportReceived(slot: number): number;
+  hasReceived(slot: number, id: number): number;
+  receivedCount(slot: number): number;
   recordReceived(slot: number, id: number): number;
   forgetReceived(slot: number, id: number): number;
   acknowledge(slot: number, type: number, id: number, reason: number): number;
@@ -205,6 +207,8 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     importReceived(slot, packetIds) {
       for (const id of packetIds) core.recordReceived(slot, id);
     },
+    hasReceived: (slot, packetId) => core.hasReceived(slot, packetId) !== 0,
+    receivedCount: (slot) => core.receivedCount(slot),
     recordReceived: (slot, packetId) => core.recordReceived(slot, packetId) === 0,
     forgetReceived: (slot, packetId) => core.forgetReceived(slot, packetId) !== 0,
     acknowledge(slot, type, packetId, reason) {

@@ -179,6 +179,8 @@ export interface DataPlane {
   inFlight(slot: number): number;
   /** Incoming QoS 2 identifiers received and not released. */
   exportReceived(slot: number): Uint16Array;
+  hasReceived(slot: number, packetId: number): boolean;
+  receivedCount(slot: number): number;
   importReceived(slot: number, packetIds: Uint16Array): void;
   /** Records or forgets one (a refused QoS 2 publish is forgotten). `recordReceived` returns false when it was there already. */
   recordReceived(slot: number, packetId: number): boolean;

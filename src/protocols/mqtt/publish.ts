@@ -32,12 +32,14 @@ export function publishPacket(mqtt: Mqtt, connection: Connection, packet: Publis
   const { dataPlane } = mqtt;
   mqtt.counters.publishReceived[packet.qos]++;
   if (packet.qos === 2) {
-    const received = dataPlane.exportReceived(connection.slot);
-    if (received.includes(packet.packetId)) {
+    if (dataPlane.hasReceived(connection.slot, packet.packetId)) {
       dataPlane.acknowledge(connection.slot, PUBREC, packet.packetId, 0);
       return;
     }
-    if (connection.version === 5 && received.length >= mqtt.config.mqtt.receiveMaximum) {
+    if (
+      connection.version === 5 &&
+      dataPlane.receivedCount(connection.slot) >= mqtt.config.mqtt.receiveMaximum
+    ) {
       closeConnection(mqtt, connection, { reasonCode: ReasonCode.ReceiveMaximumExceeded });
       return;
     }

@@ -14,7 +14,7 @@ describe('what a queue costs', () => {
     expect(queue.stats).toMatchObject({ waiting: 1_000_000_000, bytes: empty });
   });
 
-  it('costs at most 8 bytes per message that came back out of order', () => {
+  it('costs at most 8 bytes per message that was released out of order, 16 with a count of failed deliveries', () => {
     const queue = new LogQueue({ maxInFlight: 2 ** 18, maxInFlightPerHolder: 2 ** 18 });
     queue.enqueue(200_000);
     const positions = take(queue, 200_000);
