@@ -3,6 +3,16 @@
  * How it is written by users (file, environment, --set), with which spellings of sizes and durations, is the
  * schema's business (schema.ts), and a test holds the two together.
  */
+import type { Static } from './schema-kit.ts';
+import type { policies, storageSchema, streams, topicRules } from './storage-schema.ts';
+
+export type StorageConfig = Static<typeof storageSchema>;
+export type TopicRule = Static<typeof topicRules>[number];
+export type StreamConfig = Static<typeof streams>[number];
+export type DelayConfig = Static<typeof policies.delay>;
+export type DeadLetterConfig = Static<typeof policies.deadLetter>;
+export type DeduplicationConfig = Static<typeof policies.deduplication>;
+
 export interface Config {
   readonly node: { readonly name: string };
   /** Directory for what the broker keeps; created at start. */
@@ -28,6 +38,12 @@ export interface Config {
   };
   readonly mqtt: MqttConfig;
   readonly limits: LimitsConfig;
+  readonly storage: StorageConfig;
+  readonly topics: readonly TopicRule[];
+  readonly streams: readonly StreamConfig[];
+  readonly delay: DelayConfig;
+  readonly deadLetter: DeadLetterConfig;
+  readonly deduplication: DeduplicationConfig;
   readonly sys: {
     /** How often $SYS topics are published; 0 = never. */
     readonly intervalMs: number;

@@ -17,6 +17,7 @@ import {
   section,
   string,
 } from './schema-kit.ts';
+import { policies, storageSchema, streams, topicRules } from './storage-schema.ts';
 
 export const never = 0xffffffff;
 
@@ -220,6 +221,10 @@ export const schema = section('Configuration of a RobustMQ node.', {
       { words: { auto: 0 } },
     ),
   }),
+  storage: storageSchema,
+  topics: topicRules,
+  streams,
+  ...policies,
   sys: section('$SYS topics.', {
     intervalMs: milliseconds(10_000, 'How often they are published.', { max: 86_400_000, words: { off: 0 } }),
   }),
