@@ -6,6 +6,7 @@ import {
   C_POSITION,
   C_VERSION,
   C_WINDOW,
+  FLAG_DURABLE,
   FLAG_WANTS_WINDOW,
   clearFlag,
   hasFlag,
@@ -24,7 +25,7 @@ import {
   setSentReleased,
   stateOfEntry,
 } from './packet-ids';
-import { ROW_ACK, ROW_WINDOW, addRow } from './rows';
+import { ROW_ACK, ROW_RELEASE, ROW_WINDOW, addRow } from './rows';
 
 export const PUBACK: i32 = 4;
 export const PUBREC: i32 = 5;
@@ -68,6 +69,8 @@ export function settle(c: usize, type: i32, id: i32, reason: i32): i32 {
       dropSentId(c, <u32>id);
     } else if (state == SENT_QOS2 || state == SENT_RELEASED) {
       setSentReleased(c, <u32>id);
+      // The host says PUBREL when that is durable, each time it is asked.
+      if (isHostEntry(entry) && hasFlag(c, FLAG_DURABLE)) return SETTLED_HOST;
       answered = putAcknowledgement(c, PUBREL, id, 0);
       if (state == SENT_RELEASED) return answered ? SETTLED : SETTLED_NO_MEMORY;
     } else if (reason < 0x80) {
@@ -99,8 +102,12 @@ export function tellWindow(c: usize): void {
   addRow(ROW_WINDOW, 0, 0, 0, slotOf(c));
 }
 
-/** The sender releases a QoS 2 identifier. False = no memory for the answer. */
+/** The sender releases a QoS 2 identifier. False = no memory for the answer. Precondition: room for one row. */
 export function releaseReceived(c: usize, id: i32): bool {
   const known = forgetReceivedId(c, <u32>id);
+  if (hasFlag(c, FLAG_DURABLE)) {
+    addRow(ROW_RELEASE, 0, known ? 0 : REASON_ID_NOT_FOUND, id, slotOf(c));
+    return true;
+  }
   return putAcknowledgement(c, PUBCOMP, id, known ? 0 : REASON_ID_NOT_FOUND);
 }

@@ -21,6 +21,10 @@ export const FLAG_WRITING: u16 = 8;
 export const FLAG_WANTS_WINDOW: u16 = 16;
 /** Memory ran out in the middle of a packet: nothing more may be written, the host must close it. */
 export const FLAG_BROKEN: u16 = 32;
+/** Its session outlives it: the host keeps QoS 2 state, and answers PUBREC and PUBREL once that is durable. */
+export const FLAG_DURABLE: u16 = 64;
+/** The host owes it acknowledgements: those of later messages are the host's as well, so that none overtakes another. */
+export const FLAG_OWES: u16 = 128;
 
 export const C_STATE: usize = 0; // u8
 export const C_VERSION: usize = 1; // u8: 3, 4, 5

@@ -19,8 +19,10 @@ import {
   C_VERSION,
   C_WINDOW,
   FLAG_DIRTY,
+  FLAG_DURABLE,
   FLAG_FAST,
   FLAG_HOST_MODE,
+  FLAG_OWES,
   FLAG_WANTS_WINDOW,
   FLAG_WRITING,
   STATE_CLOSING,
@@ -51,6 +53,7 @@ export { collect, complete, dirtyOffset } from './egress';
 export { invalidateAll, invalidateFilter } from './flows';
 export { ingest, setTick } from './ingest';
 export { readCounters } from './counters';
+export { setPolicyKeys } from './policy-keys';
 export { setStrictText } from './text';
 export { isUtf8 } from '../lib/utf8';
 export { hashBytes } from '../lib/bytes';
@@ -108,12 +111,14 @@ export function establish(
   receiveMaximum: u32,
   maxPacketBytesOut: u32,
   maxHeldBytes: u32,
+  isDurable: bool,
 ): void {
   const c = connectionOf(slot);
   assert(load<u8>(c, C_STATE) == STATE_OPEN);
   store<u8>(c, STATE_ESTABLISHED, C_STATE);
   store<u8>(c, <u8>version, C_VERSION);
   if (fastIngress && layout.maxFlows > 0) setFlag(c, FLAG_FAST);
+  if (isDurable) setFlag(c, FLAG_DURABLE);
   store<u32>(c, classId, C_CLASS);
   store<u32>(c, min<u32>(sendWindow, 65535), C_WINDOW);
   store<u32>(c, receiveMaximum, C_RECEIVE_MAX);
@@ -203,6 +208,13 @@ export function hasReceived(slot: i32, id: i32): bool {
 
 export function acknowledge(slot: i32, type: i32, id: i32, reason: i32): bool {
   return putAcknowledgement(connectionOf(slot), type, id, reason);
+}
+
+/** See `DataPlane.setOwes`. */
+export function setOwes(slot: i32, on: bool): void {
+  const c = connectionOf(slot);
+  if (on) setFlag(c, FLAG_OWES);
+  else clearFlag(c, FLAG_OWES);
 }
 
 export function setHostMode(slot: i32, on: bool): void {

@@ -16,7 +16,9 @@ import {
   C_SEEN,
   C_STATE,
   C_VERSION,
+  FLAG_DURABLE,
   FLAG_FAST,
+  FLAG_OWES,
   STATE_ESTABLISHED,
   STATE_OPEN,
   connectionOf,
@@ -37,6 +39,7 @@ import {
   REASON_QUOTA_EXCEEDED,
   REASON_RECEIVE_MAXIMUM_EXCEEDED,
   REASON_TOPIC_NAME_INVALID,
+  asksPolicy,
   messageExpiry,
   payloadIsText,
   resetPublishProperties,
@@ -53,6 +56,7 @@ const STATUS_VIOLATION: i32 = 2;
 const PUBLISH_ADMIT: i32 = 1;
 const PUBLISH_PAYLOAD_NOT_UTF8: i32 = 2;
 const PUBLISH_RECORDED: i32 = 4;
+const PUBLISH_DUPLICATE: i32 = 8;
 
 /** Topic and properties longer than this are the host's: the scratch area takes no longer head. */
 const HEAD_BYTES_MAX: i32 = 200_000;
@@ -297,8 +301,13 @@ function publish(c: usize, slot: i32, version: u8, p: usize, headerLength: i32, 
 
   if (qos == 2) {
     if (isReceived(c, <u32>id)) {
-      // Delivered when it came first: only the answer again.
+      // Delivered when it came first: only the answer again, and not ahead of the first one.
       if (hostOwesAck) return LATER;
+      if (hasFlag(c, FLAG_OWES)) {
+        countReceived(2);
+        message.addMessageRow(ROW_PUBLISH, PUBLISH_DUPLICATE);
+        return HOST;
+      }
       countReceived(2);
       return putAcknowledgement(c, PUBREC, id, 0) ? SERVED : REASON_QUOTA_EXCEEDED;
     }
@@ -307,7 +316,7 @@ function publish(c: usize, slot: i32, version: u8, p: usize, headerLength: i32, 
 
   const textIsBad = payloadIsText && !isUtf8(message.payload, message.payloadLength, true);
   const headLength = topicLength + message.propertiesLength;
-  const isSimple = (first & 1) == 0 && topicAlias == 0 && messageExpiry != 0 && !textIsBad && headLength <= HEAD_BYTES_MAX;
+  const isSimple = (first & 1) == 0 && topicAlias == 0 && messageExpiry != 0 && !textIsBad && !asksPolicy && headLength <= HEAD_BYTES_MAX;
   let flags = textIsBad ? PUBLISH_PAYLOAD_NOT_UTF8 : 0;
   if (isSimple && hasFlag(c, FLAG_FAST)) {
     const classId = load<u32>(c, C_CLASS);
@@ -338,7 +347,8 @@ function publish(c: usize, slot: i32, version: u8, p: usize, headerLength: i32, 
 
 /** Serves the current message by its flow. */
 function serve(c: usize, slot: i32, f: usize, qos: i32, id: i32): i32 {
-  const hostPart = (load<u16>(f, F_FLAGS) & FLOW_HOST_PART) != 0;
+  const isHosts = qos > 0 && (hasFlag(c, FLAG_OWES) || (qos == 2 && hasFlag(c, FLAG_DURABLE)));
+  const hostPart = isHosts || (load<u16>(f, F_FLAGS) & FLOW_HOST_PART) != 0;
   if (!hasRoomFor(<i32>load<u32>(f, F_ROWS) + 3)) return LATER;
   if (qos > 0 && !hostPart && hostOwesAck) return LATER;
   if (qos == 2 && recordReceivedId(c, <u32>id) == RECEIVED_NO_MEMORY) return REASON_QUOTA_EXCEEDED;

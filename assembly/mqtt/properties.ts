@@ -2,6 +2,7 @@
 
 import { readU16, readU32 } from '../lib/bytes';
 import { isUtf8 } from '../lib/utf8';
+import { isPolicyKey } from './policy-keys';
 import { isPlainText } from './text';
 
 export const REASON_OK: i32 = 0;
@@ -20,11 +21,14 @@ export let messageExpiry: i64 = -1;
 export let topicAlias: i32 = 0;
 /** Payload Format Indicator 1. */
 export let payloadIsText: bool = false;
+/** A user property that asks something of the broker. */
+export let asksPolicy: bool = false;
 
 export function resetPublishProperties(): void {
   messageExpiry = -1;
   topicAlias = 0;
   payloadIsText = false;
+  asksPolicy = false;
 }
 
 /** A length-prefixed string at `p` that ends by `end`: its total length, or -1. */
@@ -101,6 +105,7 @@ export function scanPublishProperties(from: usize, end: usize): i32 {
         if (name < 0) return REASON_MALFORMED;
         const value = stringAt(p + name, end);
         if (value < 0) return REASON_MALFORMED;
+        if (isPolicyKey(p + 2, name - 2)) asksPolicy = true;
         p += name + value;
         break;
       }

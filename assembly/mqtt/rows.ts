@@ -8,6 +8,7 @@ export const ROW_HOST_PART: i32 = 3;
 export const ROW_OVERFLOW: i32 = 4;
 export const ROW_ACK: i32 = 5;
 export const ROW_WINDOW: i32 = 6;
+export const ROW_RELEASE: i32 = 7;
 
 export let rowCount: i32 = 0;
 

@@ -10,6 +10,7 @@ const CARRY_BYTES = 262144;
 const READ_BYTES = 131072;
 const SCRATCH_BYTES = 262144;
 const ROWS_MAX = 32768;
+const POLICY_KEYS_BYTES = 520;
 const SPANS_OUT_MAX = 4096;
 const CONNECTIONS_MAX = 4_000_000;
 /** A flow's groups may need a row per member; more members with QoS 1 or 2 than rows are the host's to serve. */
@@ -25,6 +26,7 @@ interface MqttModule {
   init(memoryBytes: number, maxConnections: number, flowEntries: number): number;
   regionOffset(region: number): number;
   setStrictText(on: boolean): void;
+  setPolicyKeys(from: number, length: number): void;
   open(slot: number, maxPacketBytesIn: number): void;
   establish(
     slot: number,
@@ -35,6 +37,7 @@ interface MqttModule {
     receiveMaximum: number,
     maxPacketBytesOut: number,
     maxHeldBytes: number,
+    isDurable: boolean,
   ): void;
   close(slot: number): void;
   isFree(slot: number): number;
@@ -58,6 +61,7 @@ interface MqttModule {
   forgetReceived(slot: number, id: number): number;
   acknowledge(slot: number, type: number, id: number, reason: number): number;
   setHostMode(slot: number, on: boolean): void;
+  setOwes(slot: number, on: boolean): void;
   createGroup(
     version: number,
     qos: number,
@@ -112,6 +116,21 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   const scratchDoubles = new Float64Array(buffer, scratchOffset, 32);
   const readOffset = at(Region.ReadWindow);
   const nothing: Buffer[] = [];
+  setPolicyKeys(options.policyKeys ?? []);
+
+  function setPolicyKeys(names: readonly string[]): void {
+    let at = 0;
+    for (const name of names) {
+      const bytes = Buffer.from(name);
+      if (at + 2 + bytes.length > POLICY_KEYS_BYTES)
+        throw new RangeError('names of user properties: too long');
+      scratch[at] = bytes.length & 0xff;
+      scratch[at + 1] = bytes.length >> 8;
+      scratch.set(bytes, at + 2);
+      at += 2 + bytes.length;
+    }
+    core.setPolicyKeys(scratchOffset, at);
+  }
 
   /** QoS 1 and 2 members of each live group: the rows that its flow may need. */
   const rowsOfGroup = new Map<number, number>();
@@ -152,6 +171,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
         how.receiveMaximum,
         how.maxPacketBytesOut,
         how.maxHeldBytes,
+        how.isDurable,
       );
     },
     close: (slot) => core.close(slot),
@@ -215,6 +235,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       core.acknowledge(slot, type, packetId, reason);
     },
     setHostMode: (slot, on) => core.setHostMode(slot, on),
+    setOwes: (slot, on) => core.setOwes(slot, on),
 
     createGroup(group: Group) {
       const ids = group.subscriptionIds;

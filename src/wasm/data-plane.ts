@@ -30,6 +30,8 @@ export const Row = {
   Ack: 5,
   /** The send window of the ingesting slot has room again, after takePacketId returned 0 or an Overflow row. */
   Window: 6,
+  /** PUBREL of a durable connection: the identifier is forgotten here, the host answers PUBCOMP. frameLen = reason code for it. */
+  Release: 7,
 } as const;
 
 /** Positions inside a row. `rows` holds row r at [r * ROW_FIELDS, (r + 1) * ROW_FIELDS). */
@@ -65,6 +67,8 @@ export const PublishFlag = {
   PayloadNotUtf8: 2,
   /** QoS 2 whose packet identifier the data plane has recorded as received: a later duplicate is answered there and never seen by the host. */
   Recorded: 4,
+  /** A QoS 2 message that came before, while the host owes acknowledgements: nothing but PUBREC is due, in its turn. */
+  Duplicate: 8,
 } as const;
 
 /** Why `ingest` stopped. */
@@ -85,6 +89,8 @@ export interface DataPlaneOptions {
   readonly flowCacheEntries: number;
   /** Refuse control characters and non-characters in topics and string properties. */
   readonly strictText: boolean;
+  /** Names of user properties that make a PUBLISH the host's; each up to 255 bytes, two at most. */
+  readonly policyKeys?: readonly string[];
 }
 
 /** How a connection behaves once CONNACK is on its way. */
@@ -102,6 +108,11 @@ export interface Established {
   readonly maxPacketBytesOut: number;
   /** Bytes of output held for this slot before QoS 0 is dropped and QoS 1 and 2 turn into Overflow rows. */
   readonly maxHeldBytes: number;
+  /**
+   * Its session outlives it: QoS 2 messages that it publishes are acknowledged by the host, its PUBREL gives a Release row, and
+   * its PUBREC for an identifier of the host's gives an Ack row without a PUBREL being sent.
+   */
+  readonly isDurable: boolean;
   /** Client's Topic Alias Maximum is not here: aliases are given per group. */
 }
 
@@ -189,6 +200,8 @@ export interface DataPlane {
   acknowledge(slot: number, type: 4 | 5 | 6 | 7, packetId: number, reason: number): void;
   /** While on, QoS 1 and 2 deliveries of flows to this slot come as Overflow rows. */
   setHostMode(slot: number, on: boolean): void;
+  /** While on, acknowledgements of QoS 1 and 2 messages from this slot are all the host's, flows without a host part included. */
+  setOwes(slot: number, on: boolean): void;
 
   // Flows.
   /** Makes a group; free it with releaseGroup. Equal groups without topic alias should be shared by the caller. 0 = no room. */

@@ -191,6 +191,7 @@ export class FuzzHost {
       receiveMaximum: this.withFlows ? 1 + random.below(30) : 10,
       maxPacketBytesOut: random.oneIn(4) ? 100 : 0xffffffff,
       maxHeldBytes: 50_000,
+      isDurable: false,
     });
   }
 

@@ -42,6 +42,7 @@ export const established: Established = {
   receiveMaximum: 100,
   maxPacketBytesOut: 0xffffffff,
   maxHeldBytes: 1 << 20,
+  isDurable: false,
 };
 
 export function connect(plane: DataPlane, slot: number, how: Partial<Established> = {}): void {

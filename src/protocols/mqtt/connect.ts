@@ -207,6 +207,7 @@ function establish(mqtt: Mqtt, connection: Connection, packet: ConnectPacket, se
     receiveMaximum: version === 5 ? config.mqtt.receiveMaximum : 65_535,
     maxPacketBytesOut: connection.maxPacketBytesOut,
     maxHeldBytes: config.mqtt.maxHeldBytes,
+    isDurable: false,
   });
   if (connection.keepAliveSeconds > 0) {
     const delayMs = connection.keepAliveSeconds * 1500;
