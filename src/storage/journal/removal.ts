@@ -35,8 +35,8 @@ export async function trimSegments(
   walId: string,
   dead: readonly ClosedSegment[],
 ): Promise<void> {
-  for (const [epoch, below] of new Map(dead.map((each) => [each.epoch, each.end - each.epochOffset]))) {
-    await wal.trim(walId, epoch, below);
+  for (const { epoch, epochOffset, start, end } of dead) {
+    await wal.remove(walId, epoch, start - epochOffset, end - epochOffset);
   }
 }
 

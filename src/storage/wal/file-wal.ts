@@ -1,5 +1,5 @@
 import { type Disk, type DiskFile, diskErrorCode } from '../disk/disk.ts';
-import { crcCheck } from './block.ts';
+import { BLOCK_HEADER_BYTES, crcCheck } from './block.ts';
 import {
   blockFileName,
   createMarker,
@@ -13,7 +13,7 @@ import {
 } from './epoch-files.ts';
 import { createFileWriter } from './file-writer.ts';
 import { createOpenFiles } from './open-files.ts';
-import { cutBlocks, measureTail, readAt, settleTail } from './scan.ts';
+import { cutBlocks, type Measure, measureTail, readAt, settleTail } from './scan.ts';
 import {
   type BodyCheck,
   checkWalId,
@@ -88,7 +88,7 @@ export function createFileWal(options: FileWalOptions): FileWal {
     limit: number,
     maxBytes: number,
   ): Promise<readonly WalBlock[]> {
-    for (let bytes = Math.min(maxBytes, limit - from); ; ) {
+    for (let bytes = Math.max(BLOCK_HEADER_BYTES, Math.min(maxBytes, limit - from)); ; ) {
       const cut = cutBlocks(await readAt(file, start, from, bytes), from, epoch, check, maxBlockBytes);
       if (cut.blocks.length > 0) return cut.blocks;
       if (cut.needBytes <= bytes) {
@@ -98,20 +98,22 @@ export function createFileWal(options: FileWalOptions): FileWal {
     }
   }
 
-  async function measure(walId: string, epoch: number): Promise<number> {
+  /** With `isFinal`, what counts is made to last: a length outlives a loss of power, so must what it counts. */
+  async function measure(walId: string, epoch: number, isFinal: boolean): Promise<Measure> {
     const last = (await blockFiles(walId, epoch)).at(-1);
-    if (last === undefined) return 0;
-    const file = await disk.open(`${folder(walId)}/${last.name}`, 'update');
+    if (last === undefined) return { length: 0, synced: 0, tornBytes: 0 };
+    const file = await disk.open(`${folder(walId)}/${last.name}`, isFinal ? 'update' : 'read');
     try {
       if (!(await hasGoodHeader(file, epoch, last.position))) {
         // The header is synced before the first block is written: a file without one has no blocks.
-        if ((await file.size()) <= FILE_HEADER_BYTES) return last.position;
+        const size = await file.size();
+        const length = last.position;
+        if (size <= FILE_HEADER_BYTES) return { length, synced: length, tornBytes: size };
         throw new WalCorrupt(file.path, 0, 'its header is damaged');
       }
       const tail = await measureTail(file, epoch, last.position, check, maxBlockBytes);
-      // The length outlives a loss of power, so must what it counts.
-      await settleTail(file, last.position, tail);
-      return tail.length;
+      if (isFinal) await settleTail(file, last.position, tail);
+      return tail;
     } finally {
       await file.close();
     }
@@ -162,7 +164,7 @@ export function createFileWal(options: FileWalOptions): FileWal {
       await disk.makeDirectory(path);
       await disk.syncDirectory(directory);
       await createMarker(disk, path, markerName(epoch, 'sealing'));
-      await publishSeal(disk, path, epoch, await measure(walId, epoch));
+      await publishSeal(disk, path, epoch, (await measure(walId, epoch, true)).length);
       // Whoever was first has decided.
       const length = await readSeal(disk, path, epoch);
       if (length === undefined) throw new Error(`${path}: the seal of epoch ${epoch} is gone`);
@@ -194,21 +196,27 @@ export function createFileWal(options: FileWalOptions): FileWal {
       if (anchor === undefined) throw new WalCorrupt(folder(walId), 0, `epoch ${epoch} has lost its files`);
       return anchor;
     },
-    async trim(walId, epoch, below) {
+    async inspect(walId, epoch) {
+      const length = await readSeal(disk, folder(walId), epoch);
+      if (length !== undefined) return { length, isSealed: true, tornBytes: 0 };
+      const measured = await measure(walId, epoch, false);
+      return { length: measured.length, isSealed: false, tornBytes: measured.tornBytes };
+    },
+    async remove(walId, epoch, from, until) {
       const list = await startsOf(walId, epoch);
-      // The last file goes with a sealed epoch that is trimmed whole: its length lies in the seal.
-      const length = (await readSeal(disk, folder(walId), epoch)) ?? Number.POSITIVE_INFINITY;
-      for (;;) {
-        const [first, following = length] = list;
-        if (first === undefined || following > below) break;
-        const path = `${folder(walId)}/${blockFileName(epoch, first)}`;
-        list.shift();
+      const dead = list.filter((start) => start >= from && start < until);
+      // A sealer finds the length with the last file; afterwards it lies in the seal.
+      if (dead.at(-1) === list.at(-1) && (await readSeal(disk, folder(walId), epoch)) === undefined)
+        dead.pop();
+      for (const start of dead) {
+        const path = `${folder(walId)}/${blockFileName(epoch, start)}`;
         await files.letGo(path);
         try {
           await disk.remove(path);
         } catch (error) {
           if (diskErrorCode(error) !== 'ENOENT') throw error;
         }
+        list.splice(list.indexOf(start), 1);
       }
     },
     close: () => files.close(),

@@ -9,6 +9,8 @@ const WINDOW_BYTES = 1024 * 1024;
 export interface Measure {
   readonly length: number;
   readonly synced: number;
+  /** What lies behind the last whole block. */
+  readonly tornBytes: number;
 }
 
 export interface Cut {
@@ -94,7 +96,7 @@ export async function measureTail(
       `the block there is damaged: it was synced before the one at ${FILE_HEADER_BYTES + witness - base} was written`,
     );
   }
-  return { length: at, synced };
+  return { length: at, synced, tornBytes: limit - at };
 }
 
 /**

@@ -7,6 +7,7 @@ import {
   decodeBlockHeader,
   encodeBlockHeader,
 } from './block.ts';
+import { type Hole, type Holes, holeAt, lastWhere, mergeHoles, skipHole } from './holes.ts';
 import type { PutIfAbsent } from './put-if-absent.ts';
 import {
   type AppendOptions,
@@ -25,8 +26,9 @@ import {
  * epoch is to take its first free number for a marker: no block can be created there any more, and since
  * acknowledgements go out in order, none behind it was or will be acknowledged. Markers are never removed.
  *
- * Trimmed numbers are free again, and a marker there would mean nothing: before blocks are removed, a floor is
- * published, and a sealer whose marker turns out to lie below the floor goes on from the floor.
+ * Removed numbers are free again, and a marker there would mean nothing: before blocks are removed, the hole that they
+ * leave is published, and a sealer whose marker turns out to lie in a hole goes on behind it. Touching holes become one,
+ * so that there are few. What a process leaves that dies between the two is never freed.
  */
 export interface SealedWalOptions {
   readonly objects: PutIfAbsent;
@@ -43,6 +45,7 @@ const NONCE_BYTES = 16;
 const SEAL = Buffer.from('RMQ-SEAL');
 const DIGITS = 12;
 const RACERS = 16;
+const MOST_IN_FLIGHT = 64;
 
 const digits = (value: number): string => String(value).padStart(DIGITS, '0');
 
@@ -59,6 +62,8 @@ export function createSealedWal(options: SealedWalOptions): WalStore {
     maxInFlight = 8,
     attempts = 4,
   } = options;
+  if (maxInFlight > MOST_IN_FLIGHT)
+    throw new Error(`${maxInFlight} blocks in flight: ${MOST_IN_FLIGHT} at most`);
   const makeNonce = options.nonce ?? (() => randomBytes(NONCE_BYTES));
   /** Where reading went on last: sequential reads need no search. One entry per epoch that is read. */
   const cursors = new Map<string, { readonly position: number; readonly seq: number }>();
@@ -80,7 +85,7 @@ export function createSealedWal(options: SealedWalOptions): WalStore {
     }
   }
 
-  /** Creates, or finds what is there instead. An object that was trimmed in between is asked for again. */
+  /** Creates, or finds what is there instead. An object that was removed in between is asked for again. */
   async function createOrGet(key: string, body: readonly Uint8Array[]): Promise<Uint8Array | 'created'> {
     for (;;) {
       if ((await retried(() => objects.create(key, body))) === 'created') return 'created';
@@ -93,9 +98,9 @@ export function createSealedWal(options: SealedWalOptions): WalStore {
     return { nonce: bytes.subarray(0, NONCE_BYTES), block: bytes.subarray(NONCE_BYTES) };
   }
 
-  async function floorOf(root: string): Promise<number> {
-    const floors = await retried(() => objects.list(`${root}/floor/`));
-    return Number(floors.at(-1)?.split('/').at(-1) ?? 0);
+  async function holesOf(root: string): Promise<Holes> {
+    const keys = await retried(() => objects.list(`${root}/hole/`));
+    return mergeHoles(keys.map(holeOfKey));
   }
 
   async function getBlock(root: string, seq: number, epoch: number): Promise<WalBlock | undefined> {
@@ -112,16 +117,38 @@ export function createSealedWal(options: SealedWalOptions): WalStore {
     return { position, end: position + BLOCK_HEADER_BYTES + body.byteLength, isAnchor, body };
   }
 
+  /**
+   * Where to begin looking for the first free place: all before it are taken. Blocks are put side by side, so the one
+   * found last may have gaps before it, but none further back than a writer has in flight.
+   */
+  async function firstUnsure(root: string, holes: Holes): Promise<number> {
+    const last = await lastWhere(holes, async (seq) => {
+      const there = await retried(() => objects.get(blockKey(root, seq)));
+      return there !== undefined && !isSeal(there);
+    });
+    return Math.max(0, last + 1 - MOST_IN_FLIGHT);
+  }
+
   /** Number of the first free place, which is a marker's from now on. */
   async function sealedCount(root: string): Promise<number> {
-    let seq = await floorOf(root);
-    for (;;) {
+    let holes = await holesOf(root);
+    for (let seq = await firstUnsure(root, holes); ; seq++) {
+      seq = skipHole(holes, seq);
       const there = await createOrGet(blockKey(root, seq), [SEAL]);
       if (there === 'created' || isSeal(there)) {
-        const floor = await floorOf(root);
-        if (floor <= seq) return seq;
-        seq = floor;
-      } else seq++;
+        holes = await holesOf(root);
+        if (holeAt(holes, seq) === undefined) return seq;
+      }
+    }
+  }
+
+  /** As far as blocks follow each other now. */
+  async function currentCount(root: string): Promise<{ count: number; isSealed: boolean }> {
+    const holes = await holesOf(root);
+    for (let seq = await firstUnsure(root, holes); ; seq++) {
+      seq = skipHole(holes, seq);
+      const there = await retried(() => objects.get(blockKey(root, seq)));
+      if (there === undefined || isSeal(there)) return { count: seq, isSealed: there !== undefined };
     }
   }
 
@@ -129,27 +156,19 @@ export function createSealedWal(options: SealedWalOptions): WalStore {
     return count === 0 ? 0 : ((await getBlock(root, count - 1, epoch))?.end ?? 0);
   }
 
-  /** Number of the block at a position: the last whose own position is not above it. */
-  async function seqOf(root: string, epoch: number, position: number): Promise<number> {
-    const cursor = cursors.get(root);
-    if (cursor?.position === position) return cursor.seq;
-    let low = await floorOf(root);
-    let step = 1;
-    const isPast = async (seq: number): Promise<boolean> => {
+  /** Number of the last block that begins at or below a position; -1 when there is none. */
+  async function seqOf(root: string, epoch: number, holes: Holes, position: number): Promise<number> {
+    return lastWhere(holes, async (seq) => {
       const block = await getBlock(root, seq, epoch);
-      return block === undefined || block.position > position;
-    };
-    while (!(await isPast(low + step))) {
-      low += step;
-      step *= 2;
-    }
-    let high = low + step;
-    while (high - low > 1) {
-      const middle = Math.floor((low + high) / 2);
-      if (await isPast(middle)) high = middle;
-      else low = middle;
-    }
-    return low;
+      return block !== undefined && block.position <= position;
+    });
+  }
+
+  /** Number of the first block that begins at or behind a position; of the last where none does. */
+  async function seqFrom(root: string, epoch: number, holes: Holes, position: number): Promise<number> {
+    const before = position === 0 ? -1 : await seqOf(root, epoch, holes, position - 1);
+    const seq = skipHole(holes, before + 1);
+    return (await getBlock(root, seq, epoch)) === undefined ? before : seq;
   }
 
   return {
@@ -193,7 +212,8 @@ export function createSealedWal(options: SealedWalOptions): WalStore {
       const root = epochKey(walId, epoch);
       const blocks: WalBlock[] = [];
       let position = from;
-      let seq = await seqOf(root, epoch, from);
+      const cursor = cursors.get(root);
+      let seq = cursor?.position === from ? cursor.seq : await seqOf(root, epoch, await holesOf(root), from);
       while (position < until && (position === from || position - from < maxBytes)) {
         const block = await getBlock(root, seq, epoch);
         if (block?.position !== position) {
@@ -208,24 +228,46 @@ export function createSealedWal(options: SealedWalOptions): WalStore {
     },
     async lastAnchor(walId, epoch, length) {
       const root = epochKey(walId, epoch);
-      for (let seq = (await sealedCount(root)) - 1; seq >= 0; seq--) {
+      const holes = await holesOf(root);
+      for (let seq = await seqOf(root, epoch, holes, length - 1); seq >= 0; seq--) {
+        seq = (holeAt(holes, seq)?.from ?? seq + 1) - 1;
         const block = await getBlock(root, seq, epoch);
         if (block === undefined) break;
         if (block.isAnchor && block.position < length) return block.position;
       }
       throw new WalCorrupt(root, 0, 'no anchor is left');
     },
-    async trim(walId, epoch, below) {
+    async inspect(walId, epoch) {
       const root = epochKey(walId, epoch);
-      const from = await floorOf(root);
-      // The block at the new floor stays: a sealer finds the length with it.
-      const until = await seqOf(root, epoch, below);
-      if (until <= from) return;
-      await createOrGet(`${root}/floor/${digits(until)}`, [SEAL]);
-      const keys = Array.from({ length: until - from }, (_, i) => blockKey(root, from + i));
-      await retried(() => objects.remove(keys));
+      const { count, isSealed } = await currentCount(root);
+      return { length: await lengthOf(root, epoch, count), isSealed, tornBytes: 0 };
+    },
+    async remove(walId, epoch, from, until) {
+      const root = epochKey(walId, epoch);
+      const holes = await holesOf(root);
+      const first = await seqFrom(root, epoch, holes, from);
+      // The last block stays: a sealer finds the length with it.
+      const end = await seqFrom(root, epoch, holes, until);
+      if (end <= first) return;
+      const isFree = (seq: number): boolean => holeAt(holes, seq) === undefined;
+      const dead = Array.from({ length: end - first }, (_, i) => first + i).filter(isFree);
+      const whole = mergeHoles([...holes, { from: first, until: end }]);
+      const mine = holeAt(whole, first) ?? { from: first, until: end };
+      await createOrGet(holeKey(root, mine), [SEAL]);
+      await retried(() => objects.remove(dead.map((seq) => blockKey(root, seq))));
+      const within = holes.filter((hole) => hole.from >= mine.from && hole.until <= mine.until);
+      if (within.length > 0) await retried(() => objects.remove(within.map((hole) => holeKey(root, hole))));
     },
   };
+}
+
+function holeKey(root: string, { from, until }: Hole): string {
+  return `${root}/hole/${digits(from)}-${digits(until)}`;
+}
+
+function holeOfKey(key: string): Hole {
+  const [from, until] = (key.split('/').at(-1) ?? '').split('-').map(Number);
+  return { from: from ?? 0, until: until ?? 0 };
 }
 
 interface WriterIdentity {

@@ -62,8 +62,20 @@ export interface WalStore {
   read(walId: string, epoch: number, from: number, until: number, maxBytes: number): Promise<WalBlock[]>;
   /** Position of the last anchor below `length` (the epoch's sealed length, above 0). */
   lastAnchor(walId: string, epoch: number, length: number): Promise<number>;
-  /** Frees what lies wholly below a position; some of it may stay. Never removes what fencing needs. */
-  trim(walId: string, epoch: number, below: number): Promise<void>;
+  /** What a sealer would find now. Writes nothing; an epoch that has its writer may have grown a moment later. */
+  inspect(walId: string, epoch: number): Promise<EpochState>;
+  /**
+   * Frees the blocks of `[from, until)`, which were acknowledged: from an anchor up to another or up to the sealed
+   * length. The rest stays readable, on both sides. Some of the range may stay; what fencing needs is never removed.
+   */
+  remove(walId: string, epoch: number, from: number, until: number): Promise<void>;
+}
+
+export interface EpochState {
+  readonly length: number;
+  readonly isSealed: boolean;
+  /** Behind the last whole block: what was never acknowledged, and sealing gives up. */
+  readonly tornBytes: number;
 }
 
 /** Judges a body without the store knowing what it contains. */

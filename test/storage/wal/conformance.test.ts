@@ -133,30 +133,56 @@ describe.each(Object.entries(engines))('the write-ahead log of %s', (_name, make
     }
   });
 
-  it('trims what is below a position and keeps the length', async () => {
+  it('frees any stretch between anchors, serves what is around it, and keeps the length', async () => {
     const process = make();
     const wal = process();
     const writer = await wal.open('w', 1);
     const positions: number[] = [];
-    for (let i = 0; i < 12; i++) {
+    for (let i = 0; i < 18; i++) {
       positions.push(await writer.append(text(`block ${i}`), { level: 'os', isAnchor: i % 3 === 0 }));
     }
-    const below = positions[6] ?? 0;
-    await wal.trim('w', 1, below);
-    await expect(wal.read('w', 1, 0, below, 100)).rejects.toThrow(WalCorrupt);
+    const at = (i: number): number => positions[i] ?? writer.next;
+    const block = async (from: WalStore, i: number): Promise<string[]> =>
+      texts(await from.read('w', 1, at(i), at(i + 1), 1));
+    await wal.remove('w', 1, at(6), at(9));
+    await wal.remove('w', 1, at(0), at(3));
+    const check = async (gone: (i: number) => boolean): Promise<void> => {
+      for (const from of [wal, process()]) {
+        for (let i = 0; i < 18; i++) {
+          if (gone(i)) await expect(block(from, i)).rejects.toThrow(WalCorrupt);
+          else expect(await block(from, i)).toEqual([`block ${i}`]);
+        }
+      }
+    };
+    await check((i) => i < 3 || (i >= 6 && i < 9));
+    // Again, and with what lies between two holes.
+    await process().remove('w', 1, at(0), at(3));
+    await process().remove('w', 1, at(3), at(6));
+    expect(await process().inspect('w', 1)).toMatchObject({ length: writer.next, isSealed: false });
     const length = await process().seal('w', 1);
     expect(length).toBe(writer.next);
-    expect(texts(await readAll(process(), 1, length, below))).toEqual([
-      'block 6',
-      'block 7',
-      'block 8',
-      'block 9',
-      'block 10',
-      'block 11',
-    ]);
-    await wal.trim('w', 1, length);
+    expect(await process().inspect('w', 1)).toEqual({ length, isSealed: true, tornBytes: 0 });
+    expect(await process().lastAnchor('w', 1, length)).toBe(at(15));
+    expect(await process().lastAnchor('w', 1, at(12))).toBe(at(9));
+    expect(texts(await readAll(process(), 1, length, at(9)))).toHaveLength(9);
+    await process().remove('w', 1, at(15), length);
+    expect(await process().seal('w', 1)).toBe(length);
+    expect(texts(await readAll(process(), 1, at(15), at(9)))).toHaveLength(6);
+    await process().remove('w', 1, 0, length);
     expect(await process().seal('w', 1)).toBe(length);
     expect(await process().epochs('w')).toEqual([1]);
+    await expect(process().open('w', 1)).rejects.toThrow(WalFenced);
+  });
+
+  it('tells what a sealer would find without becoming one', async () => {
+    const process = make();
+    const writer = await process().open('w', 1);
+    expect(await process().inspect('w', 1)).toEqual({ length: 0, isSealed: false, tornBytes: 0 });
+    await writer.append(text('one'), { level: 'os' });
+    expect((await process().inspect('w', 1)).length).toBe(writer.next);
+    await writer.append(text('two'), { level: 'os' });
+    expect((await process().inspect('w', 1)).length).toBe(writer.next);
+    expect(await process().seal('w', 1)).toBe(writer.next);
   });
 
   it('refuses names that would mean something to a file system', async () => {

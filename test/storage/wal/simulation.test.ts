@@ -133,7 +133,11 @@ async function run(seed: number, breakage: Breakage): Promise<string | undefined
       const outcomes = await Promise.allSettled(burst);
       if (outcomes.some((each) => each.status === 'rejected')) return;
       const newest = acks.findLast((ack) => ack.epoch === epoch);
-      if (newest !== undefined && random.oneIn(4)) await wal.trim('w', epoch, newest.position);
+      if (newest !== undefined && random.oneIn(4)) {
+        const below = acks.filter((ack) => ack.epoch === epoch && ack.position <= newest.position);
+        const from = random.oneIn(2) ? 0 : random.pick(below).position;
+        await wal.remove('w', epoch, from, newest.position);
+      }
     }
   }
 
@@ -171,10 +175,12 @@ async function run(seed: number, breakage: Breakage): Promise<string | undefined
     const mine = acks.filter((ack) => ack.epoch === epoch);
     const lost = mine.find(({ position }) => position >= length);
     if (lost !== undefined) return `${lost.text} was acknowledged behind the length ${length}`;
-    const floor = Number(
-      (await clean.list(`w/${String(epoch).padStart(12, '0')}/floor/`)).at(-1)?.split('/').at(-1) ?? 0,
+    const holes = (await clean.list(`w/${String(epoch).padStart(12, '0')}/hole/`)).map((key) =>
+      (key.split('/').at(-1) ?? '').split('-').map(Number),
     );
-    const kept = mine.filter(({ text }) => Number(/\.(\d+)@/.exec(text)?.[1]) >= floor);
+    const isRemoved = (id: number): boolean =>
+      holes.some(([from = 0, until = 0]) => from <= id && id < until);
+    const kept = mine.filter(({ text }) => !isRemoved(Number(/\.(\d+)@/.exec(text)?.[1])));
     for (const { position, text } of kept) {
       const [block] = await last.read('w', epoch, position, length, 1).catch(() => []);
       if (block === undefined || Buffer.from(block.body).toString() !== text)
