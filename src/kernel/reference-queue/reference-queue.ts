@@ -1,0 +1,297 @@
+/**
+ * What waits for one durable session, in order: references to messages of the message store, numbered without gaps from
+ * 1 on. Here are the numbers and what is settled; whose turn it is, what is in flight and how much may wait is the
+ * caller's, and so are the references that the store counts.
+ *
+ * A delivery costs 8 bytes until all of its chunk of 64 is settled; a queue of up to 4 deliveries some 130 bytes in all,
+ * an empty one 100. `push`, `settle` and the look-ups are O(1) amortized; `nextFrom` also passes what is settled above
+ * the floor, a chunk that is settled whole in one step. Deliveries that are settled above one that never is cost a bit
+ * each: `end - floor` is what to bound.
+ */
+import type { ByteReader, ByteWriter } from '../binary.ts';
+import type { ChunkPool, ReferencePools } from './chunk-pool.ts';
+
+/** In place of the slot. Slots are below it. */
+const SETTLED = 0xffffffff;
+/** In the directory: all of the chunk is settled. */
+const WHOLE = -1;
+const CHUNK = 64;
+const MAX_SPAN = 2 ** 31;
+
+/** What the low bits of a number in the encoded form say. */
+const SAME_OPTIONS = 0;
+const NEW_OPTIONS = 1;
+const SETTLED_RUN = 2;
+const KINDS = 4;
+
+export class ReferenceQueue {
+  private readonly pools: ReferencePools;
+  private pool: ChunkPool;
+  /** The only chunk; with a `directory`, meaningless. */
+  private chunk = WHOLE;
+  private directory: number[] | undefined = undefined;
+  /** Of the first chunk in the directory. */
+  private head = 0;
+  /** Number of the first place in the first chunk. */
+  private base: number;
+  private capacity = 0;
+  private first: number;
+  private next: number;
+  private live = 0;
+
+  /** `first`: number of the first delivery to come. */
+  constructor(pools: ReferencePools, first = 1) {
+    this.pools = pools;
+    this.pool = pools.small;
+    this.base = first;
+    this.first = first;
+    this.next = first;
+  }
+
+  /** The oldest that is not settled; `end` when there is none. */
+  get floor(): number {
+    return this.first;
+  }
+
+  /** The number that the next delivery gets. */
+  get end(): number {
+    return this.next;
+  }
+
+  /** Not settled. */
+  get length(): number {
+    return this.live;
+  }
+
+  /** Slots are below 2^32 - 1. Returns the delivery's number. */
+  push(slot: number, options: number): number {
+    if (this.next - this.base === this.capacity) this.grow();
+    const { pool, directory } = this;
+    const id = directory === undefined ? this.chunk : directory[directory.length - 1];
+    const page = pool.pages[id >>> pool.pageShift];
+    const at = pool.wordOf(id) + 2 * ((this.next - this.base) & (pool.pairs - 1));
+    page[at] = slot;
+    page[at + 1] = options;
+    this.live++;
+    return this.next++;
+  }
+
+  isSettled(seq: number): boolean {
+    return seq < this.first || (seq < this.next && this.slotAt(seq) === -1);
+  }
+
+  /** -1 for what is settled or does not exist. */
+  slotAt(seq: number): number {
+    const slot = this.word(seq, 0);
+    return slot === SETTLED ? -1 : slot;
+  }
+
+  /** 0 for what is settled or does not exist. */
+  optionsAt(seq: number): number {
+    return this.slotAt(seq) === -1 ? 0 : this.word(seq, 1);
+  }
+
+  /** False when it was settled before, or does not exist. */
+  settle(seq: number): boolean {
+    if (seq < this.first || seq >= this.next) return false;
+    const { pool } = this;
+    const index = this.indexOf(seq);
+    const id = this.chunkAt(index);
+    if (id === WHOLE) return false;
+    const page = pool.pages[id >>> pool.pageShift];
+    const at = pool.wordOf(id) + 2 * ((seq - this.base) & (pool.pairs - 1));
+    if (page[at] === SETTLED) return false;
+    page[at] = SETTLED;
+    if (--this.live === 0) {
+      this.clear();
+      return true;
+    }
+    const count = pool.countOf(id) + 1;
+    pool.setCount(id, count);
+    if (seq === this.first) {
+      this.first = this.nextFrom(seq + 1);
+      this.dropPassed();
+    } else if (count === CHUNK && this.directory !== undefined) {
+      pool.free(id);
+      this.directory[this.head + index] = WHOLE;
+    }
+    return true;
+  }
+
+  /** The first at or above `seq` that is not settled; `end` when there is none. */
+  nextFrom(seq: number): number {
+    const { pool, base, next } = this;
+    let at = Math.max(seq, this.first);
+    while (at < next) {
+      const index = this.indexOf(at);
+      const id = this.chunkAt(index);
+      const limit = Math.min(next, base + (index + 1) * pool.pairs);
+      if (id === WHOLE) {
+        at = limit;
+        continue;
+      }
+      const page = pool.pages[id >>> pool.pageShift];
+      let word = pool.wordOf(id) + 2 * ((at - base) & (pool.pairs - 1));
+      for (; at < limit; at++, word += 2) {
+        if (page[word] !== SETTLED) return at;
+      }
+    }
+    return next;
+  }
+
+  /** Settles everything, and gives all memory back. */
+  clear(): void {
+    if (this.directory !== undefined) {
+      for (let i = this.head; i < this.directory.length; i++) {
+        if (this.directory[i] !== WHOLE) this.pool.free(this.directory[i]);
+      }
+    } else if (this.capacity > 0) {
+      this.pool.free(this.chunk);
+    }
+    this.directory = undefined;
+    this.head = 0;
+    this.capacity = 0;
+    this.pool = this.pools.small;
+    this.live = 0;
+    this.first = this.next;
+    this.base = this.next;
+  }
+
+  /** Some 1 to 3 bytes for a delivery whose message and options are near those of the one before. */
+  encode(to: ByteWriter, idOf: (slot: number) => number): void {
+    to.uint(this.first).uint(this.next - this.first);
+    let lastId = 0;
+    let lastOptions = 0;
+    for (let seq = this.first; seq < this.next; seq++) {
+      const unsettled = this.nextFrom(seq);
+      if (unsettled > seq) to.uint((unsettled - seq) * KINDS + SETTLED_RUN);
+      if (unsettled === this.next) return;
+      seq = unsettled;
+      const id = idOf(this.slotAt(seq));
+      const options = this.optionsAt(seq);
+      const distance = id < lastId ? (lastId - id) * 2 - 1 : (id - lastId) * 2;
+      to.uint(distance * KINDS + (options === lastOptions ? SAME_OPTIONS : NEW_OPTIONS));
+      if (options !== lastOptions) to.uint(options);
+      lastId = id;
+      lastOptions = options;
+    }
+  }
+
+  private indexOf(seq: number): number {
+    return this.directory === undefined ? 0 : (seq - this.base) >>> 6;
+  }
+
+  private chunkAt(index: number): number {
+    return this.directory === undefined ? this.chunk : this.directory[this.head + index];
+  }
+
+  private word(seq: number, which: 0 | 1): number {
+    if (seq < this.first || seq >= this.next) return SETTLED;
+    const { pool } = this;
+    const id = this.chunkAt(this.indexOf(seq));
+    if (id === WHOLE) return SETTLED;
+    return pool.pages[id >>> pool.pageShift][
+      pool.wordOf(id) + 2 * ((seq - this.base) & (pool.pairs - 1)) + which
+    ];
+  }
+
+  /** Chunks below the floor. */
+  private dropPassed(): void {
+    const { directory } = this;
+    if (directory === undefined) return;
+    while (this.first - this.base >= CHUNK) {
+      const id = directory[this.head++];
+      if (id !== WHOLE) this.pool.free(id);
+      this.base += CHUNK;
+      this.capacity -= CHUNK;
+    }
+    if (directory.length - this.head === 1) {
+      this.chunk = directory[this.head];
+      this.directory = undefined;
+      this.head = 0;
+    } else if (this.head > 64 && this.head * 2 > directory.length) {
+      directory.splice(0, this.head);
+      this.head = 0;
+    }
+  }
+
+  private grow(): void {
+    const { pool, pools } = this;
+    if (this.capacity === 0) {
+      this.chunk = pool.take();
+      this.capacity = pool.pairs;
+    } else if (pool === pools.large) {
+      this.directory ??= [this.chunk];
+      this.directory.push(pool.take());
+      this.capacity += CHUNK;
+    } else {
+      this.moveOn();
+    }
+  }
+
+  /** What is above the floor of a full small chunk goes to its begin, or to a larger chunk when it is more than half. */
+  private moveOn(): void {
+    const { pool, pools, chunk } = this;
+    const from = pool.pages[chunk >>> pool.pageShift];
+    const end = pool.wordOf(chunk) + 2 * this.capacity;
+    const start = end - 2 * (this.next - this.first);
+    if (this.next - this.first <= this.capacity / 2) {
+      from.copyWithin(pool.wordOf(chunk), start, end);
+    } else {
+      const larger = pool === pools.small ? pools.medium : pools.large;
+      const id = larger.take();
+      const to = larger.pages[id >>> larger.pageShift];
+      let settled = 0;
+      for (let at = start, target = larger.wordOf(id); at < end; at += 2, target += 2) {
+        to[target] = from[at];
+        to[target + 1] = from[at + 1];
+        if (from[at] === SETTLED) settled++;
+      }
+      larger.setCount(id, settled);
+      pool.free(chunk);
+      this.pool = larger;
+      this.chunk = id;
+      this.capacity = larger.pairs;
+    }
+    this.base = this.first;
+  }
+}
+
+/**
+ * Reads what `encode` wrote; a delivery whose message has no slot (-1) is settled. When the bytes are not well-formed
+ * the reader says `failed`, and the queue means nothing.
+ */
+export function decodeReferenceQueue(
+  from: ByteReader,
+  pools: ReferencePools,
+  slotOf: (id: number) => number,
+): ReferenceQueue {
+  const queue = new ReferenceQueue(pools, from.uint());
+  let left = from.uint();
+  if (left > MAX_SPAN) from.fail();
+  let id = 0;
+  let options = 0;
+  while (left > 0 && !from.failed) {
+    const value = from.uint();
+    const kind = value % KINDS;
+    const amount = Math.floor(value / KINDS);
+    if (kind === SETTLED_RUN) {
+      if (amount > left || amount === 0) from.fail();
+      for (let i = 0; i < amount && !from.failed; i++) pushSettled(queue);
+      left -= amount;
+      continue;
+    }
+    if (kind !== SAME_OPTIONS && kind !== NEW_OPTIONS) from.fail();
+    id += amount % 2 === 1 ? -(amount + 1) / 2 : amount / 2;
+    if (kind === NEW_OPTIONS) options = from.uint();
+    const slot = slotOf(id);
+    if (slot === -1) pushSettled(queue);
+    else queue.push(slot, options);
+    left--;
+  }
+  return queue;
+}
+
+function pushSettled(queue: ReferenceQueue): void {
+  queue.settle(queue.push(0, 0));
+}
