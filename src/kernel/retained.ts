@@ -1,15 +1,19 @@
 /**
- * Retained messages: the last message of each topic, listed by filter in pages.
+ * Retained messages: the last message of each topic, listed by filter in pages, and their table for the state log.
  *
- * A message lies as one block of bytes in the memory of the topic tree, so that a million of them are no objects of the
- * collector; payloads from 4 KiB on stay outside as arrays of their own. Messages handed out are copies; those of a page
- * share arrays. What has expired is never handed out, and is removed when it is met or swept. Not here: deciding what to
- * retain, delivering.
+ * Messages handed out are copies; those of a page share arrays. What has expired is never handed out, and is removed
+ * when it is met or swept. A message that is journaled is asked about first (`wouldRefuse` promises its room) and set
+ * when it is committed. Not here: deciding what to retain, delivering, where the bytes lie (retained-slots.ts).
  */
-import { createTopicTree, type TopicsOptions, type TreeCursor } from '../wasm/topics.ts';
+import { DEFAULT_LIMIT_BYTES, type TopicsOptions, type TreeCursor } from '../wasm/topics.ts';
 import type { Clock } from './clock.ts';
-import { createDeadlineHeap } from './deadline-heap.ts';
 import type { Message } from './message.ts';
+import { RECORD_HEADER_BYTES } from './retained-record.ts';
+import { newChunk, RetainedSlots } from './retained-slots.ts';
+import { createRetainedTable } from './retained-table.ts';
+import type { Table } from './state/table.ts';
+
+export { encodeRetainedDelete, encodeRetainedSet } from './retained-table.ts';
 
 export interface RetainedLimits {
   readonly maxMessages: number;
@@ -18,15 +22,23 @@ export interface RetainedLimits {
   readonly maxPayloadBytes: number;
 }
 
+export type RetainedRefusal = 'full' | 'too-large';
+
 /** Opaque; good for the filter it was given with. It needs no closing. */
 export type RetainedCursor = TreeCursor;
 
 export interface RetainedStore {
   /**
    * An empty payload removes the topic's message ('removed', also when there was none). 'full' and 'too-large' leave
-   * what was there.
+   * what was there. A volatile message is in no page of the table.
    */
-  set(message: Message): 'stored' | 'removed' | 'full' | 'too-large';
+  set(message: Message, isVolatile?: boolean): 'stored' | 'removed' | RetainedRefusal;
+  /** Undefined is a promise of room: `setPromised` or `forgo` must follow, once, with the same message. */
+  wouldRefuse(message: Message): RetainedRefusal | undefined;
+  /** As `set`, of a message whose room was promised. */
+  setPromised(message: Message, isVolatile?: boolean): void;
+  /** The message was not committed. */
+  forgo(message: Message): void;
   get(topic: Uint8Array): Message | undefined;
   /**
    * Up to `limit` messages whose topics match, and where to go on; no cursor = no more. A page looks at a bounded number
@@ -42,52 +54,27 @@ export interface RetainedStore {
   sweepExpired(limit: number): number;
   readonly count: number;
   readonly bytes: number;
+  readonly table: Table;
 }
 
-/** Block: u32 topic, properties and payload lengths, i32 publisher, f64 expiry, u8 QoS; then the bytes. */
-const HEADER_BYTES = 32;
-const OUTSIDE_BYTES = 4096;
 /** Topics a page visits for each message it may return: what bounds a page that finds little. */
 const VISITS_PER_MESSAGE = 16;
 const MIN_VISITS = 2048;
 /** Expired messages that make room for a new one before it is refused. */
 const SWEEP_WHEN_FULL = 64;
+/** Most memory of the tree that a level of a new topic takes beyond its text: a node, an edge, a record of the level. */
+const LEVEL_BYTES = 256;
+const SLASH = 0x2f;
 
-/** Messages of a page share arrays of so many bytes: more than one message keeps alive, far fewer arrays to collect. */
-const CHUNK_BYTES = 8192;
-
-interface Chunk {
-  bytes: Uint8Array;
-  used: number;
+/** Upper estimate of what a message takes of the memory of the tree, whose blocks are powers of two. */
+function treeBytes(message: Message): number {
+  let levels = 1;
+  for (const byte of message.topic) if (byte === SLASH) levels++;
+  return 2 * (RECORD_HEADER_BYTES + sizeOf(message) + message.topic.length) + levels * LEVEL_BYTES;
 }
 
-function copyTo(chunk: Chunk, source: Uint8Array): Uint8Array {
-  if (source.length > CHUNK_BYTES >> 1) return source.slice();
-  if (chunk.used + source.length > chunk.bytes.length) {
-    chunk.bytes = new Uint8Array(CHUNK_BYTES);
-    chunk.used = 0;
-  }
-  const start = chunk.used;
-  chunk.bytes.set(source, start);
-  chunk.used += source.length;
-  return chunk.bytes.subarray(start, chunk.used);
-}
-
-function concat(message: Message): Uint8Array {
-  const { topic, properties, payload } = message;
-  const inside = payload.length < OUTSIDE_BYTES ? payload.length : 0;
-  const bytes = new Uint8Array(HEADER_BYTES + topic.length + properties.length + inside);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, topic.length);
-  view.setUint32(4, properties.length);
-  view.setUint32(8, payload.length);
-  view.setInt32(12, message.publisher);
-  view.setFloat64(16, message.expiresAtMs);
-  view.setUint8(24, message.qos);
-  bytes.set(topic, HEADER_BYTES);
-  bytes.set(properties, HEADER_BYTES + topic.length);
-  if (inside !== 0) bytes.set(payload, HEADER_BYTES + topic.length + properties.length);
-  return bytes;
+function sizeOf({ topic, properties, payload }: Message): number {
+  return topic.length + properties.length + payload.length;
 }
 
 export function createRetainedStore(
@@ -95,58 +82,16 @@ export function createRetainedStore(
   clock: Clock,
   options: TopicsOptions = {},
 ): RetainedStore {
-  const tree = createTopicTree(options);
-  const outside = new Map<number, Uint8Array>();
-  const expiries = createDeadlineHeap();
-  const freeSlots: number[] = [];
-  /** By slot: where the block is, and its length. The tree's value is the slot + 1. */
-  const blocks: number[] = [];
-  const lengths: number[] = [];
-  let count = 0;
-  let totalBytes = 0;
-
-  const sizeOf = (slot: number) => (lengths[slot] ?? 0) - HEADER_BYTES + (outside.get(slot)?.length ?? 0);
-
-  /** Headers are read in place, through one view for as long as the memory does not grow. */
-  let headers: DataView = new DataView(new ArrayBuffer(0));
-  let memory: Uint8Array = new Uint8Array(0);
-  const read = (slot: number, chunk?: Chunk): Message => {
-    if (memory !== tree.bytes()) {
-      memory = tree.bytes();
-      headers = new DataView(memory.buffer);
-    }
-    const at = blocks[slot] ?? 0;
-    const propertiesAt = headers.getUint32(at);
-    const payloadAt = propertiesAt + headers.getUint32(at + 4);
-    const qos = headers.getUint8(at + 24);
-    const expiresAtMs = headers.getFloat64(at + 16);
-    const publisher = headers.getInt32(at + 12);
-    const from = at + HEADER_BYTES;
-    const to = at + (lengths[slot] ?? 0);
-    const bytes = chunk === undefined ? memory.slice(from, to) : copyTo(chunk, memory.subarray(from, to));
-    return {
-      topic: bytes.subarray(0, propertiesAt),
-      properties: bytes.subarray(propertiesAt, payloadAt),
-      payload: outside.get(slot) ?? bytes.subarray(payloadAt),
-      qos: qos === 2 ? 2 : qos === 1 ? 1 : 0,
-      retain: true,
-      expiresAtMs,
-      publisher,
-    };
-  };
-
-  const free = (slot: number): void => {
-    count--;
-    totalBytes -= sizeOf(slot);
-    expiries.remove(slot);
-    outside.delete(slot);
-    tree.release(blocks[slot] ?? 0, lengths[slot] ?? 0);
-    freeSlots.push(slot);
-  };
+  const slots = new RetainedSlots(options);
+  const { tree, expiries } = slots;
+  const treeLimit = options.limitBytes ?? DEFAULT_LIMIT_BYTES;
+  let promisedCount = 0;
+  let promisedBytes = 0;
+  let promisedTreeBytes = 0;
 
   const remove = (topic: Uint8Array): void => {
-    const value = tree.remove(topic);
-    if (value !== 0) free(value - 1);
+    const slot = slots.slotOf(topic);
+    if (slot >= 0) slots.remove(slot);
   };
 
   const isExpired = (message: Message): boolean =>
@@ -157,59 +102,74 @@ export function createRetainedStore(
     for (let removed = 0; removed < limit; removed++) {
       const slot = expiries.firstDue(nowMs);
       if (slot === undefined) return removed;
-      remove(read(slot).topic);
+      slots.remove(slot);
     }
     return limit;
   };
 
-  const store = (message: Message): 'stored' | 'full' => {
-    const largest = message.topic.length + message.properties.length + message.payload.length;
-    if (count >= limits.maxMessages || totalBytes + largest > limits.maxBytes) sweepExpired(SWEEP_WHEN_FULL);
-    const previous = tree.get(message.topic);
-    const bytes = concat(message);
-    const kept = message.payload.length >= OUTSIDE_BYTES ? message.payload.length : 0;
-    const added = bytes.length - HEADER_BYTES + kept - (previous === 0 ? 0 : sizeOf(previous - 1));
-    if (previous === 0 && count >= limits.maxMessages) return 'full';
-    if (totalBytes + added > limits.maxBytes) return 'full';
-    const block = tree.allocate(bytes.length);
-    if (block === 0) return 'full';
-    const slot = freeSlots.pop() ?? blocks.length;
-    if (tree.set(message.topic, slot + 1) === undefined) {
-      tree.release(block, bytes.length);
-      if (slot === blocks.length) {
-        blocks.push(0);
-        lengths.push(0);
-      }
-      freeSlots.push(slot);
-      return 'full';
+  const refusal = (message: Message): RetainedRefusal | undefined => {
+    if (message.payload.length > limits.maxPayloadBytes) return 'too-large';
+    const size = sizeOf(message);
+    const isFull = (): boolean => slots.count + promisedCount >= limits.maxMessages;
+    if (isFull() || slots.bytes + promisedBytes + size > limits.maxBytes) sweepExpired(SWEEP_WHEN_FULL);
+    const known = slots.slotOf(message.topic);
+    if (known < 0 && isFull()) return 'full';
+    const added = size - (known < 0 ? 0 : slots.sizeOf(known));
+    return slots.bytes + promisedBytes + added > limits.maxBytes ? 'full' : undefined;
+  };
+
+  const promise = (message: Message, sign: 1 | -1): void => {
+    promisedCount += sign;
+    promisedBytes += sign * sizeOf(message);
+    promisedTreeBytes += sign * treeBytes(message);
+  };
+
+  const set = (message: Message, isVolatile: boolean): 'stored' | 'removed' | 'full' => {
+    if (message.payload.length === 0) {
+      remove(message.topic);
+      return 'removed';
     }
-    if (previous !== 0) free(previous - 1);
-    blocks[slot] = block;
-    lengths[slot] = bytes.length;
-    tree.bytes().set(bytes, block);
-    if (kept !== 0) outside.set(slot, message.payload);
-    if (message.expiresAtMs !== 0) expiries.set(slot, message.expiresAtMs);
-    count++;
-    totalBytes += sizeOf(slot);
-    return 'stored';
+    return slots.set(message, isVolatile) ? 'stored' : 'full';
   };
 
   return {
-    set(message) {
-      if (message.payload.length === 0) {
-        remove(message.topic);
-        return 'removed';
+    set(message, isVolatile = false) {
+      if (message.payload.length === 0) return set(message, isVolatile);
+      const refused = refusal(message);
+      if (refused !== undefined) return refused;
+      const isPromised =
+        promisedTreeBytes > 0 &&
+        tree.counters().liveBytes + promisedTreeBytes + treeBytes(message) > treeLimit;
+      return isPromised ? 'full' : set(message, isVolatile);
+    },
+
+    wouldRefuse(message) {
+      if (message.payload.length > 0) {
+        const refused = refusal(message);
+        if (refused !== undefined) return refused;
+        const treeAfter = tree.counters().liveBytes + promisedTreeBytes + treeBytes(message);
+        if (treeAfter > treeLimit) return 'full';
       }
-      if (message.payload.length > limits.maxPayloadBytes) return 'too-large';
-      return store(message);
+      promise(message, 1);
+      return undefined;
+    },
+
+    setPromised(message, isVolatile = false) {
+      promise(message, -1);
+      if (set(message, isVolatile) === 'full')
+        throw new Error('promised room for a retained message is gone');
+    },
+
+    forgo(message) {
+      promise(message, -1);
     },
 
     get(topic) {
-      const value = tree.get(topic);
-      if (value === 0) return undefined;
-      const message = read(value - 1);
+      const slot = slots.slotOf(topic);
+      if (slot < 0) return undefined;
+      const message = slots.read(slot);
       if (!isExpired(message)) return message;
-      remove(topic);
+      slots.remove(slot);
       return undefined;
     },
 
@@ -218,9 +178,9 @@ export function createRetainedStore(
       const page = tree.page(filter, cursor, limit, visits);
       const messages: Message[] = [];
       const expired: Message[] = [];
-      const chunk: Chunk = { bytes: new Uint8Array(0), used: 0 };
+      const chunk = newChunk();
       for (const value of page.values) {
-        const message = read(value - 1, chunk);
+        const message = slots.read(value - 1, chunk);
         (isExpired(message) ? expired : messages).push(message);
       }
       for (const { topic } of expired) remove(topic);
@@ -230,10 +190,11 @@ export function createRetainedStore(
     sweepExpired,
 
     get count() {
-      return count;
+      return slots.count;
     },
     get bytes() {
-      return totalBytes;
+      return slots.bytes;
     },
+    table: createRetainedTable(slots, clock),
   };
 }

@@ -1,0 +1,260 @@
+/**
+ * Retained messages as a table of the state log. An entry sets the message of a topic or deletes it; the last one wins,
+ * so that replay may repeat them. A page holds the messages of 256 slots, or one large message.
+ *
+ * While it is rebuilt, pages and entries come in the order of the journal, and a page may lack what was journaled from
+ * its position on: such a newer entry of a topic wins over the page, also when it deleted the topic. What an entry put
+ * into a slot that a page claims moves to another one.
+ */
+import type { Clock } from './clock.ts';
+import type { Message } from './message.ts';
+import * as record from './retained-record.ts';
+import { PAGE_SLOTS, type RetainedSlots } from './retained-slots.ts';
+import { type Table, TableId } from './state/table.ts';
+
+const VERSION = 1;
+const SET = 1;
+const DELETE = 2;
+const MANY = 0;
+const LARGE = 1;
+const MAX_SLOTS = 2 ** 27;
+const NO_ROOM = 'retained messages do not fit the memory';
+/** Deletions that a later page might not know yet; a page knows all but what waited to be written when it was made. */
+const MAX_DELETIONS = 2 ** 18;
+const latin1 = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+
+/** Of a message that is not empty. */
+export function encodeRetainedSet(message: Message): Uint8Array {
+  const entry = new Uint8Array(2 + record.recordBytes(message));
+  entry[0] = VERSION;
+  entry[1] = SET;
+  record.writeRecord(entry, 2, message, false, true);
+  return entry;
+}
+
+export function encodeRetainedDelete(topic: Uint8Array): Uint8Array {
+  const entry = new Uint8Array(2 + topic.length);
+  entry[0] = VERSION;
+  entry[1] = DELETE;
+  entry.set(topic, 2);
+  return entry;
+}
+
+function keyOf(kind: number, number: number): Uint8Array {
+  const key = new Uint8Array(5);
+  key[0] = kind;
+  new DataView(key.buffer).setUint32(1, number);
+  return key;
+}
+
+function readKey(key: Uint8Array): { kind: number; number: number } {
+  const kind = key[0];
+  const number = key.length === 5 ? new DataView(key.buffer, key.byteOffset).getUint32(1) : MAX_SLOTS;
+  const limit = kind === LARGE ? MAX_SLOTS : kind === MANY ? MAX_SLOTS / PAGE_SLOTS : 0;
+  if (number >= limit) throw new Error('retained messages: no such page');
+  return { kind: kind as number, number };
+}
+
+function checkVersion(version: number | undefined): void {
+  if (version !== VERSION) throw new Error(`retained messages: version ${version} is unknown`);
+}
+
+const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+
+export function createRetainedTable(slots: RetainedSlots, clock: Clock): Table {
+  /** Of the last entry that set the slot, + 1; only while the table is rebuilt. */
+  const setAt = new Map<number, number>();
+  const deletedAt = new Map<string, number>();
+
+  const remove = (slot: number): void => {
+    setAt.delete(slot);
+    slots.remove(slot);
+  };
+
+  const moveAway = (slot: number): void => {
+    const to = slots.freeSlot();
+    slots.move(slot, to);
+    const position = setAt.get(slot);
+    setAt.delete(slot);
+    if (position !== undefined) setAt.set(to, position);
+  };
+
+  const noteDeletion = (topic: string, position: number): void => {
+    deletedAt.delete(topic);
+    deletedAt.set(topic, position);
+    if (deletedAt.size <= MAX_DELETIONS) return;
+    for (const oldest of deletedAt.keys()) {
+      deletedAt.delete(oldest);
+      return;
+    }
+  };
+
+  const isGone = (expiresAtMs: number): boolean => expiresAtMs !== 0 && expiresAtMs <= clock.wallMs();
+
+  const vacate = (slot: number): void => {
+    if (setAt.has(slot)) moveAway(slot);
+    else remove(slot);
+  };
+
+  /** What the page replaces goes; what entries put there makes room. False when there was nothing. */
+  const clear = (from: number, to: number, kind: number): boolean => {
+    let found = false;
+    for (let slot = from; slot < Math.min(to, slots.end); slot++) {
+      if (!slots.isTaken(slot) || (kind === MANY && slots.isLarge(slot))) continue;
+      vacate(slot);
+      found = true;
+    }
+    return found;
+  };
+
+  /** False when it was passed over: it has expired, or there is something newer. */
+  const loadRecord = (
+    slot: number,
+    page: Uint8Array,
+    view: DataView,
+    at: number,
+    length: number,
+    position: number,
+  ): boolean => {
+    if (isGone(record.expiresAtMsAt(view, at))) return false;
+    const topicFrom = at + record.RECORD_HEADER_BYTES;
+    const topic = page.subarray(topicFrom, topicFrom + record.topicLengthAt(view, at));
+    if (deletedAt.size > 0 && (deletedAt.get(latin1(topic)) ?? -1) >= position) return false;
+    if (slots.isTaken(slot)) vacate(slot);
+    if (slots.place(slot, page, view, at, length, topic)) return true;
+    const other = slots.slotOf(topic);
+    if (other < 0) throw new Error(NO_ROOM);
+    if ((setAt.get(other) ?? 0) > position) return false;
+    remove(other);
+    if (!slots.place(slot, page, view, at, length, topic)) throw new Error(NO_ROOM);
+    return true;
+  };
+
+  const load = (key: Uint8Array, page: Uint8Array, position: number): void => {
+    const { kind, number } = readKey(key);
+    checkVersion(page[0]);
+    // Later pages know all that is below this one's position.
+    for (const [topic, deletedPosition] of deletedAt) {
+      if (deletedPosition >= position) break;
+      deletedAt.delete(topic);
+    }
+    const first = kind === MANY ? number * PAGE_SLOTS : number;
+    let isExact = !clear(first, kind === MANY ? first + PAGE_SLOTS : first + 1, kind);
+    const view = viewOf(page);
+    for (let at = 1; at < page.length; ) {
+      const slot = first + (page[at++] as number);
+      const length = record.wholeRecordAt(view, at);
+      if (length === 0) throw new Error('retained messages: a page is damaged');
+      isExact = loadRecord(slot, page, view, at, length, position) && isExact;
+      at += length;
+    }
+    // A view of this page, where there is one, may hold something else.
+    if (!isExact) (kind === MANY ? slots.dirtyPages : slots.dirtyLarge).add(number);
+  };
+
+  const apply = (entry: Uint8Array, position: number): void => {
+    checkVersion(entry[0]);
+    if (entry[1] === DELETE) {
+      const topic = entry.subarray(2);
+      const slot = slots.slotOf(topic);
+      if (slot >= 0) remove(slot);
+      noteDeletion(latin1(topic), position);
+      return;
+    }
+    const view = viewOf(entry);
+    const length = record.wholeRecordAt(view, 2);
+    if (entry[1] !== SET || 2 + length !== entry.length)
+      throw new Error('retained messages: an entry is damaged');
+    const topicFrom = 2 + record.RECORD_HEADER_BYTES;
+    const topic = entry.subarray(topicFrom, topicFrom + record.topicLengthAt(view, 2));
+    const known = slots.slotOf(topic);
+    if (isGone(record.expiresAtMsAt(view, 2))) {
+      if (known >= 0) remove(known);
+      noteDeletion(latin1(topic), position);
+      return;
+    }
+    if (deletedAt.size > 0) deletedAt.delete(latin1(topic));
+    if (known >= 0) slots.remove(known);
+    const slot = known >= 0 ? known : slots.freeSlot();
+    if (!slots.place(slot, entry, view, 2, length, topic))
+      throw new Error('retained messages do not fit the memory');
+    setAt.set(slot, position + 1);
+    slots.touch(slot);
+  };
+
+  const isIn = (slot: number): boolean =>
+    slots.isTaken(slot) && !slots.isLarge(slot) && !slots.isVolatile(slot);
+
+  const hasMany = (number: number): boolean => {
+    const end = Math.min((number + 1) * PAGE_SLOTS, slots.end);
+    for (let slot = number * PAGE_SLOTS; slot < end; slot++) if (isIn(slot)) return true;
+    return false;
+  };
+
+  const manyPage = (number: number): Uint8Array | undefined => {
+    const first = number * PAGE_SLOTS;
+    const end = Math.min(first + PAGE_SLOTS, slots.end);
+    let length = 1;
+    for (let slot = first; slot < end; slot++) if (isIn(slot)) length += 1 + slots.recordBytes(slot);
+    if (length === 1) return undefined;
+    const page = new Uint8Array(length);
+    page[0] = VERSION;
+    let at = 1;
+    for (let slot = first; slot < end; slot++) {
+      if (!isIn(slot)) continue;
+      page[at++] = slot - first;
+      slots.copyRecord(slot, page, at);
+      at += slots.recordBytes(slot);
+    }
+    return page;
+  };
+
+  const isLargeAt = (slot: number): boolean =>
+    slots.isTaken(slot) && slots.isLarge(slot) && !slots.isVolatile(slot);
+
+  const largePage = (slot: number): Uint8Array | undefined => {
+    if (!isLargeAt(slot)) return undefined;
+    const page = new Uint8Array(2 + slots.recordBytes(slot));
+    page[0] = VERSION;
+    slots.copyRecord(slot, page, 2);
+    return page;
+  };
+
+  return {
+    id: TableId.Retained,
+    name: 'retained',
+    apply(entry, place) {
+      apply(entry, place.position);
+    },
+    load,
+    recovered() {
+      setAt.clear();
+      deletedAt.clear();
+      slots.findFree();
+    },
+    *pageKeys() {
+      for (let number = 0; number * PAGE_SLOTS < slots.end; number++) {
+        if (hasMany(number)) yield keyOf(MANY, number);
+      }
+      for (let slot = 0; slot < slots.end; slot++) if (isLargeAt(slot)) yield keyOf(LARGE, slot);
+    },
+    page(key) {
+      const { kind, number } = readKey(key);
+      return kind === MANY ? manyPage(number) : largePage(number);
+    },
+    takeDirty(max) {
+      const keys: Uint8Array[] = [];
+      const take = (kind: number, numbers: Set<number>): void => {
+        for (const number of numbers) {
+          if (keys.length >= max) return;
+          numbers.delete(number);
+          keys.push(keyOf(kind, number));
+        }
+      };
+      take(MANY, slots.dirtyPages);
+      take(LARGE, slots.dirtyLarge);
+      return keys;
+    },
+  };
+}
