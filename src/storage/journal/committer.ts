@@ -1,9 +1,9 @@
-import { BLOCK_HEADER_BYTES, bytesOf } from '../wal/block.ts';
+import { BLOCK_HEADER_BYTES } from '../wal/block.ts';
 import type { WalWriter } from '../wal/wal-store.ts';
 import { type ClosedSegment, Control, encodeDirectory } from './control.ts';
 import { JournalBusy, JournalFull, JournalReadOnly, JournalRefused } from './errors.ts';
 import { CONTROL_LOG, FRAME_HEADER_BYTES } from './frame.ts';
-import { buildGroup, type Entry, type Group } from './group.ts';
+import { buildGroup, type Entry, type Group, type Part } from './group.ts';
 import type { JournalLimits, Level } from './journal.ts';
 import type { Recovered } from './recovery.ts';
 import type { Segments } from './segments.ts';
@@ -20,24 +20,29 @@ export interface CommitterOptions {
   readonly space: SpaceGuard | undefined;
   readonly onFailure: ((error: Error) => void) | undefined;
   /** A group was acknowledged; in the order of positions. */
-  readonly onGroup: (group: Group, start: number, bytes: number) => void;
+  readonly onGroup: (group: Group, start: number, end: number) => void;
+  /** A segment is finished. */
+  readonly onFooter: (segment: number, footer: Uint8Array) => void;
 }
 
 export interface Committer {
   /** The first block of the epoch. */
   begin(last: Recovered['last']): Promise<void>;
   append(entries: readonly Entry[], level: Level, isSettlement?: boolean): Promise<number[]>;
-  /** An entry of the journal's own log, synced. */
-  note(control: number, payload: Uint8Array): Promise<void>;
+  /**
+   * An entry of the journal's own log, synced. `apply` runs with the position of its block before anything else can
+   * come between: what a directory says that is written next, is what the notes before it say.
+   */
+  note(control: number, payload: Uint8Array, apply: (block: number) => void): Promise<void>;
   pendingBytes(): number;
   failure(): Error | undefined;
   close(): Promise<void>;
 }
 
-interface Request {
-  readonly entries: readonly Entry[];
+interface Request extends Part {
   readonly level: Level;
   readonly bytes: number;
+  readonly apply: ((block: number) => void) | undefined;
   readonly resolve: (positions: number[]) => void;
   readonly reject: (error: Error) => void;
 }
@@ -106,46 +111,44 @@ export function createCommitter(options: CommitterOptions): Committer {
   function startGroup(): void {
     const requests = takeGroup();
     const start = offset + writer.next;
-    const group = buildGroup(
-      requests.flatMap((request) => request.entries),
-      start,
-    );
-    const level = requests.some((request) => request.level === 'sync') ? 'sync' : 'os';
+    const group = buildGroup(requests, start + BLOCK_HEADER_BYTES);
+    let level: 'os' | 'sync' = 'os';
+    for (const request of requests) {
+      if (request.level === 'sync') level = 'sync';
+      if (request.level === 'memory') request.resolve(request.positions);
+    }
     inFlight++;
     const written = writer.append(group.views, { level, sum: group.sum });
-    const bytes = offset + writer.next - start;
-    space?.wrote(bytes);
-    acknowledge(requests, group, true);
-    written
-      .then(
-        () => {
-          segments.advance(start + bytes);
-          const index = segments.openIndex();
-          for (const { logId, position } of group.records) {
-            if (logId !== CONTROL_LOG) index.add(logId, start, position);
-          }
-          options.onGroup(group, start, bytes);
-          acknowledge(requests, group, false);
-        },
-        (error: unknown) => {
-          const reason = fail(error);
-          for (const { reject } of requests) reject(reason);
-        },
-      )
-      .finally(() => {
+    const end = offset + writer.next;
+    space?.wrote(end - start);
+    written.then(
+      () => {
+        acknowledge(requests, group, start, end);
         inFlight--;
         pump();
-      });
+      },
+      (error: unknown) => {
+        const reason = fail(error);
+        for (const { reject } of requests) reject(reason);
+        inFlight--;
+        pump();
+      },
+    );
   }
 
-  function acknowledge(requests: readonly Request[], group: Group, isMemory: boolean): void {
-    let from = 0;
-    for (const { entries, level, resolve } of requests) {
-      const to = from + entries.length;
-      if ((level === 'memory') === isMemory) {
-        resolve(group.records.slice(from, to).map((record) => record.position));
+  function acknowledge(requests: readonly Request[], group: Group, start: number, end: number): void {
+    segments.advance(end);
+    const index = segments.openIndex();
+    for (const { entries, positions } of requests) {
+      for (let i = 0; i < entries.length; i++) {
+        const logId = entries[i]?.logId ?? CONTROL_LOG;
+        if (logId !== CONTROL_LOG) index.add(logId, start, positions[i] ?? start);
       }
-      from = to;
+    }
+    options.onGroup(group, start, end);
+    for (const { level, apply, positions, resolve } of requests) {
+      apply?.(start);
+      if (level !== 'memory') resolve(positions);
     }
   }
 
@@ -162,11 +165,13 @@ export function createCommitter(options: CommitterOptions): Committer {
   async function writeFooter(): Promise<ClosedSegment> {
     const start = segments.openStart();
     const footer = offset + writer.next;
-    const body = controlGroup([[Control.Footer, segments.openIndex().encode(start)]], footer);
+    const payload = segments.openIndex().encode(start);
+    const body = controlGroup([[Control.Footer, payload]], footer);
     const written = writer.append(body.views, { level: 'os', sum: body.sum });
     const end = offset + writer.next;
     space?.wrote(end - footer);
     await written;
+    options.onFooter(start, payload);
     return { epoch: segments.epoch, epochOffset: offset, start, end, footer };
   }
 
@@ -182,7 +187,11 @@ export function createCommitter(options: CommitterOptions): Committer {
     more: readonly (readonly [number, Uint8Array])[],
     level: 'os' | 'sync',
   ): Promise<void> {
-    const directory = encodeDirectory({ epochOffset: offset, segments: list });
+    const directory = encodeDirectory({
+      epochOffset: offset,
+      segments: list,
+      removed: segments.removed(),
+    });
     const start = writer.next;
     const body = controlGroup([[Control.Directory, directory], ...more], offset + start);
     const written = writer.append(body.views, { level, sum: body.sum, isAnchor: true });
@@ -190,9 +199,14 @@ export function createCommitter(options: CommitterOptions): Committer {
     await written;
   }
 
-  function enqueue(entries: readonly Entry[], level: Level, bytes: number): Promise<number[]> {
+  function enqueue(
+    entries: readonly Entry[],
+    level: Level,
+    bytes: number,
+    apply?: (block: number) => void,
+  ): Promise<number[]> {
     return new Promise((resolve, reject) => {
-      pending.push({ entries, level, bytes, resolve, reject });
+      pending.push({ entries, positions: [], level, bytes, apply, resolve, reject });
       pendingBytes += bytes;
       schedule();
     });
@@ -203,11 +217,11 @@ export function createCommitter(options: CommitterOptions): Committer {
     if (failure !== undefined) return failure;
     if (isClosed) return new JournalRefused('the journal is closed');
     if (entries.length === 0) return new JournalRefused('an append without entries');
-    if (entries.some(({ logId }) => !Number.isSafeInteger(logId) || logId <= CONTROL_LOG)) {
-      return new JournalRefused('the id of a log is a whole number above 0');
-    }
-    if (entries.some(({ stripe }) => !Number.isInteger(stripe) || stripe < 0 || stripe > 0xffff_ffff)) {
-      return new JournalRefused('a stripe is a whole number of 32 bits');
+    for (const { logId, stripe } of entries) {
+      if (!Number.isSafeInteger(logId) || logId <= CONTROL_LOG) {
+        return new JournalRefused('the id of a log is a whole number above 0');
+      }
+      if (stripe >>> 0 !== stripe) return new JournalRefused('a stripe is a whole number of 32 bits');
     }
     const most = Math.min(limits.maxAppendBytes, maxBlockBytes);
     if (bytes > most) return new JournalRefused(`an append of ${bytes} bytes: ${most} at most`);
@@ -233,15 +247,16 @@ export function createCommitter(options: CommitterOptions): Committer {
       segments.advance(offset + writer.next);
     },
     append(entries, level, isSettlement = false) {
-      const payloads = entries.map((entry) => entry.payload);
-      const bytes = bytesOf(payloads) + entries.length * FRAME_HEADER_BYTES;
+      let bytes = entries.length * FRAME_HEADER_BYTES;
+      for (const { payload } of entries) bytes += payload.byteLength;
       const refused = refusal(entries, bytes, isSettlement);
       return refused === undefined ? enqueue(entries, level, bytes) : Promise.reject(refused);
     },
-    async note(control, payload) {
+    async note(control, payload, apply) {
       if (failure !== undefined) throw failure;
+      if (isClosed) throw new JournalRefused('the journal is closed');
       const entry = { logId: CONTROL_LOG, stripe: control, payload };
-      await enqueue([entry], 'sync', payload.byteLength + FRAME_HEADER_BYTES);
+      await enqueue([entry], 'sync', payload.byteLength + FRAME_HEADER_BYTES, apply);
     },
     pendingBytes: () => pendingBytes,
     failure: () => failure,
@@ -263,8 +278,6 @@ export function createCommitter(options: CommitterOptions): Committer {
 }
 
 function controlGroup(frames: readonly (readonly [number, Uint8Array])[], position: number): Group {
-  return buildGroup(
-    frames.map(([stripe, payload]) => ({ logId: CONTROL_LOG, stripe, payload })),
-    position,
-  );
+  const entries = frames.map(([stripe, payload]) => ({ logId: CONTROL_LOG, stripe, payload }));
+  return buildGroup([{ entries, positions: [] }], position + BLOCK_HEADER_BYTES);
 }

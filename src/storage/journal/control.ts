@@ -5,9 +5,9 @@ import { WalFormatUnknown } from '../wal/wal-store.ts';
 export const Control = {
   /** First frame of a segment: the segments before it. */
   Directory: 1,
-  /** Index of a finished segment. */
+  /** Index of a finished segment: at its end, in the first block of the next epoch, or moved to where it is. */
   Footer: 2,
-  /** All segments that end at or below this position are gone. */
+  /** Segments that are gone. */
   Removed: 3,
   /** An orderly end: all before it was synced. */
   Closed: 4,
@@ -27,19 +27,23 @@ export interface Directory {
   /** Of the epoch in which the directory was written. */
   readonly epochOffset: number;
   readonly segments: readonly ClosedSegment[];
+  /** Removed, and not known to be freed. */
+  readonly removed: readonly ClosedSegment[];
 }
 
-const VERSION = 1;
-const HEAD_BYTES = 16;
+const VERSION = 2;
+const HEAD_BYTES = 20;
 const ROW_BYTES = 40;
 
-export function encodeDirectory({ epochOffset, segments }: Directory): Uint8Array {
-  const bytes = new Uint8Array(HEAD_BYTES + segments.length * ROW_BYTES);
+export function encodeDirectory({ epochOffset, segments, removed }: Directory): Uint8Array {
+  const rows = [...segments, ...removed];
+  const bytes = new Uint8Array(HEAD_BYTES + rows.length * ROW_BYTES);
   const view = viewOf(bytes);
   view.setUint32(0, VERSION);
   view.setUint32(4, segments.length);
-  writeU64(view, 8, epochOffset);
-  segments.forEach((segment, i) => {
+  view.setUint32(8, removed.length);
+  writeU64(view, 12, epochOffset);
+  rows.forEach((segment, i) => {
     const row = HEAD_BYTES + i * ROW_BYTES;
     writeU64(view, row, segment.epoch);
     writeU64(view, row + 8, segment.epochOffset);
@@ -60,9 +64,10 @@ export function decodeDirectory(bytes: Uint8Array): Directory | undefined {
       `the journal has format version ${version}, and this program knows version ${VERSION}: start the version that wrote it`,
     );
   }
-  const count = view.getUint32(4);
+  const live = view.getUint32(4);
+  const count = live + view.getUint32(8);
   if (bytes.byteLength !== HEAD_BYTES + count * ROW_BYTES) return undefined;
-  const segments = Array.from({ length: count }, (_, i) => {
+  const rows = Array.from({ length: count }, (_, i) => {
     const row = HEAD_BYTES + i * ROW_BYTES;
     return {
       epoch: readU64(view, row),
@@ -72,15 +77,19 @@ export function decodeDirectory(bytes: Uint8Array): Directory | undefined {
       footer: readU64(view, row + 32),
     };
   });
-  return { epochOffset: readU64(view, 8), segments };
+  return { epochOffset: readU64(view, 12), segments: rows.slice(0, live), removed: rows.slice(live) };
 }
 
-export function encodeRemoved(below: number): Uint8Array {
-  const bytes = new Uint8Array(8);
-  writeU64(viewOf(bytes), 0, below);
+export function encodeRemoved(starts: readonly number[]): Uint8Array {
+  const bytes = new Uint8Array(8 * starts.length);
+  const view = viewOf(bytes);
+  starts.forEach((start, i) => {
+    writeU64(view, 8 * i, start);
+  });
   return bytes;
 }
 
-export function decodeRemoved(bytes: Uint8Array): number {
-  return bytes.byteLength === 8 ? readU64(viewOf(bytes), 0) : 0;
+export function decodeRemoved(bytes: Uint8Array): number[] {
+  const view = viewOf(bytes);
+  return Array.from({ length: Math.floor(bytes.byteLength / 8) }, (_, i) => readU64(view, 8 * i));
 }

@@ -1,6 +1,5 @@
-import { crc32 } from 'node:zlib';
-import { BLOCK_HEADER_BYTES } from '../wal/block.ts';
-import { FRAME_HEADER_BYTES, writeFrameHeader } from './frame.ts';
+import { crcOf, readU64, viewOf } from '../wal/block.ts';
+import { CONTROL_LOG, FRAME_HEADER_BYTES, writeFrameHeader } from './frame.ts';
 
 export interface Entry {
   /** A safe integer above 0. */
@@ -13,46 +12,102 @@ export interface JournalRecord extends Entry {
   readonly position: number;
 }
 
+/** The frames of a block, as they lie on disk or as they were handed over. */
+export interface Body {
+  readonly bytes: Uint8Array;
+  /** Payloads that were not copied into `bytes`, in order; undefined where all are in it. */
+  readonly large: readonly Uint8Array[] | undefined;
+  /** Of the first frame. */
+  readonly position: number;
+}
+
 export interface Group {
   /** What is written, in order. */
   readonly views: readonly Uint8Array[];
   readonly sum: number;
-  /** As readers see them; small payloads are copies. */
-  readonly records: readonly JournalRecord[];
+  readonly body: Body;
+  /** Bytes of memory that the body keeps. */
+  readonly bodyBytes: number;
+}
+
+/** What was appended as one: `positions` is filled with those of its entries. */
+export interface Part {
+  readonly entries: readonly Entry[];
+  readonly positions: number[];
 }
 
 /** Below this a copy costs less than one more view in the write. */
 const COPY_BYTES = 16 * 1024;
 
-/** Lays out entries as the body of a block whose header will be at `position`. */
-export function buildGroup(entries: readonly Entry[], position: number): Group {
+/** Lays out the parts one after the other as a body whose first frame will be at `position`. */
+export function buildGroup(parts: readonly Part[], position: number): Group {
   let ownBytes = 0;
-  for (const { payload } of entries) {
-    ownBytes += FRAME_HEADER_BYTES + (payload.byteLength < COPY_BYTES ? payload.byteLength : 0);
+  for (const { entries } of parts) {
+    for (const { payload } of entries) {
+      ownBytes += FRAME_HEADER_BYTES + (payload.byteLength < COPY_BYTES ? payload.byteLength : 0);
+    }
   }
   const own = Buffer.allocUnsafeSlow(ownBytes);
+  const header = viewOf(own);
   const views: Uint8Array[] = [];
-  const records: JournalRecord[] = [];
+  const large: Uint8Array[] = [];
   let from = 0;
   let at = 0;
-  let frame = position + BLOCK_HEADER_BYTES;
-  let sum = 0;
-  for (const { logId, stripe, payload } of entries) {
-    writeFrameHeader(own, at, logId, stripe, payload);
-    sum = crc32(own.subarray(at, at + FRAME_HEADER_BYTES), sum);
-    at += FRAME_HEADER_BYTES;
-    let kept = payload;
-    if (payload.byteLength < COPY_BYTES) {
-      own.set(payload, at);
-      kept = own.subarray(at, at + payload.byteLength);
-      at += payload.byteLength;
-    } else {
-      views.push(own.subarray(from, at), payload);
-      from = at;
+  let frame = position;
+  for (const { entries, positions } of parts) {
+    for (const { logId, stripe, payload } of entries) {
+      const bytes = payload.byteLength;
+      writeFrameHeader(header, at, logId, stripe, bytes);
+      at += FRAME_HEADER_BYTES;
+      if (bytes < COPY_BYTES) {
+        own.set(payload, at);
+        at += bytes;
+      } else {
+        views.push(own.subarray(from, at), payload);
+        large.push(payload);
+        from = at;
+      }
+      positions.push(frame);
+      frame += FRAME_HEADER_BYTES + bytes;
     }
-    records.push({ logId, stripe, payload: kept, position: frame });
-    frame += FRAME_HEADER_BYTES + payload.byteLength;
   }
-  if (at > from) views.push(own.subarray(from, at));
-  return { views, sum, records };
+  if (at > from) views.push(from === 0 ? own : own.subarray(from, at));
+  return {
+    views,
+    sum: crcOf(views),
+    body: { bytes: own, large, position },
+    bodyBytes: frame - position,
+  };
+}
+
+/**
+ * Adds to `into` the records of a log, or of all logs, from a position on, until they have `maxBytes` of payload.
+ * Returns the bytes that were added.
+ */
+export function collectRecords(
+  { bytes, large, position }: Body,
+  logId: number | undefined,
+  from: number,
+  maxBytes: number,
+  into: JournalRecord[],
+): number {
+  const view = viewOf(bytes);
+  let taken = 0;
+  let frame = position;
+  let largeIndex = 0;
+  for (let at = 0; at < bytes.byteLength && taken < maxBytes; ) {
+    const payloadBytes = view.getUint32(at);
+    const isLarge = large !== undefined && payloadBytes >= COPY_BYTES;
+    const id = readU64(view, at + 8);
+    const start = at + FRAME_HEADER_BYTES;
+    const apart = isLarge ? large[largeIndex++] : undefined;
+    if (frame >= from && (logId === undefined ? id !== CONTROL_LOG : id === logId)) {
+      const payload = apart ?? bytes.subarray(start, start + payloadBytes);
+      into.push({ logId: id, stripe: view.getUint32(at + 4), payload, position: frame });
+      taken += payloadBytes;
+    }
+    at = start + (isLarge ? 0 : payloadBytes);
+    frame += FRAME_HEADER_BYTES + payloadBytes;
+  }
+  return taken;
 }

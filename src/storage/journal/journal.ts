@@ -6,18 +6,18 @@
  * Guaranteed: the entries of one append are all there or none is; each log keeps the order of its appends; what was
  * acknowledged is there after whatever its level names, once; a failed write or sync is final, and nothing that it
  * concerns is ever acknowledged; a damaged byte is an error that says where, never a wrong record. A position is a
- * byte address that grows for ever; it is all a reader has to remember.
+ * byte address that grows for ever; it is all a reader has to remember. Removed segments leave holes: readers pass them.
  */
 import type { WalStore } from '../wal/wal-store.ts';
 import { createCommitter } from './committer.ts';
-import type { Entry, JournalRecord } from './group.ts';
-import { createReader, type ReadableSegment } from './reader.ts';
+import type { Entry } from './group.ts';
+import { createReader } from './reader.ts';
+import { createReading, type JournalReading } from './reading.ts';
 import { type Recovered, recover } from './recovery.ts';
-import { removeDeadSegments, trimSegments } from './removal.ts';
-import { createSegments } from './segments.ts';
+import { freeRemoved, removeSegments } from './removal.ts';
+import { segmentsForWriting } from './segments.ts';
 import type { SpaceGuard } from './space-guard.ts';
 import { createTail } from './tail.ts';
-import { verifySegments } from './verify.ts';
 
 /**
  * When an append is acknowledged: `memory` once it has its position, `os` once the operating system has it, `sync`
@@ -67,12 +67,6 @@ export interface JournalOptions {
   readonly onFailure?: (error: Error) => void;
 }
 
-export interface ReadResult {
-  readonly records: readonly JournalRecord[];
-  /** Where to go on reading. */
-  readonly next: number;
-}
-
 export interface JournalState {
   readonly epoch: number;
   readonly start: number;
@@ -84,23 +78,18 @@ export interface JournalState {
   readonly isFull: boolean;
 }
 
-export interface Journal {
+export interface Journal extends JournalReading {
   /**
    * Appends the entries as one and resolves with their positions. Payloads must stay untouched, also afterwards.
    * Rejects with `JournalReadOnly`, `JournalFull` (never for a settlement that the reserve has room for),
    * `JournalBusy` or `JournalRefused`.
    */
   append(entries: readonly Entry[], level: Level, isSettlement?: boolean): Promise<number[]>;
-  /** Records of a log from a position on, at least one if there is one, and some `maxBytes` of payload. */
-  read(logId: number, from: number, maxBytes: number): Promise<ReadResult>;
-  /** Records of all logs from a position on, in the order of the journal, up to what is acknowledged now. */
-  replay(from: number): AsyncIterable<readonly JournalRecord[]>;
-  /** Records of a log below `floor` are dead. Floors are not kept over a restart: their owners state them again. */
-  retain(logId: number, floor: number): void;
-  /** Removes the oldest segments in which nothing is live; resolves with their number. */
-  removeDead(): Promise<number>;
-  /** Reads every frame and compares every index; resolves with what is wrong, in sentences. */
-  verify(): Promise<string[]>;
+  /**
+   * Removes the closed segments that begin there, wherever they lie; resolves with their number. All that was appended
+   * before is synced first: what was copied out of a segment is safe before the segment goes.
+   */
+  remove(starts: readonly number[]): Promise<number>;
   state(): JournalState;
   /** Writes what is pending, syncs, and closes the log. */
   close(): Promise<void>;
@@ -116,12 +105,13 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
   let recovered: Recovered;
   try {
     recovered = await recover(wal, walId, epoch);
-    await trimSegments(wal, walId, recovered.removed);
   } catch (error) {
     await writer.close();
     throw error;
   }
-  const segments = createSegments(epoch, recovered);
+  const segments = segmentsForWriting(epoch, recovered);
+  // What cannot be freed now is no reason not to start: it stays listed.
+  await freeRemoved(wal, walId, segments).catch(() => {});
   const tail = createTail(recovered.end, limits.tailBytes);
   const reader = createReader(wal, walId, limits.cacheBytes);
   const committer = createCommitter({
@@ -131,9 +121,8 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
     space,
     onFailure: options.onFailure,
     maxBlockBytes: wal.maxBlockBytes,
-    onGroup(group, start, bytes) {
-      tail.push(group.records, start, bytes);
-    },
+    onGroup: tail.push,
+    onFooter: reader.keepFooter,
   });
   try {
     await committer.begin(recovered.last);
@@ -141,76 +130,16 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
     await writer.close();
     throw error;
   }
-  const floors = new Map<number, number>();
-
-  async function readSegment(
-    segment: ReadableSegment,
-    logId: number,
-    from: number,
-    maxBytes: number,
-    found: JournalRecord[],
-  ): Promise<number> {
-    const index = await reader.index(segment, segments.at(segment.footer) ?? segment);
-    let bytes = 0;
-    let next = from;
-    for (let stride = index.find(logId, next); stride !== undefined; stride = index.find(logId, next)) {
-      for (let at = stride.start; at <= stride.last && at < segment.end; ) {
-        const block = await reader.block(segment, at);
-        at = block.end + segment.epochOffset;
-        if (at <= next) continue;
-        for (const record of reader.records(segment, block)) {
-          if (record.logId !== logId || record.position < next) continue;
-          found.push(record);
-          bytes += record.payload.byteLength;
-          next = record.position + 1;
-          if (bytes >= maxBytes) return bytes;
-        }
-      }
-      next = Math.max(next, stride.last + 1);
-    }
-    return bytes;
-  }
+  let removing: Promise<unknown> = Promise.resolve();
 
   return {
+    ...createReading(segments, reader, tail),
     append: committer.append,
-    async read(logId, from, maxBytes) {
-      const records: JournalRecord[] = [];
-      let next = Math.max(from, segments.start());
-      let left = maxBytes;
-      // What was acknowledged when the read began: the end moves on while it waits for the disk.
-      while (next < tail.start && left > 0) {
-        const segment = segments.at(next);
-        if (segment === undefined) break;
-        left -= await readSegment(segment, logId, next, left, records);
-        next = left > 0 ? segment.end : (records.at(-1)?.position ?? next) + 1;
-      }
-      if (left > 0 && next >= tail.start) {
-        records.push(...tail.read(logId, next, left));
-        next = Math.max(next, (records.at(-1)?.position ?? -1) + 1);
-      }
-      return { records, next: Math.max(from, next) };
+    remove(starts) {
+      const mine = removing.then(() => removeSegments(starts, { wal, walId, segments, reader, committer }));
+      removing = mine.catch(() => {});
+      return mine;
     },
-    async *replay(from) {
-      const end = segments.end();
-      for (let at = Math.max(from, segments.start()); at < end; ) {
-        const segment = segments.at(at);
-        if (segment === undefined) return;
-        for (let block = segment.start; block < Math.min(segment.end, end); ) {
-          const whole = await reader.block(segment, block);
-          const behind = whole.end + segment.epochOffset;
-          const records =
-            behind <= at ? [] : reader.records(segment, whole).filter(({ position }) => position >= from);
-          if (records.length > 0) yield records;
-          block = behind;
-        }
-        at = segment.end;
-      }
-    },
-    retain(logId, floor) {
-      floors.set(logId, Math.max(floor, floors.get(logId) ?? 0));
-    },
-    removeDead: () => removeDeadSegments({ wal, walId, segments, reader, committer, floors }),
-    verify: () => verifySegments(segments, reader),
     state: () => ({
       epoch,
       start: segments.start(),

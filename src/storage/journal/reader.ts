@@ -2,13 +2,13 @@ import { BLOCK_HEADER_BYTES } from '../wal/block.ts';
 import { type WalBlock, WalCorrupt, type WalStore } from '../wal/wal-store.ts';
 import { type ClosedSegment, Control } from './control.ts';
 import { CONTROL_LOG, walkFrames } from './frame.ts';
-import type { JournalRecord } from './group.ts';
+import { type Body, collectRecords, type JournalRecord } from './group.ts';
 import { footerSegment, indexOfFooter, type SegmentIndex } from './segment-index.ts';
 
 const READ_BYTES = 256 * 1024;
 const SEQUENTIAL_BYTES = 1024 * 1024;
 const MAX_READ_BYTES = 4 * 1024 * 1024;
-const MAX_FOOTERS = 64;
+const MAX_FOOTER_BYTES = 32 * 1024 * 1024;
 
 /** A segment as readers see it: an open one ends where acknowledgements do, and has its index in memory. */
 export interface ReadableSegment {
@@ -23,14 +23,22 @@ export interface ReadableSegment {
 export interface SegmentReader {
   /** The block at a position of the journal; what was read with it is kept for the next call. */
   block(segment: ReadableSegment, position: number): Promise<WalBlock>;
+  body(segment: ReadableSegment, block: WalBlock): Body;
+  /** All records of a block. */
   records(segment: ReadableSegment, block: WalBlock): JournalRecord[];
+  /** `home`: the segment in which the footer lies. */
   index(segment: ReadableSegment, home: ReadableSegment): Promise<SegmentIndex>;
+  /** The index of a closed segment as it lies on disk. */
+  footer(segment: ReadableSegment, home: ReadableSegment): Promise<Uint8Array>;
+  /** The index of a segment that was closed just now, for the readers that come next. */
+  keepFooter(start: number, footer: Uint8Array): SegmentIndex;
 }
 
-/** Reads old blocks in large pieces through a cache of `cacheBytes`, and footers through one of `MAX_FOOTERS`. */
+/** Reads old blocks in large pieces through a cache of `cacheBytes`, and footers through one of `MAX_FOOTER_BYTES`. */
 export function createReader(wal: WalStore, walId: string, cacheBytes: number): SegmentReader {
   const cache = new Map<number, WalBlock>();
-  const footers = new Map<number, SegmentIndex>();
+  const footers = new Map<number, { readonly index: SegmentIndex; readonly bytes: number }>();
+  let footerBytes = 0;
   let cached = 0;
   let typicalBytes = 0;
   /** Behind what was read last: who asks for that reads on, and the next piece is fetched ahead. */
@@ -81,34 +89,50 @@ export function createReader(wal: WalStore, walId: string, cacheBytes: number): 
     return first;
   }
 
+  async function footer(segment: ReadableSegment, home: ReadableSegment): Promise<Uint8Array> {
+    let found: Uint8Array | undefined;
+    const { body } = await block(home, segment.footer);
+    walkFrames(body, ({ logId, stripe, payload }) => {
+      if (logId !== CONTROL_LOG || stripe !== Control.Footer) return;
+      if (footerSegment(payload) === segment.start) found = payload.slice();
+    });
+    if (found !== undefined) return found;
+    const { epoch, epochOffset } = segment;
+    throw new WalCorrupt(`${walId} epoch ${epoch}`, segment.footer - epochOffset, 'no footer there');
+  }
+
+  function keepFooter(start: number, bytes: Uint8Array): SegmentIndex {
+    const index = indexOfFooter(bytes);
+    footerBytes += bytes.byteLength - (footers.get(start)?.bytes ?? 0);
+    footers.set(start, { index, bytes: bytes.byteLength });
+    for (const [oldest, held] of footers) {
+      if (footerBytes <= MAX_FOOTER_BYTES || footers.size === 1) break;
+      footers.delete(oldest);
+      footerBytes -= held.bytes;
+    }
+    return index;
+  }
+
+  const bodyOf = (segment: ReadableSegment, { position, body }: WalBlock): Body => ({
+    bytes: body,
+    large: undefined,
+    position: position + segment.epochOffset + BLOCK_HEADER_BYTES,
+  });
+
   return {
     block,
-    records(segment, { position, body }) {
-      const base = position + segment.epochOffset + BLOCK_HEADER_BYTES;
+    body: bodyOf,
+    footer,
+    keepFooter,
+    records(segment, whole) {
       const found: JournalRecord[] = [];
-      walkFrames(body, ({ logId, stripe, payload, offset }) => {
-        if (logId !== CONTROL_LOG) found.push({ logId, stripe, payload, position: base + offset });
-      });
+      collectRecords(bodyOf(segment, whole), undefined, 0, Number.POSITIVE_INFINITY, found);
       return found;
     },
     async index(segment, home) {
       if (segment.index !== undefined) return segment.index;
       const known = footers.get(segment.start);
-      if (known !== undefined) return known;
-      let index: SegmentIndex | undefined;
-      const { body } = await block(home, segment.footer);
-      walkFrames(body, ({ logId, stripe, payload }) => {
-        if (logId !== CONTROL_LOG || stripe !== Control.Footer) return;
-        if (footerSegment(payload) === segment.start) index = indexOfFooter(payload.slice());
-      });
-      if (index === undefined) {
-        const { epoch, footer, epochOffset } = segment;
-        throw new WalCorrupt(`${walId} epoch ${epoch}`, footer - epochOffset, 'no footer there');
-      }
-      footers.set(segment.start, index);
-      const [oldest] = footers.keys();
-      if (footers.size > MAX_FOOTERS && oldest !== undefined) footers.delete(oldest);
-      return index;
+      return known?.index ?? keepFooter(segment.start, await footer(segment, home));
     },
   };
 }

@@ -10,40 +10,42 @@ export interface RemovalOptions {
   readonly segments: Segments;
   readonly reader: SegmentReader;
   readonly committer: Committer;
-  readonly floors: ReadonlyMap<number, number>;
 }
 
-/** Removes the oldest segments up to the first with a live record. That they are gone is on disk before they are. */
-export async function removeDeadSegments(options: RemovalOptions): Promise<number> {
-  const { wal, walId, segments, committer } = options;
-  const dead: ClosedSegment[] = [];
-  for (const segment of [...segments.closed()]) {
-    if (!(await isDead(segment, options))) break;
-    dead.push(segment);
+/**
+ * Removes closed segments, wherever they lie; resolves with their number. That they are gone is on disk before they
+ * are, and so is all that was appended before. A footer in one of them of a segment that stays is written again first.
+ */
+export async function removeSegments(
+  starts: readonly number[],
+  { wal, walId, segments, reader, committer }: RemovalOptions,
+): Promise<number> {
+  const wanted = new Set(starts);
+  const dead = segments.closed().filter(({ start }) => wanted.has(start));
+  if (dead.length > 0) {
+    for (const segment of footersWithin(dead, segments.closed())) {
+      const home = segments.at(segment.footer) ?? closedForReading(segment);
+      const footer = await reader.footer(closedForReading(segment), home);
+      await committer.note(Control.Footer, footer, (block) => segments.moveFooter(segment.start, block));
+    }
+    const gone = new Set(dead.map(({ start }) => start));
+    await committer.note(Control.Removed, encodeRemoved([...gone]), () => segments.remove(gone));
   }
-  const last = dead.at(-1);
-  if (last === undefined) return 0;
-  await committer.note(Control.Removed, encodeRemoved(last.end));
-  segments.remove(last.end);
-  await trimSegments(wal, walId, dead);
+  await freeRemoved(wal, walId, segments);
   return dead.length;
 }
 
-/** Frees the bytes of segments, which are the oldest of their epochs. */
-export async function trimSegments(
-  wal: WalStore,
-  walId: string,
-  dead: readonly ClosedSegment[],
-): Promise<void> {
-  for (const { epoch, epochOffset, start, end } of dead) {
-    await wal.remove(walId, epoch, start - epochOffset, end - epochOffset);
-  }
+/** Segments that stay and have their footer in one that goes: the last ones of their epochs. */
+function footersWithin(dead: readonly ClosedSegment[], all: readonly ClosedSegment[]): ClosedSegment[] {
+  const isWithin = (position: number): boolean =>
+    dead.some(({ start, end }) => start <= position && position < end);
+  return all.filter(({ start, footer }) => isWithin(footer) && !isWithin(start));
 }
 
-async function isDead(segment: ClosedSegment, options: RemovalOptions): Promise<boolean> {
-  const { segments, reader, floors } = options;
-  const readable = closedForReading(segment);
-  const index = await reader.index(readable, segments.at(segment.footer) ?? readable);
-  for (const [logId, last] of index.logs()) if (last >= (floors.get(logId) ?? 0)) return false;
-  return true;
+/** Frees the bytes of segments that are gone. One that cannot be freed is tried again the next time, or at a start. */
+export async function freeRemoved(wal: WalStore, walId: string, segments: Segments): Promise<void> {
+  for (const { epoch, epochOffset, start, end } of [...segments.removed()]) {
+    await wal.remove(walId, epoch, start - epochOffset, end - epochOffset);
+    segments.freed(start);
+  }
 }

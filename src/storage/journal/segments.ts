@@ -3,7 +3,7 @@ import { closedForReading, type ReadableSegment } from './reader.ts';
 import type { Recovered } from './recovery.ts';
 import { createIndexBuilder, type IndexBuilder } from './segment-index.ts';
 
-/** The segments of a journal, oldest first, without gaps; the last is open. */
+/** The segments of a journal, oldest first; the last is open. Between them are holes where others were removed. */
 export interface Segments {
   readonly epoch: number;
   /** Position in the journal = this + position in the epoch. */
@@ -12,27 +12,58 @@ export interface Segments {
   /** Behind what is acknowledged. */
   end(): number;
   closed(): readonly ClosedSegment[];
+  /** Removed, and not known to be freed. */
+  removed(): readonly ClosedSegment[];
   /** Of the open segment. */
   openStart(): number;
   openIndex(): IndexBuilder;
-  /** The one that a position lies in; those before the first are gone, those from the end on are not there yet. */
+  /** The one that a position lies in, or the next behind it; undefined from the end on. */
   at(position: number): ReadableSegment | undefined;
   advance(end: number): void;
   /** The open segment has its footer; the next one begins at its end. */
   close(segment: ClosedSegment): void;
-  /** Forgets closed segments that end at or below a position. */
-  remove(below: number): void;
+  /** The footer of a closed segment lies elsewhere from now on. */
+  moveFooter(start: number, footer: number): void;
+  /** Closed segments that begin there are no more. */
+  remove(starts: ReadonlySet<number>): void;
+  freed(start: number): void;
 }
 
-export function createSegments(epoch: number, recovered: Recovered): Segments {
-  const epochOffset = recovered.end;
-  const { last } = recovered;
-  // The first block of this epoch has the footer of the segment that the last one left unfinished.
-  const closed: ClosedSegment[] = [...recovered.segments];
-  if (last !== undefined) closed.push({ ...last.segment, footer: epochOffset });
-  let openStart = epochOffset;
-  let openIndex = createIndexBuilder();
-  let end = epochOffset;
+interface Beginning {
+  readonly epoch: number;
+  readonly epochOffset: number;
+  readonly closed: readonly ClosedSegment[];
+  readonly removed: readonly ClosedSegment[];
+  readonly openStart: number;
+  readonly openIndex: IndexBuilder;
+  readonly end: number;
+}
+
+/** What an epoch begins with: its first block will have the footer of the segment that the one before left unfinished. */
+export function segmentsForWriting(epoch: number, { end, segments, removed, last }: Recovered): Segments {
+  const closed = last === undefined ? segments : [...segments, { ...last.segment, footer: end }];
+  const openIndex = createIndexBuilder();
+  return createSegments({ epoch, epochOffset: end, closed, removed, openStart: end, openIndex, end });
+}
+
+/** What is there, with the newest segment as the open one. */
+export function segmentsForReading({ end, segments, removed, last }: Recovered): Segments {
+  return createSegments({
+    epoch: last?.segment.epoch ?? 0,
+    epochOffset: last?.segment.epochOffset ?? 0,
+    closed: segments,
+    removed,
+    openStart: last?.segment.start ?? 0,
+    openIndex: last?.index ?? createIndexBuilder(),
+    end,
+  });
+}
+
+function createSegments(beginning: Beginning): Segments {
+  const { epoch, epochOffset } = beginning;
+  let closed = [...beginning.closed];
+  let removed = [...beginning.removed];
+  let { openStart, openIndex, end } = beginning;
 
   return {
     epoch,
@@ -40,13 +71,11 @@ export function createSegments(epoch: number, recovered: Recovered): Segments {
     start: () => closed[0]?.start ?? openStart,
     end: () => end,
     closed: () => closed,
+    removed: () => removed,
     openStart: () => openStart,
     openIndex: () => openIndex,
     at(position) {
       if (position >= end) return undefined;
-      if (position >= openStart) {
-        return { epoch, epochOffset, start: openStart, end, footer: end, index: openIndex };
-      }
       let low = 0;
       let high = closed.length;
       while (low < high) {
@@ -55,7 +84,8 @@ export function createSegments(epoch: number, recovered: Recovered): Segments {
         else high = middle;
       }
       const segment = closed[low];
-      return segment === undefined || position < segment.start ? undefined : closedForReading(segment);
+      if (segment !== undefined) return closedForReading(segment);
+      return { epoch, epochOffset, start: openStart, end, footer: end, index: openIndex };
     },
     advance(to) {
       end = to;
@@ -65,9 +95,15 @@ export function createSegments(epoch: number, recovered: Recovered): Segments {
       openStart = segment.end;
       openIndex = createIndexBuilder();
     },
-    remove(below) {
-      const first = closed.findIndex((segment) => segment.end > below);
-      closed.splice(0, first === -1 ? closed.length : first);
+    moveFooter(start, footer) {
+      closed = closed.map((segment) => (segment.start === start ? { ...segment, footer } : segment));
+    },
+    remove(starts) {
+      removed.push(...closed.filter(({ start }) => starts.has(start)));
+      closed = closed.filter(({ start }) => !starts.has(start));
+    },
+    freed(start) {
+      removed = removed.filter((segment) => segment.start !== start);
     },
   };
 }

@@ -1,84 +1,61 @@
-import type { JournalRecord } from './group.ts';
+import type { Body, Group } from './group.ts';
 
-/** The newest records, in memory, whole groups up to a number of bytes: what most readers read never meets the disk. */
+/** The newest groups, in memory, whole, up to a number of bytes: what most readers read never meets the disk. */
 export interface Tail {
   /** All records from this position on are here. */
   readonly start: number;
-  push(records: readonly JournalRecord[], start: number, bytes: number): void;
-  /** Records of a log from a position at or behind `start`. */
-  read(logId: number, from: number, maxBytes: number): JournalRecord[];
+  push(group: Group, start: number, end: number): void;
+  /** The first group that ends behind a position, which is at or behind `start`. */
+  at(position: number): Held | undefined;
 }
 
-interface Held {
-  readonly records: readonly JournalRecord[];
-  readonly bytes: number;
-  /** Where the next group begins. */
+export interface Held {
+  readonly body: Body;
+  readonly start: number;
   readonly end: number;
 }
 
-interface LogTail {
-  readonly records: JournalRecord[];
-  /** Those before are gone; the array is cut when they are the larger part. */
-  gone: number;
+interface Counted extends Held {
+  readonly bytes: number;
 }
 
 export function createTail(start: number, maxBytes: number): Tail {
-  const groups: Held[] = [];
-  const logs = new Map<number, LogTail>();
+  const groups: Counted[] = [];
+  /** Those before are gone; the array is cut when they are the larger part. */
+  let gone = 0;
   let held = 0;
   let first = start;
 
-  function drop(group: Held): void {
-    for (const { logId } of group.records) {
-      const log = logs.get(logId);
-      if (log === undefined) continue;
-      log.gone++;
-      if (log.gone === log.records.length) logs.delete(logId);
-      else if (log.gone > 64 && log.gone * 2 > log.records.length) {
-        log.records.splice(0, log.gone);
-        log.gone = 0;
-      }
-    }
-    held -= group.bytes;
-    first = group.end;
+  function dropOldest(): void {
+    const oldest = groups[gone];
+    if (oldest === undefined) return;
+    gone++;
+    held -= oldest.bytes;
+    first = oldest.end;
   }
 
   return {
     get start() {
       return first;
     },
-    push(records, groupStart, bytes) {
-      groups.push({ records, bytes, end: groupStart + bytes });
-      held += bytes;
-      for (const record of records) {
-        const log = logs.get(record.logId);
-        if (log === undefined) logs.set(record.logId, { records: [record], gone: 0 });
-        else log.records.push(record);
-      }
-      while (held > maxBytes) {
-        const oldest = groups.shift();
-        if (oldest === undefined) break;
-        drop(oldest);
+    push({ body, bodyBytes }, groupStart, end) {
+      groups.push({ body, start: groupStart, end, bytes: bodyBytes });
+      held += bodyBytes;
+      while (held > maxBytes) dropOldest();
+      if (gone > 64 && gone * 2 > groups.length) {
+        groups.splice(0, gone);
+        gone = 0;
       }
     },
-    read(logId, from, limit) {
-      const log = logs.get(logId);
-      if (log === undefined) return [];
-      let low = log.gone;
-      let high = log.records.length;
+    at(position) {
+      let low = gone;
+      let high = groups.length;
       while (low < high) {
         const middle = (low + high) >>> 1;
-        if ((log.records[middle]?.position ?? 0) < from) low = middle + 1;
+        if ((groups[middle]?.end ?? 0) <= position) low = middle + 1;
         else high = middle;
       }
-      const found: JournalRecord[] = [];
-      for (let bytes = 0; low < log.records.length && (found.length === 0 || bytes < limit); low++) {
-        const record = log.records[low];
-        if (record === undefined) break;
-        found.push(record);
-        bytes += record.payload.byteLength;
-      }
-      return found;
+      return groups[low];
     },
   };
 }

@@ -23,8 +23,9 @@ const ANCHOR = 1;
 const TWO_32 = 2 ** 32;
 
 export function writeU64(view: DataView, offset: number, value: number): void {
-  view.setUint32(offset, Math.floor(value / TWO_32));
-  view.setUint32(offset + 4, value % TWO_32);
+  const high = Math.floor(value / TWO_32);
+  view.setUint32(offset, high);
+  view.setUint32(offset + 4, value - high * TWO_32);
 }
 
 /** -1 for what is no safe integer: such a value was never written. */

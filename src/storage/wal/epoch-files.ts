@@ -9,7 +9,7 @@ import { WalCorrupt, WalFormatUnknown } from './wal-store.ts';
  * `.open` (it has its writer), `.sealing` (that writer may acknowledge nothing more), `.seal` (its length, final).
  */
 export const FILE_HEADER_BYTES = 32;
-const VERSION = 1;
+const VERSION = 2;
 const WAL_MAGIC = Buffer.from('RMQ-WAL\0');
 const SEAL_MAGIC = Buffer.from('RMQ-SEAL');
 const SEAL_BYTES = 32;

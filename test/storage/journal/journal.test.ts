@@ -15,6 +15,9 @@ const entry = (logId: number, text: string) => ({ logId, stripe: 7, payload: Buf
 const texts = (records: readonly JournalRecord[]) =>
   records.map(({ logId, payload }) => `${logId}:${Buffer.from(payload).toString()}`);
 
+const closed = (journal: Journal) =>
+  journal.segments().flatMap(({ start, isOpen }) => (isOpen ? [] : [start]));
+
 function openOn(disk: FaultyDisk, limits: Partial<JournalLimits> = SMALL): Promise<Journal> {
   return openJournal({
     wal: createFileWal({ disk, directory: '/d', check: frameCheck }),
@@ -79,10 +82,7 @@ describe('the journal', () => {
     const second = await open();
     expect(await replayed(second)).toEqual(wanted);
     await expect(first.append([entry(1, 'late')], 'os')).rejects.toThrow(JournalReadOnly);
-    second.retain(1, second.state().end);
-    second.retain(2, second.state().end);
-    second.retain(3, second.state().end);
-    expect(await second.removeDead()).toBeGreaterThan(2);
+    expect(await second.remove(closed(second))).toBeGreaterThan(2);
     expect(await replayed(await open())).toEqual([]);
   });
 
@@ -163,28 +163,93 @@ describe('the journal', () => {
     await expect(journal.append([entry(1, 'x')], 'os')).rejects.toThrow(JournalRefused);
   });
 
-  it('removes the oldest segments when nothing in them is live, also for the next start', async () => {
+  it('removes closed segments wherever they lie, also for the next start; readers pass the holes', async () => {
     const disk = faultyDisk(7);
     const journal = await openOn(disk);
     const wanted = await fill(journal, 300);
-    const { records } = await journal.read(1, journal.state().end / 2, 1);
-    const floor = records[0]?.position ?? 0;
-    journal.retain(1, floor);
-    journal.retain(2, floor);
-    expect(await journal.removeDead()).toBe(0);
-    journal.retain(3, floor);
-    const files = disk.paths().length;
-    expect(await journal.removeDead()).toBeGreaterThan(2);
-    expect(disk.paths().length).toBeLessThan(files);
-    const left = await replayed(journal);
-    expect(left.length).toBeLessThan(wanted.length);
-    expect(left).toEqual(wanted.slice(-left.length));
+    const all = closed(journal);
+    const gone = all.filter((_, i) => i % 3 !== 1);
+    const bytes = disk.paths().reduce((sum, path) => sum + disk.sizeOf(path), 0);
+    const kept: string[] = [];
+    for (const segment of journal.segments().filter(({ start }) => !gone.includes(start))) {
+      for await (const records of journal.replay(segment.start)) {
+        kept.push(...texts(records.filter(({ position }) => position < segment.end)));
+        if ((records.at(-1)?.position ?? 0) >= segment.end) break;
+      }
+    }
+    expect(await journal.remove([...gone, 12345678])).toBe(gone.length);
+    expect(await journal.remove(gone)).toBe(0);
+    expect(disk.paths().reduce((sum, path) => sum + disk.sizeOf(path), 0)).toBeLessThan(bytes / 2);
+    const check = async (reader: Journal) => {
+      expect(await replayed(reader)).toEqual(kept);
+      expect(await reader.verify()).toEqual([]);
+      for (const logId of [1, 2, 3]) {
+        const mine = kept.filter((each) => each.startsWith(`${logId}:`));
+        expect(await readLog(reader, logId)).toEqual(expect.arrayContaining(mine));
+      }
+    };
+    expect(kept.length).toBeLessThan(wanted.length);
+    await check(journal);
     const again = await openOn(disk.kill());
-    expect(await replayed(again)).toEqual(left);
-    for (const logId of [1, 2, 3]) again.retain(logId, again.state().end);
-    await again.removeDead();
+    await check(again);
+    await again.remove(closed(again));
     expect(await replayed(again)).toEqual([]);
     expect(await again.verify()).toEqual([]);
+  });
+
+  it('moves the footer of an epoch’s last segment when the segment that has it goes', async () => {
+    const disk = faultyDisk(12);
+    const first = await openOn(disk);
+    const wanted = await fill(first, 20);
+    await first.close();
+    let journal = await openOn(disk);
+    await fill(journal, 100);
+    for (let move = 0; move < 3; move++) {
+      const [last, ...others] = closed(journal);
+      await journal.remove(others);
+      expect(closed(journal)).toEqual([last]);
+      expect(await readLog(journal, 1, 50)).toEqual(
+        expect.arrayContaining(wanted.filter((each) => each.startsWith('1:'))),
+      );
+      expect(await journal.verify()).toEqual([]);
+      if (move !== 1) journal = await openOn(disk);
+      expect(await journal.verify()).toEqual([]);
+      await fill(journal, 100);
+    }
+    expect((await replayed(journal)).slice(0, 20)).toEqual(wanted);
+  });
+
+  it('keeps what could not be freed listed, and frees it at the next start', async () => {
+    const disk = faultyDisk(13);
+    let isBroken = true;
+    const stubborn = {
+      ...disk,
+      remove: (path: string) =>
+        isBroken && path.endsWith('.wal') ? Promise.reject(new Error('EIO')) : disk.remove(path),
+    } as FaultyDisk;
+    const journal = await openOn(stubborn);
+    await fill(journal, 100);
+    const gone = closed(journal);
+    await expect(journal.remove(gone)).rejects.toThrow('EIO');
+    expect(closed(journal)).toEqual([]);
+    await fill(journal, 100);
+    const again = await openOn(stubborn);
+    const files = () => disk.paths().filter((path) => path.endsWith('.wal')).length;
+    expect(files()).toBeGreaterThan(again.segments().length);
+    isBroken = false;
+    const third = await openOn(stubborn);
+    expect(files()).toBe(third.segments().length);
+  });
+
+  it('lets readers go on when what they read is removed', async () => {
+    const journal = await openOn(faultyDisk(14));
+    await fill(journal, 300);
+    const reading = Promise.all([replayed(journal), readLog(journal, 1), readLog(journal, 2)]);
+    for (const start of closed(journal)) {
+      await immediate();
+      await journal.remove([start]);
+    }
+    for (const seen of await reading) expect(seen.at(-1)).toMatch(/^\d:29\d-/);
   });
 
   it('names file and position of a damaged block, and never serves what was in it', async () => {
@@ -229,7 +294,7 @@ describe('the journal', () => {
     view.setUint32(8, 9);
     view.setUint32(28, crc32(head.subarray(0, 28)));
     await file.writev([head], 0);
-    await expect(openOn(disk)).rejects.toThrow(/format version 9.*version 1/);
+    await expect(openOn(disk)).rejects.toThrow(/format version 9.*version 2/);
   });
 
   it('reads on while others append', async () => {
