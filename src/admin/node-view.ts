@@ -1,0 +1,89 @@
+/**
+ * The node as administration sees and changes it. `node.ts` gives the implementation; nothing here knows how a session
+ * or a stream is kept.
+ *
+ * Lists are pages: items behind `after`, in an order of the node's own choice that stays the same while it runs, at most
+ * `limit`; `next` is given back as `after` of the following page, and is missing on the last one. What comes or goes
+ * while somebody turns pages may or may not be seen; nothing else is missed or repeated.
+ */
+import type {
+  Health,
+  QueueDetail,
+  QueuedMessage,
+  QueueSummary,
+  RetainedMessage,
+  RetainedSummary,
+  SessionDetail,
+  SessionSummary,
+  Status,
+  StreamDetail,
+  StreamRecord,
+  StreamSummary,
+} from './views.ts';
+
+export type Awaitable<T> = T | Promise<T>;
+
+export interface PageRequest {
+  /** 1 to 1000. */
+  readonly limit: number;
+  readonly after?: string;
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  readonly next?: string;
+}
+
+export interface SessionFilter {
+  readonly connected?: boolean;
+  /** Start of the client identifier. */
+  readonly prefix?: string;
+}
+
+export interface StreamRead {
+  readonly stream: string;
+  readonly partition: number;
+  /** Below the first offset that is there, reading begins with that one. */
+  readonly fromOffset: number;
+  /** At least one record when there is one. */
+  readonly limit: number;
+  readonly maxBytes: number;
+  /** How long to wait when there is none yet; 0 answers at once. */
+  readonly waitMs: number;
+  /** Whoever asked does not listen any more. */
+  readonly signal: AbortSignal;
+}
+
+export interface RecordPage {
+  readonly records: readonly StreamRecord[];
+  /** Behind the last record that was looked at. */
+  readonly nextOffset: number;
+}
+
+/** What was asked for by name and does not exist is undefined. */
+export interface NodeView {
+  health(): Awaitable<Health>;
+  status(): Awaitable<Status>;
+
+  sessions(request: PageRequest & SessionFilter): Awaitable<Page<SessionSummary>>;
+  session(clientId: string): Awaitable<SessionDetail | undefined>;
+  /** Disconnects its client and removes everything it has. False when there is none. */
+  endSession(clientId: string): Awaitable<boolean>;
+
+  queues(request: PageRequest): Awaitable<Page<QueueSummary>>;
+  queue(name: string): Awaitable<QueueDetail | undefined>;
+  /** Looks at the oldest messages and changes nothing. */
+  peekQueue(name: string, request: PageRequest): Awaitable<Page<QueuedMessage> | undefined>;
+  /** Removes what waits; what is in flight stays. Resolves with the number, when that is as durable as it gets. */
+  purgeQueue(name: string): Awaitable<number | undefined>;
+
+  retained(request: PageRequest & { readonly filter: string }): Awaitable<Page<RetainedSummary>>;
+  retainedMessage(topic: string): Awaitable<RetainedMessage | undefined>;
+  /** False when there is none. */
+  deleteRetained(topic: string): Awaitable<boolean>;
+
+  streams(request: PageRequest): Awaitable<Page<StreamSummary>>;
+  stream(name: string): Awaitable<StreamDetail | undefined>;
+  /** Undefined when there is no such stream or partition. */
+  readStream(request: StreamRead): Awaitable<RecordPage | undefined>;
+}
