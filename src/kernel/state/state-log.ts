@@ -7,12 +7,21 @@
  * commits, never before the level that it asked for is reached, and never with success after a failed write.
  */
 import type { Entry } from '../../storage/journal/group.ts';
-import type { Level } from '../../storage/journal/journal.ts';
+import {
+  DEFAULT_LIMITS,
+  type Journal,
+  type JournalLimits,
+  type Level,
+} from '../../storage/journal/journal.ts';
+import type { SpaceGuard } from '../../storage/journal/space-guard.ts';
+import type { KvStore } from '../../storage/kv/kv-store.ts';
+import type { Clock } from '../clock.ts';
+import type { Table } from './table.ts';
 
 /** `memory` is a journal that ends with the process; `object` one whose blocks are objects of a store. */
 export type Storage = 'memory' | 'journal' | 'object';
 
-/** `position`: of the frame that has the entries; -1 with an error. */
+/** `position`: of the frame that has the entries of the change; -1 with an error. */
 export type Done = (error: Error | undefined, position: number) => void;
 
 export interface StateLog {
@@ -24,21 +33,28 @@ export interface StateLog {
   add(table: number, entry: Uint8Array): number;
   /**
    * A record of another log, in the same append as the current frame (for `journal`; other storages have journals of
-   * their own and `done` of the frame waits for both). `onPosition` runs before `done`s of the frame. The payload must
-   * stay untouched.
+   * their own and `done` of the frame waits for both). It lies behind the frame, and belongs to the current change.
+   * `onPosition` runs before the `done`s of the frame. The payload must stay untouched.
    */
   addRecord(storage: Storage, record: Entry, onPosition: (position: number) => void): void;
-  /** Ends the current change. Without `done` nobody waits. `isSettlement`: goes on when the disk is nearly full. */
+  /**
+   * Ends the current change. Without `done` nobody waits. `isSettlement`: goes on when the disk is nearly full. Whether
+   * others are taken is what `refusal` said last in this turn: who asks before a change, and makes it at once, is not
+   * refused here. A refused change leaves nothing in the journal, and its `done` has a `ChangeRefused`.
+   */
   commit(level: Level, done?: Done, isSettlement?: boolean): void;
-  /** Called before a frame is closed: who gathers over a turn adds what it has. Its additions need no `commit`. */
+  /**
+   * Called before a frame is closed: who gathers over a turn adds what it has. Its additions need no `commit`. Who has
+   * gathered a lot adds it earlier, since only what was added counts to the size at which a frame is closed.
+   */
   onFlush(contribute: () => void): void;
   /** Bytes of an entry of the state log, from its place. Rejects when the bytes are damaged. */
   read(position: number, offset: number, length: number): Promise<Uint8Array>;
   /** Resolves when everything added so far is as durable as it asked for. */
   drained(): Promise<void>;
 
-  /** Why new messages cannot be taken; undefined when they can. Settlements go on in `full`. */
-  refusal(): 'failed' | 'full' | undefined;
+  /** Why new messages cannot be taken (to this storage); undefined when they can. Settlements go on in `full`. */
+  refusal(storage?: Storage): 'failed' | 'full' | undefined;
   /** True above the high-water mark of what waits to be written; `onReady` runs when it is below again. */
   isBusy(): boolean;
   onReady: () => void;
@@ -49,4 +65,73 @@ export interface StateLog {
   checkpoint(): Promise<void>;
   /** Drains, writes the views, closes the journal. */
   close(): Promise<void>;
+}
+
+/** What a cleaner asks about a stretch of the journal. */
+export interface LiveSource {
+  readonly name: string;
+  liveBytes(start: number, end: number): number;
+  evacuate(start: number, end: number): Promise<void>;
+}
+
+export interface OpenStateLog extends StateLog {
+  /** Of the state log itself and of each table that needs bytes beyond its pages. */
+  readonly sources: readonly LiveSource[];
+  readonly recovered: Recovered;
+}
+
+/** What a start did. */
+export interface Recovered {
+  /** `views` and what came behind them, a `snapshot` cycle and what came behind it, or the `journal` from its start. */
+  readonly from: 'views' | 'snapshot' | 'journal';
+  /** Where in the journal the replay started. */
+  readonly position: number;
+  readonly pages: number;
+  readonly entries: number;
+}
+
+export interface StateLogger {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface StateLogLimits {
+  /** A frame is closed at the first commit behind this size. */
+  readonly frameBytes: number;
+  /** Above it new changes are refused; above half of it `isBusy`. */
+  readonly maxPendingBytes: number;
+  /** Journal between two checkpoints of the views, at least. */
+  readonly checkpointBytes: number;
+  /** Journal between two snapshot cycles, at least. */
+  readonly cycleBytes: number;
+  /** Most that snapshot cycles and checkpoints write per second. */
+  readonly pageBytesPerSecond: number;
+  /** As the journals have them. */
+  readonly journal: Pick<JournalLimits, 'maxAppendBytes' | 'maxPendingBytes' | 'maxSegments'>;
+}
+
+const MiB = 1024 * 1024;
+
+export const DEFAULT_STATE_LIMITS: StateLogLimits = {
+  frameBytes: 256 * 1024,
+  maxPendingBytes: DEFAULT_LIMITS.maxPendingBytes,
+  checkpointBytes: 64 * MiB,
+  cycleBytes: 4 * DEFAULT_LIMITS.segmentBytes,
+  pageBytesPerSecond: 64 * MiB,
+  journal: DEFAULT_LIMITS,
+};
+
+export interface StateLogOptions {
+  readonly journal: Journal;
+  /** Of the storages with journals of their own. */
+  readonly journals?: { readonly memory?: Journal; readonly object?: Journal };
+  /** Without it a start replays the journal alone. */
+  readonly kv?: KvStore;
+  readonly tables: readonly Table[];
+  readonly clock: Clock;
+  /** The journal's own. */
+  readonly space?: SpaceGuard;
+  readonly limits?: Partial<StateLogLimits>;
+  readonly logger?: StateLogger;
 }

@@ -4,8 +4,12 @@
  * and as views in the key-value store. The bytes of entries and pages are the table's own, with a version in each page.
  */
 import type { JournalRecord } from '../../storage/journal/group.ts';
+import type { Storage } from './state-log.ts';
 
-/** Where an entry lies: the frame's position in the journal, and the entry's offset in the frame's payload. */
+/**
+ * Where an entry lies: the frame's position in the journal, and the entry's offset in the frame's payload. One object
+ * serves for many entries: keep the numbers, not the object.
+ */
 export interface EntryPlace {
   readonly position: number;
   readonly offset: number;
@@ -18,12 +22,20 @@ export interface Table {
 
   /**
    * Replays an entry. It may have been applied already (a page that was loaded can be newer than the entry), and it may
-   * concern what is not there yet (its page comes later): both must change nothing that is right. `entry` is borrowed.
+   * concern what is not there at all: both must change nothing that is right. Marks its page as changed, as the change
+   * itself did. `entry` is borrowed.
    */
   apply(entry: Uint8Array, place: EntryPlace): void;
-  /** Replays a record of a log that is not the state log's: for tables that index logs. */
-  observe?(record: JournalRecord): void;
-  /** Takes the place of what the page `key` held. `position`: all entries below it are in the page. Both are borrowed. */
+  /**
+   * Replays a record of a log that is not the state log's: for tables that index logs. Those of the journal come in
+   * its order among the entries, a frame before the records of its append; those of the object storage behind all.
+   */
+  observe?(record: JournalRecord, storage: Storage): void;
+  /**
+   * Takes the place of what the page `key` held; all pages come before the first entry. `position`: all entries below
+   * it are in the page, which holds if a change is in the table at the latest when the `done` of its commit has run.
+   * Both are borrowed.
+   */
   load(key: Uint8Array, page: Uint8Array, position: number): void;
   /** After all pages and entries. */
   recovered?(): void;
@@ -34,6 +46,12 @@ export interface Table {
   page(key: Uint8Array): Uint8Array | undefined;
   /** Keys of pages that changed since they were last taken, at most `max`. */
   takeDirty(max: number): Uint8Array[];
+
+  /**
+   * For the audit: how this table differs from one rebuilt another way, in sentences. Without it their pages are
+   * compared byte by byte.
+   */
+  differences?(other: Table): Iterable<string>;
 
   /** Bytes in `[start, end)` of the journal that the table needs beyond its pages (bodies of messages, records). */
   liveBytes?(start: number, end: number): number;

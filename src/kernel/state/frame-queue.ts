@@ -1,0 +1,290 @@
+/**
+ * Frames on their way: each is appended to the journal with its records, in order, and acknowledged in order. A frame
+ * that a journal has no room for waits here, and all behind it: whether its changes may be taken was decided before
+ * they were made, so what has come this far is never refused and always counts as a settlement.
+ */
+
+import { FRAME_HEADER_BYTES } from '../../storage/journal/frame.ts';
+import type { Entry } from '../../storage/journal/group.ts';
+import type { Journal, JournalLimits, Level } from '../../storage/journal/journal.ts';
+import type { SpaceGuard } from '../../storage/journal/space-guard.ts';
+import { BLOCK_HEADER_BYTES } from '../../storage/wal/block.ts';
+import type { Clock } from '../clock.ts';
+import { STATE_LOG } from './frame-format.ts';
+import type { Done, StateLogger, Storage } from './state-log.ts';
+
+export interface FrameRecord {
+  readonly entry: Entry;
+  readonly onPosition: ((position: number) => void) | undefined;
+}
+
+export interface Frame {
+  /** Undefined when nothing is to be written: its `done`s wait for their turn only. */
+  readonly payload: Uint8Array | undefined;
+  /** In front of the frame, so that a replay that starts at one has the whole frame. */
+  readonly marks: readonly FrameRecord[];
+  readonly records: readonly FrameRecord[];
+  /** Of storages with journals of their own. */
+  readonly foreign: readonly (FrameRecord & { readonly storage: Storage })[];
+  readonly level: Level;
+  readonly dones: readonly Done[];
+}
+
+export interface FrameQueueOptions {
+  readonly journal: Journal;
+  readonly journals: { readonly memory?: Journal; readonly object?: Journal };
+  readonly space: SpaceGuard | undefined;
+  readonly limits: Pick<JournalLimits, 'maxAppendBytes' | 'maxPendingBytes'>;
+  readonly clock: Clock;
+  readonly logger: StateLogger | undefined;
+  /** Some frames were acknowledged, or failed. */
+  readonly onSettled: () => void;
+}
+
+export interface FrameQueue {
+  push(frame: Frame): void;
+  /** Of all frames that are not acknowledged. */
+  readonly pendingBytes: number;
+  readonly failure: Error | undefined;
+  /** Behind the last acknowledged frame. */
+  readonly end: number;
+  /** Behind the last record of the object storage whose frame was acknowledged. */
+  readonly objectEnd: number;
+  /** Calls back when all frames are acknowledged, at once when there are none. */
+  whenEmpty(done: Done): void;
+  close(): void;
+}
+
+const RETRY_MS = 50;
+
+interface Waiting {
+  readonly frame: Frame;
+  readonly bytes: number;
+  readonly positions: number[];
+  readonly placed: Map<FrameRecord, number>;
+  payloadPosition: number;
+  isSent: boolean;
+  /** Appends that are not answered. */
+  open: number;
+  error: Error | undefined;
+  readonly dones: Done[];
+}
+
+export const bytesOfRecords = (records: readonly FrameRecord[]): number =>
+  records.reduce((sum, { entry }) => sum + entry.payload.byteLength + FRAME_HEADER_BYTES, 0);
+
+export function createFrameQueue(options: FrameQueueOptions): FrameQueue {
+  const { journal, journals, space, limits, clock, logger } = options;
+  const waiting: Waiting[] = [];
+  let unsent = 0;
+  let pendingBytes = 0;
+  let failure: Error | undefined;
+  let end = journal.state().end;
+  let objectEnd = journals.object?.state().end ?? 0;
+  let isSettling = false;
+  let stopRetry: (() => void) | undefined;
+
+  function guarded(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      // Others must be told all the same.
+      logger?.error({ err: error }, 'a callback of the state log failed');
+    }
+  }
+
+  function hasRoom(of: Journal, bytes: number): boolean {
+    const { pendingBytes: waits, failure: broken } = of.state();
+    if (broken !== undefined) return true;
+    if (waits > 0 && waits + bytes > limits.maxPendingBytes) return false;
+    return of !== journal || space?.allows(waits + bytes + BLOCK_HEADER_BYTES, true) !== false;
+  }
+
+  function canSend({ frame, bytes }: Waiting): boolean {
+    return (
+      hasRoom(journal, bytes) &&
+      frame.foreign.every(({ storage }) => {
+        const of = storage === 'journal' ? undefined : journals[storage];
+        return of === undefined || hasRoom(of, bytes);
+      })
+    );
+  }
+
+  function sendMore(): void {
+    while (unsent < waiting.length) {
+      const next = waiting[unsent];
+      if (next === undefined) break;
+      if (failure === undefined && !canSend(next)) {
+        stopRetry ??= clock.every(RETRY_MS, sendMore);
+        return;
+      }
+      unsent++;
+      send(next);
+    }
+    stopRetry?.();
+    stopRetry = undefined;
+    settle();
+  }
+
+  function send(one: Waiting): void {
+    one.isSent = true;
+    const { frame } = one;
+    if (failure !== undefined) {
+      one.error = failure;
+      return;
+    }
+    const { ahead, main } = planAppends(frame, limits.maxAppendBytes);
+    for (const records of ahead) appendPart(one, records);
+    if (main.length > 0) appendPart(one, main);
+    for (const storage of ['memory', 'object'] as const) {
+      const records = frame.foreign.filter((each) => each.storage === storage);
+      if (records.length > 0) appendForeign(one, storage, records);
+    }
+  }
+
+  function appendPart(one: Waiting, records: readonly FrameRecord[]): void {
+    one.open++;
+    const entries = records.map((record) => record.entry);
+    journal.append(entries, one.frame.level, true).then(
+      (positions) => {
+        records.forEach((record, i) => {
+          const position = positions[i] ?? -1;
+          if (record.entry.logId === STATE_LOG) one.payloadPosition = position;
+          else if (record.onPosition !== undefined) one.placed.set(record, position);
+          one.positions.push(position);
+        });
+        answered(one, undefined);
+      },
+      (error: unknown) => {
+        failure ??= asError(error);
+        answered(one, failure);
+      },
+    );
+  }
+
+  /** A storage whose journal fails takes nobody else's with it: only frames with records of it fail. */
+  function appendForeign(one: Waiting, storage: 'memory' | 'object', records: readonly FrameRecord[]): void {
+    one.open++;
+    const of = journals[storage];
+    const entries = records.map((record) => record.entry);
+    const level = storage === 'memory' ? 'memory' : one.frame.level;
+    const appended = of?.append(entries, level, true) ?? Promise.reject(new Error(`no storage "${storage}"`));
+    appended.then(
+      (positions) => {
+        records.forEach((record, i) => void one.placed.set(record, positions[i] ?? -1));
+        answered(one, undefined);
+      },
+      (error: unknown) => answered(one, asError(error)),
+    );
+  }
+
+  function answered(one: Waiting, error: Error | undefined): void {
+    one.open--;
+    one.error ??= error;
+    sendMore();
+  }
+
+  function settle(): void {
+    if (isSettling) return;
+    isSettling = true;
+    let some = false;
+    for (let head = waiting[0]; head?.isSent && head.open === 0; head = waiting[0]) {
+      waiting.shift();
+      unsent--;
+      pendingBytes -= head.bytes;
+      some = true;
+      settleOne(head);
+    }
+    isSettling = false;
+    if (some) options.onSettled();
+  }
+
+  function settleOne(one: Waiting): void {
+    // A frame sent before the failure was known can be written in part of its journals: it counts as failed.
+    const error = one.error ?? failure;
+    for (const [record, position] of one.placed) {
+      guarded(() => record.onPosition?.(position));
+      if ('storage' in record && record.storage === 'object') objectEnd = Math.max(objectEnd, position + 1);
+    }
+    const position = error === undefined ? (one.payloadPosition >= 0 ? one.payloadPosition : end) : -1;
+    for (const done of one.dones) guarded(() => done(error, position));
+    if (error === undefined) for (const each of one.positions) end = Math.max(end, each + 1);
+  }
+
+  return {
+    push(frame) {
+      const { payload, marks, records, foreign, dones } = frame;
+      const bytes =
+        (payload === undefined ? 0 : payload.byteLength + FRAME_HEADER_BYTES) +
+        bytesOfRecords(marks) +
+        bytesOfRecords(records) +
+        bytesOfRecords(foreign);
+      pendingBytes += bytes;
+      waiting.push({
+        frame,
+        bytes,
+        positions: [],
+        placed: new Map(),
+        payloadPosition: -1,
+        isSent: false,
+        open: 0,
+        error: undefined,
+        dones: [...dones],
+      });
+      sendMore();
+    },
+    get pendingBytes() {
+      return pendingBytes;
+    },
+    get failure() {
+      return failure;
+    },
+    get end() {
+      return end;
+    },
+    get objectEnd() {
+      return objectEnd;
+    },
+    whenEmpty(done) {
+      const last = waiting.at(-1);
+      if (last === undefined) done(failure, failure === undefined ? end : -1);
+      else last.dones.push(done);
+    },
+    close() {
+      stopRetry?.();
+    },
+  };
+}
+
+/**
+ * Normally one append: marks, the frame, its records. Where that is more than an append can hold, records go ahead in
+ * appends of their own: after a crash in between they can be there without the frame, never the frame without them.
+ */
+function planAppends(frame: Frame, maxBytes: number): { ahead: FrameRecord[][]; main: FrameRecord[] } {
+  const { payload, marks, records } = frame;
+  const own: FrameRecord[] =
+    payload === undefined ? [] : [{ entry: { logId: STATE_LOG, stripe: 0, payload }, onPosition: undefined }];
+  const fixed = [...marks, ...own];
+  let left = bytesOfRecords(fixed) + bytesOfRecords(records);
+  const ahead: FrameRecord[][] = [];
+  let batch: FrameRecord[] = [];
+  let batchBytes = 0;
+  let from = 0;
+  for (; left > maxBytes && from < records.length; from++) {
+    const record = records[from];
+    if (record === undefined) break;
+    const bytes = bytesOfRecords([record]);
+    if (batch.length > 0 && batchBytes + bytes > maxBytes) {
+      ahead.push(batch);
+      batch = [];
+      batchBytes = 0;
+    }
+    batch.push(record);
+    batchBytes += bytes;
+    left -= bytes;
+  }
+  if (batch.length > 0) ahead.push(batch);
+  return { ahead, main: [...fixed, ...records.slice(from)] };
+}
+
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));

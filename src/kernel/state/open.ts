@@ -1,0 +1,219 @@
+import { FRAME_HEADER_BYTES } from '../../storage/journal/frame.ts';
+import type { Level } from '../../storage/journal/journal.ts';
+import { BLOCK_HEADER_BYTES } from '../../storage/wal/block.ts';
+import { ChangeRefused } from './errors.ts';
+import { createFrameBuffer, EMPTY_FRAME_BYTES, STATE_LOG } from './frame-format.ts';
+import { createFrameQueue, type FrameRecord } from './frame-queue.ts';
+import { recoverFromJournal } from './recovery.ts';
+import {
+  DEFAULT_STATE_LIMITS,
+  type Done,
+  type OpenStateLog,
+  type StateLogOptions,
+  type Storage,
+} from './state-log.ts';
+
+const LEVELS: readonly Level[] = ['memory', 'os', 'sync'];
+
+type ForeignRecord = FrameRecord & { readonly storage: Storage };
+
+/** Rebuilds the tables, then takes changes. */
+export async function openStateLog(options: StateLogOptions): Promise<OpenStateLog> {
+  const { journal, journals = {}, tables, clock, space, logger } = options;
+  const limits = { ...DEFAULT_STATE_LIMITS, ...options.limits };
+  const recovered = await recoverFromJournal(journal, journal.state().start, journals.object, tables);
+
+  const buffer = createFrameBuffer();
+  let marks: FrameRecord[] = [];
+  let records: FrameRecord[] = [];
+  let foreign: ForeignRecord[] = [];
+  let dones: Done[] = [];
+  let level = 0;
+  /** Of marks and records. */
+  let recordBytes = 0;
+  /** Something of this frame is to be written. */
+  let isWritten = false;
+  /** What the frame had when the current change began. */
+  const before = { bytes: EMPTY_FRAME_BYTES, records: 0, foreign: 0, recordBytes: 0 };
+  let isScheduled = false;
+  let isClosing = false;
+  let isEnded = false;
+  let isFull = false;
+  let wasBusy = false;
+  const contributors: (() => void)[] = [];
+
+  const queue = createFrameQueue({
+    journal,
+    journals,
+    space,
+    limits: limits.journal,
+    clock,
+    logger,
+    onSettled() {
+      if (!wasBusy || pendingBytes() > limits.maxPendingBytes / 4) return;
+      wasBusy = false;
+      log.onReady();
+    },
+  });
+
+  const frameBytes = (): number => buffer.length + recordBytes;
+  const pendingBytes = (): number => queue.pendingBytes + frameBytes() - EMPTY_FRAME_BYTES;
+  const isOpen = (): boolean => frameBytes() > EMPTY_FRAME_BYTES || dones.length > 0 || isWritten;
+
+  function judgeRoom(): void {
+    const { pendingBytes: waits, isFull: isJournalFull, segments } = journal.state();
+    const bytes = pendingBytes();
+    isFull =
+      bytes > limits.maxPendingBytes ||
+      isJournalFull ||
+      segments > limits.journal.maxSegments ||
+      space?.allows(bytes + waits + BLOCK_HEADER_BYTES, false) === false;
+  }
+
+  function schedule(): void {
+    if (isScheduled || isClosing) return;
+    isScheduled = true;
+    setImmediate(() => {
+      isScheduled = false;
+      closeFrame();
+      judgeRoom();
+    });
+  }
+
+  function closeFrame(): void {
+    if (!isOpen()) return;
+    isClosing = true;
+    for (const contribute of contributors) contribute();
+    beginChange();
+    isClosing = false;
+    const hasContent = isWritten || frameBytes() > EMPTY_FRAME_BYTES;
+    const frame = {
+      payload: hasContent ? buffer.take() : undefined,
+      marks,
+      records,
+      foreign,
+      level: LEVELS[level] ?? 'sync',
+      dones,
+    };
+    marks = [];
+    records = [];
+    foreign = [];
+    dones = [];
+    level = 0;
+    recordBytes = 0;
+    isWritten = false;
+    beginChange();
+    queue.push(frame);
+  }
+
+  function beginChange(): void {
+    before.bytes = buffer.length;
+    before.records = records.length;
+    before.foreign = foreign.length;
+    before.recordBytes = recordBytes;
+  }
+
+  function cutChange(): void {
+    buffer.cut(before.bytes);
+    records.length = before.records;
+    foreign.length = before.foreign;
+    recordBytes = before.recordBytes;
+  }
+
+  function whyNot(isSettlement: boolean): Error | undefined {
+    if (queue.failure !== undefined) return queue.failure;
+    if (isEnded) return new ChangeRefused('full', 'the state log is closed');
+    // The room that is left is for what is gathered over the turn.
+    if (frameBytes() > limits.journal.maxAppendBytes - limits.frameBytes) {
+      return new ChangeRefused('too-large', `a change of ${frameBytes() - before.bytes} bytes is too large`);
+    }
+    const isOverfull = pendingBytes() > 2 * limits.maxPendingBytes;
+    if (isOverfull || (isFull && !isSettlement)) {
+      return new ChangeRefused('full', 'there is no room for more at the moment');
+    }
+    return undefined;
+  }
+
+  const log: OpenStateLog = {
+    add(table, entry) {
+      const isFirst = buffer.length === before.bytes && records.length === before.records;
+      if (isFirst && !isClosing && isOpen() && buffer.length + entry.length > limits.frameBytes) closeFrame();
+      schedule();
+      return buffer.add(table, entry);
+    },
+    addRecord(storage, entry, onPosition) {
+      const bytes = entry.payload.byteLength + FRAME_HEADER_BYTES;
+      if (bytes > limits.journal.maxAppendBytes) throw new RangeError(`a record of ${bytes} bytes`);
+      if (storage === 'journal') records.push({ entry, onPosition });
+      else foreign.push({ entry, onPosition, storage });
+      recordBytes += bytes;
+      schedule();
+    },
+    commit(atLevel, done, isSettlement = false) {
+      const refused = whyNot(isSettlement);
+      if (refused === undefined) {
+        isWritten = true;
+        level = Math.max(level, LEVELS.indexOf(atLevel));
+        if (done !== undefined) dones.push(done);
+        beginChange();
+      } else {
+        cutChange();
+        if (done !== undefined) dones.push(() => done(refused, -1));
+      }
+      if (frameBytes() >= limits.frameBytes && !isClosing) closeFrame();
+      else schedule();
+    },
+    onFlush(contribute) {
+      contributors.push(contribute);
+    },
+    async read(position, offset, length) {
+      if (position >= journal.state().end) await written();
+      const { records: found } = await journal.read(STATE_LOG, position, 1);
+      const record = found[0];
+      if (record?.position !== position || offset + length > record.payload.byteLength) {
+        throw new RangeError(`the state log has no ${length} bytes at ${offset} of position ${position}`);
+      }
+      return record.payload.slice(offset, offset + length);
+    },
+    drained() {
+      closeFrame();
+      return new Promise((resolve, reject) => {
+        queue.whenEmpty((error) => (error === undefined ? resolve() : reject(error)));
+      });
+    },
+    refusal(storage = 'journal') {
+      if (queue.failure !== undefined || isEnded) return 'failed';
+      if (storage !== 'journal') {
+        const state = journals[storage]?.state();
+        if (state === undefined || state.failure !== undefined) return 'failed';
+        if (state.isFull || state.pendingBytes > limits.journal.maxPendingBytes / 2) return 'full';
+      }
+      judgeRoom();
+      return isFull ? 'full' : undefined;
+    },
+    isBusy() {
+      if (pendingBytes() > limits.maxPendingBytes / 2) wasBusy = true;
+      return wasBusy;
+    },
+    onReady: () => {},
+    end: () => queue.end,
+    async checkpoint() {},
+    async close() {
+      await log.drained().catch(() => {});
+      isEnded = true;
+      queue.close();
+      await journal.close();
+    },
+    sources: [],
+    recovered,
+  };
+
+  /** Resolves when all so far is in the hands of the operating system. */
+  function written(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      log.commit('os', (error) => (error === undefined ? resolve() : reject(error)), true);
+    });
+  }
+
+  return log;
+}

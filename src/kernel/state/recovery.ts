@@ -1,0 +1,165 @@
+/** Rebuilds the tables: pages first, then what the journal has behind the place that they are good for. */
+import { setImmediate as turn } from 'node:timers/promises';
+import type { JournalRecord } from '../../storage/journal/group.ts';
+import type { Journal } from '../../storage/journal/journal.ts';
+import { StateLogDamaged } from './errors.ts';
+import {
+  decodeMark,
+  MARK_LOG,
+  type Mark,
+  PAGE_LOG,
+  STATE_LOG,
+  walkEntries,
+  walkPages,
+} from './frame-format.ts';
+import type { Recovered } from './state-log.ts';
+import type { Table } from './table.ts';
+
+/** The part of a journal that reading needs; one that is only open for reading may do without `read`. */
+export type ReadableJournal = Pick<Journal, 'replay'> & Partial<Pick<Journal, 'read'>>;
+
+/** Bytes between two turns of the event loop. */
+const SLICE_BYTES = 4 * 1024 * 1024;
+const READ_BYTES = 1024 * 1024;
+
+/** All records of one log from a position on. */
+export async function* recordsOf(
+  journal: ReadableJournal,
+  logId: number,
+  from: number,
+): AsyncGenerator<JournalRecord> {
+  if (journal.read === undefined) {
+    for await (const records of journal.replay(from)) {
+      for (const record of records) if (record.logId === logId) yield record;
+    }
+    return;
+  }
+  for (let at = from; ; ) {
+    const { records, next } = await journal.read(logId, at, READ_BYTES);
+    if (records.length === 0) return;
+    yield* records;
+    at = next;
+  }
+}
+
+export interface Cycle {
+  readonly begin: number;
+  readonly end: number;
+  readonly objectPosition: number;
+}
+
+/** The newest snapshot cycle that was finished, among the marks from a position on. */
+export async function findCycle(journal: ReadableJournal, from: number): Promise<Cycle | undefined> {
+  let found: Cycle | undefined;
+  for await (const { payload, position } of recordsOf(journal, MARK_LOG, from)) {
+    const mark: Mark = decodeMark(payload, position);
+    if (mark.kind === 'end') {
+      found = { begin: mark.begin, end: position, objectPosition: mark.objectPosition };
+    }
+  }
+  return found;
+}
+
+export function tablesById(tables: readonly Table[]): ReadonlyMap<number, Table> {
+  const byId = new Map(tables.map((table) => [table.id, table]));
+  if (byId.size !== tables.length) throw new Error('two tables have the same number');
+  for (const { id, name } of tables) {
+    if (!Number.isInteger(id) || id < 1 || id > 255)
+      throw new Error(`${id} is no number of a table (${name})`);
+  }
+  return byId;
+}
+
+function tableOf(tables: ReadonlyMap<number, Table>, id: number, position: number): Table {
+  const table = tables.get(id);
+  if (table === undefined) {
+    throw new StateLogDamaged(position, `it has table ${id}, which this program does not know`);
+  }
+  return table;
+}
+
+/** Returns the number of pages. */
+export async function loadCycle(
+  journal: ReadableJournal,
+  tables: ReadonlyMap<number, Table>,
+  { begin, end }: Cycle,
+): Promise<number> {
+  let pages = 0;
+  for await (const { payload, position } of recordsOf(journal, PAGE_LOG, begin)) {
+    if (position > end) break;
+    walkPages(payload, position, ({ table, key, page }, stamp) => {
+      tableOf(tables, table, position).load(key, page, stamp);
+      pages++;
+    });
+    await turn();
+  }
+  return pages;
+}
+
+export interface Replayed {
+  readonly entries: number;
+  readonly bytes: number;
+}
+
+export async function replayFrom(
+  journal: ReadableJournal,
+  tables: ReadonlyMap<number, Table>,
+  from: number,
+): Promise<Replayed> {
+  const observers = [...tables.values()].filter((table) => table.observe !== undefined);
+  /** By number, which is faster than the map. */
+  const byId = Array.from({ length: 256 }, (_, id) => tables.get(id));
+  let entries = 0;
+  let bytes = 0;
+  let slice = 0;
+  for await (const records of journal.replay(from)) {
+    for (const record of records) {
+      const { logId, payload, position } = record;
+      slice += payload.byteLength;
+      if (logId === STATE_LOG) {
+        bytes += payload.byteLength;
+        walkEntries(payload, position, (id, entry, place) => {
+          entries++;
+          (byId[id] ?? tableOf(tables, id, position)).apply(entry, place);
+        });
+      } else if (logId !== MARK_LOG && logId !== PAGE_LOG) {
+        for (const table of observers) table.observe?.(record, 'journal');
+      }
+    }
+    if (slice >= SLICE_BYTES) {
+      slice = 0;
+      await turn();
+    }
+  }
+  return { entries, bytes };
+}
+
+/** Records of the object storage's journal, for the tables that index logs. */
+export async function observeObjects(
+  journal: ReadableJournal | undefined,
+  tables: readonly Table[],
+  from: number,
+): Promise<void> {
+  if (journal === undefined) return;
+  const observers = tables.filter((table) => table.observe !== undefined);
+  for await (const records of journal.replay(from)) {
+    for (const record of records) for (const table of observers) table.observe?.(record, 'object');
+  }
+}
+
+/** From the journal alone: the newest complete snapshot cycle, or all of it. */
+export async function recoverFromJournal(
+  journal: ReadableJournal,
+  start: number,
+  object: ReadableJournal | undefined,
+  tables: readonly Table[],
+): Promise<Recovered & { readonly cycle: Cycle | undefined }> {
+  const byId = tablesById(tables);
+  const cycle = await findCycle(journal, start);
+  const pages = cycle === undefined ? 0 : await loadCycle(journal, byId, cycle);
+  const position = cycle?.begin ?? start;
+  const { entries } = await replayFrom(journal, byId, position);
+  await observeObjects(object, tables, cycle?.objectPosition ?? 0);
+  for (const table of tables) table.recovered?.();
+  return { from: cycle === undefined ? 'journal' : 'snapshot', position, pages, entries, cycle };
+}
