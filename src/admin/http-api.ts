@@ -163,12 +163,17 @@ function wrongValue(name: string, json: Readonly<Record<string, unknown>>): Oper
 const hasBody = ({ headers }: IncomingMessage): boolean =>
   headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
 
-async function discardBody(request: IncomingMessage): Promise<void> {
+/** Resolves also when the client has gone, or was cut off. */
+function discardBody(request: IncomingMessage): Promise<void> {
   let bytes = 0;
-  for await (const chunk of request) {
-    bytes += (chunk as Uint8Array).byteLength;
+  request.on('data', (chunk: Uint8Array) => {
+    bytes += chunk.byteLength;
     if (bytes > MAX_DISCARDED_BYTES) request.destroy();
-  }
+  });
+  request.on('error', () => {});
+  return new Promise((resolve) => {
+    request.once('end', resolve).once('close', resolve);
+  });
 }
 
 function refuse(response: ServerResponse, { status, kind, detail }: Problem): void {
