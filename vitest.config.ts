@@ -6,6 +6,8 @@ export default defineConfig({
     hookTimeout: 30_000,
     pool: 'forks',
     maxWorkers: 2,
+    // One S3 server for all tests that want one, where ROBUSTMQ_TEST_S3 asks for it.
+    globalSetup: process.env.ROBUSTMQ_TEST_S3 === undefined ? [] : ['test/support/s3.ts'],
     projects: [
       { extends: true, test: { name: 'all', include: ['test/**/*.test.ts'] } },
       {

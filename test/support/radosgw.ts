@@ -39,7 +39,7 @@ export function chooseS3Server(environment: NodeJS.ProcessEnv = process.env): S3
     return {
       kind: 'skip',
       reason:
-        'set ROBUSTMQ_TEST_S3=radosgw (Debian: radosgw ceph-mon ceph-osd) or to the address of a server',
+        'set ROBUSTMQ_TEST_S3=radosgw (Debian: radosgw ceph-mon ceph-osd ceph-common) or to the address of a server',
     };
   }
   if (wish === 'radosgw') return { kind: 'start' };

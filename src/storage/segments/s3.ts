@@ -16,11 +16,15 @@ import {
 export interface S3Options {
   readonly bucket: string;
   readonly region: string;
-  /** Of a store that is not Amazon's; buckets are then part of the path and not of the host name. */
+  /** Of a store that is not Amazon's. */
   readonly endpoint?: string;
+  /** The bucket is part of the path and not of the host name; the rule where there is an endpoint. */
+  readonly pathStyle?: boolean;
   /** Without it the usual places are searched: environment, profile, role of the instance. */
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string };
   readonly clock: Clock;
+  /** How long the store may be silent before a request counts as lost. */
+  readonly requestTimeoutMs?: number;
 }
 
 type Sdk = typeof import('@aws-sdk/client-s3');
@@ -78,10 +82,13 @@ async function loadSdk(): Promise<Sdk> {
   }
 }
 
-function createClient(sdk: Sdk, { region, endpoint, credentials }: S3Options): S3Client {
+function createClient(sdk: Sdk, options: S3Options): S3Client {
+  const { region, endpoint, credentials, requestTimeoutMs = REQUEST_TIMEOUT_MS } = options;
+  const forcePathStyle = options.pathStyle ?? endpoint !== undefined;
   return new sdk.S3Client({
     region,
-    ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
+    forcePathStyle,
+    ...(endpoint === undefined ? {} : { endpoint }),
     ...(credentials === undefined ? {} : { credentials }),
     // Attempts are counted here, where it is known what the one before may have done.
     maxAttempts: 1,
@@ -90,7 +97,7 @@ function createClient(sdk: Sdk, { region, endpoint, credentials }: S3Options): S
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: {
       connectionTimeout: CONNECT_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
+      requestTimeout: requestTimeoutMs,
       throwOnRequestTimeout: true,
     },
   });
@@ -135,7 +142,8 @@ export async function openS3Store(options: S3Options): Promise<SegmentStore> {
     async create(key, body) {
       checkKey(key);
       checkBody(key, body);
-      const Body = Buffer.concat(body);
+      // One view is sent as it is: whole segments come that way, and a copy would double them in memory.
+      const Body = body.length === 1 && body[0] !== undefined ? body[0] : Buffer.concat(body);
       const nonce = randomUUID();
       const put = async (): Promise<'created'> => {
         const request = { Bucket, Key: key, Body, IfNoneMatch: '*', Metadata: { [NONCE]: nonce } };

@@ -1,30 +1,22 @@
 import { randomBytes } from 'node:crypto';
-import {
-  BLOCK_HEADER_BYTES,
-  bytesOf,
-  crcCheck,
-  crcOf,
-  decodeBlockHeader,
-  encodeBlockHeader,
-} from './block.ts';
+import { BLOCK_HEADER_BYTES, crcCheck, decodeBlockHeader } from './block.ts';
 import { type Hole, type Holes, holeAt, lastWhere, mergeHoles, skipHole } from './holes.ts';
 import type { PutIfAbsent } from './put-if-absent.ts';
+import { createSealedWriter } from './sealed-writer.ts';
 import {
-  type AppendOptions,
   type BodyCheck,
   checkWalId,
   type WalBlock,
-  WalBusy,
   WalCorrupt,
   WalFenced,
   type WalStore,
-  type WalWriter,
 } from './wal-store.ts';
 
 /**
  * A write-ahead log of objects, fenced by nothing but atomic creation. Block n of an epoch is object n. To seal an
  * epoch is to take its first free number for a marker: no block can be created there any more, and since
- * acknowledgements go out in order, none behind it was or will be acknowledged. Markers are never removed.
+ * acknowledgements go out in order, none behind it was or will be acknowledged. Markers are never removed. The first
+ * one counts; there may be others behind it.
  *
  * Removed numbers are free again, and a marker there would mean nothing: before blocks are removed, the hole that they
  * leave is published, and a sealer whose marker turns out to lie in a hole goes on behind it. Touching holes become one,
@@ -46,8 +38,18 @@ const SEAL = Buffer.from('RMQ-SEAL');
 const DIGITS = 12;
 const RACERS = 16;
 const MOST_IN_FLIGHT = 64;
+const HEAD_BYTES = NONCE_BYTES + BLOCK_HEADER_BYTES;
+const MAX_HEADS = 16 * 1024;
+/** Places that are looked at side by side. */
+const LOOKS = 16;
 
 const digits = (value: number): string => String(value).padStart(DIGITS, '0');
+
+/** What a search needs of a block. */
+interface Head {
+  readonly position: number;
+  readonly isAnchor: boolean;
+}
 
 interface Stored {
   readonly nonce: Uint8Array;
@@ -67,6 +69,9 @@ export function createSealedWal(options: SealedWalOptions): WalStore {
   const makeNonce = options.nonce ?? (() => randomBytes(NONCE_BYTES));
   /** Where reading went on last: sequential reads need no search. One entry per epoch that is read. */
   const cursors = new Map<string, { readonly position: number; readonly seq: number }>();
+
+  /** A block never changes, so a search need not fetch again what one before it has seen. Oldest first. */
+  const heads = new Map<string, Head>();
 
   const epochKey = (walId: string, epoch: number): string => {
     checkWalId(walId);
@@ -117,22 +122,68 @@ export function createSealedWal(options: SealedWalOptions): WalStore {
     return { position, end: position + BLOCK_HEADER_BYTES + body.byteLength, isAnchor, body };
   }
 
+  /** undefined for a place that is free or has a marker. */
+  async function getHead(root: string, seq: number, epoch: number): Promise<Head | undefined> {
+    const key = blockKey(root, seq);
+    const known = heads.get(key);
+    if (known !== undefined) return known;
+    const bytes = await retried(() => objects.get(key, HEAD_BYTES));
+    if (bytes === undefined || isSeal(bytes)) return undefined;
+    const header = decodeBlockHeader(stored(bytes).block, 0, epoch);
+    if (header === undefined) throw new WalCorrupt(key, 0, 'the header there is damaged');
+    heads.set(key, header);
+    const [oldest] = heads.keys();
+    if (heads.size > MAX_HEADS && oldest !== undefined) heads.delete(oldest);
+    return header;
+  }
+
   /**
    * Where to begin looking for the first free place: all before it are taken. Blocks are put side by side, so the one
    * found last may have gaps before it, but none further back than a writer has in flight.
    */
   async function firstUnsure(root: string, holes: Holes): Promise<number> {
-    const last = await lastWhere(holes, async (seq) => {
-      const there = await retried(() => objects.get(blockKey(root, seq)));
-      return there !== undefined && !isSeal(there);
-    });
+    const last = await lastWhere(holes, async (seq) => (await lookAt(root, seq)) === 'block');
     return Math.max(0, last + 1 - MOST_IN_FLIGHT);
+  }
+
+  /** What is at a place, as far as a walk must know. */
+  async function lookAt(root: string, seq: number): Promise<'block' | 'marker' | 'free'> {
+    const there = await retried(() => objects.get(blockKey(root, seq), HEAD_BYTES));
+    if (there === undefined) return 'free';
+    return isSeal(there) ? 'marker' : 'block';
+  }
+
+  /** The first place from `seq` on, outside holes, that has no block now; some are looked at side by side. */
+  async function firstWithoutBlock(root: string, holes: Holes, seq: number): Promise<number> {
+    for (let from = seq; ; ) {
+      const places: number[] = [];
+      for (; places.length < LOOKS; from++) {
+        from = skipHole(holes, from);
+        places.push(from);
+      }
+      const found = await Promise.all(places.map((place) => lookAt(root, place)));
+      const index = found.findIndex((each) => each !== 'block');
+      if (index !== -1) return places[index] ?? from;
+    }
+  }
+
+  /**
+   * A marker some way ahead of a writer that may still be at work. It says nothing of the length; it only keeps that
+   * writer, which has many requests under way, from outrunning the sealer, which has to go step by step.
+   */
+  async function fenceAhead(root: string, from: number): Promise<void> {
+    for (let ahead = LOOKS; ; ahead *= 2) {
+      const there = await createOrGet(blockKey(root, from + ahead), [SEAL]);
+      if (there === 'created' || isSeal(there)) return;
+    }
   }
 
   /** Number of the first free place, which is a marker's from now on. */
   async function sealedCount(root: string): Promise<number> {
     let holes = await holesOf(root);
-    for (let seq = await firstUnsure(root, holes); ; seq++) {
+    let seq = await firstWithoutBlock(root, holes, await firstUnsure(root, holes));
+    if ((await lookAt(root, seq)) !== 'marker') await fenceAhead(root, seq);
+    for (; ; seq++) {
       seq = skipHole(holes, seq);
       const there = await createOrGet(blockKey(root, seq), [SEAL]);
       if (there === 'created' || isSeal(there)) {
@@ -145,11 +196,8 @@ export function createSealedWal(options: SealedWalOptions): WalStore {
   /** As far as blocks follow each other now. */
   async function currentCount(root: string): Promise<{ count: number; isSealed: boolean }> {
     const holes = await holesOf(root);
-    for (let seq = await firstUnsure(root, holes); ; seq++) {
-      seq = skipHole(holes, seq);
-      const there = await retried(() => objects.get(blockKey(root, seq)));
-      if (there === undefined || isSeal(there)) return { count: seq, isSealed: there !== undefined };
-    }
+    const count = await firstWithoutBlock(root, holes, await firstUnsure(root, holes));
+    return { count, isSealed: (await lookAt(root, count)) === 'marker' };
   }
 
   async function lengthOf(root: string, epoch: number, count: number): Promise<number> {
@@ -159,8 +207,8 @@ export function createSealedWal(options: SealedWalOptions): WalStore {
   /** Number of the last block that begins at or below a position; -1 when there is none. */
   async function seqOf(root: string, epoch: number, holes: Holes, position: number): Promise<number> {
     return lastWhere(holes, async (seq) => {
-      const block = await getBlock(root, seq, epoch);
-      return block !== undefined && block.position <= position;
+      const head = await getHead(root, seq, epoch);
+      return head !== undefined && head.position <= position;
     });
   }
 
@@ -168,7 +216,7 @@ export function createSealedWal(options: SealedWalOptions): WalStore {
   async function seqFrom(root: string, epoch: number, holes: Holes, position: number): Promise<number> {
     const before = position === 0 ? -1 : await seqOf(root, epoch, holes, position - 1);
     const seq = skipHole(holes, before + 1);
-    return (await getBlock(root, seq, epoch)) === undefined ? before : seq;
+    return (await getHead(root, seq, epoch)) === undefined ? before : seq;
   }
 
   return {
@@ -231,9 +279,9 @@ export function createSealedWal(options: SealedWalOptions): WalStore {
       const holes = await holesOf(root);
       for (let seq = await seqOf(root, epoch, holes, length - 1); seq >= 0; seq--) {
         seq = (holeAt(holes, seq)?.from ?? seq + 1) - 1;
-        const block = await getBlock(root, seq, epoch);
-        if (block === undefined) break;
-        if (block.isAnchor && block.position < length) return block.position;
+        const head = await getHead(root, seq, epoch);
+        if (head === undefined) break;
+        if (head.isAnchor && head.position < length) return head.position;
       }
       throw new WalCorrupt(root, 0, 'no anchor is left');
     },
@@ -268,79 +316,4 @@ function holeKey(root: string, { from, until }: Hole): string {
 function holeOfKey(key: string): Hole {
   const [from, until] = (key.split('/').at(-1) ?? '').split('-').map(Number);
   return { from: from ?? 0, until: until ?? 0 };
-}
-
-interface WriterIdentity {
-  readonly walId: string;
-  readonly epoch: number;
-  readonly nonce: Uint8Array;
-  readonly maxBlockBytes: number;
-  readonly maxInFlight: number;
-}
-
-type PutBlock = (seq: number, body: readonly Uint8Array[]) => Promise<Uint8Array | 'created'>;
-
-function createSealedWriter(identity: WriterIdentity, put: PutBlock): WalWriter {
-  const { walId, epoch, nonce, maxBlockBytes, maxInFlight } = identity;
-  let next = 0;
-  let seq = 0;
-  let synced = 0;
-  let inFlight = 0;
-  let failure: Error | undefined;
-  let acknowledged: Promise<void> = Promise.resolve();
-
-  async function place(number: number, views: readonly Uint8Array[]): Promise<void> {
-    const there = await put(number, views);
-    // My own request, executed before its answer was lost, is no defeat.
-    if (there === 'created' || Buffer.compare(there.subarray(0, nonce.byteLength), nonce) === 0) return;
-    throw new WalFenced(walId, epoch, 'was sealed by another owner');
-  }
-
-  async function run(placed: Promise<void>, position: number, end: number): Promise<number> {
-    acknowledged = Promise.all([acknowledged, placed]).then(() => {
-      if (failure !== undefined) throw failure;
-      synced = end;
-    });
-    acknowledged.catch(() => {});
-    try {
-      await acknowledged;
-      return position;
-    } catch (error) {
-      failure ??= error instanceof Error ? error : new Error(String(error));
-      throw failure;
-    } finally {
-      inFlight--;
-    }
-  }
-
-  return {
-    epoch,
-    maxInFlight,
-    get next() {
-      return next;
-    },
-    get inFlight() {
-      return inFlight;
-    },
-    append(body, { isAnchor = false, sum = crcOf(body) }: AppendOptions) {
-      if (failure !== undefined) return Promise.reject(failure);
-      if (inFlight >= maxInFlight) {
-        return Promise.reject(new WalBusy(`${maxInFlight} appends are under way, and no more may be`));
-      }
-      const bodyBytes = bytesOf(body);
-      if (bodyBytes > maxBlockBytes) {
-        return Promise.reject(new Error(`a block of ${bodyBytes} bytes: ${maxBlockBytes} at most`));
-      }
-      const position = next;
-      const begins = isAnchor || position === 0;
-      const header = encodeBlockHeader({ epoch, position, bodyBytes, isAnchor: begins, synced, sum });
-      next += BLOCK_HEADER_BYTES + bodyBytes;
-      inFlight++;
-      return run(place(seq++, [header, ...body]), position, next);
-    },
-    async close() {
-      await acknowledged.catch(() => {});
-      failure ??= new Error('the writer is closed');
-    },
-  };
 }

@@ -1,114 +1,116 @@
 /** Against a real server only: an imitation in this process would prove that it agrees with itself. */
-import { createServer, request } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../../src/kernel/clock.ts';
+import { openObjectStore } from '../../../src/storage/segments/open.ts';
+import { withPrefix } from '../../../src/storage/segments/prefixed.ts';
 import { openS3Store } from '../../../src/storage/segments/s3.ts';
-import { chooseS3Server, type S3Server, startRadosgw } from '../../support/radosgw.ts';
+import type { SegmentStore } from '../../../src/storage/segments/segment-store.ts';
+import { type Fate, startFaultProxy } from '../../support/fault-proxy.ts';
+import { openTestBucket, type TestBucket, whyNoS3 } from '../../support/s3.ts';
 import { segmentStoreConformance } from './conformance.ts';
 
-const choice = chooseS3Server();
-
-async function createBucket(server: S3Server): Promise<string> {
-  const bucket = `robustmq-test-${Date.now()}`;
-  const client = new S3Client({ ...server, credentials: server, forcePathStyle: true });
-  await client.send(new CreateBucketCommand({ Bucket: bucket }));
-  client.destroy();
-  return bucket;
-}
-
-/** Passes requests on, and cuts the connection instead of passing the answer back when `loses` says so. */
-async function startLossyProxy(endpoint: string, loses: (method: string) => boolean): Promise<LossyProxy> {
-  const server = createServer((asked, answer) => {
-    const { method = '', url = '', headers } = asked;
-    const passed = request(new URL(url, endpoint), { method, headers }, (answered) => {
-      if (loses(method)) {
-        answered.resume();
-        answered.on('end', () => asked.socket.destroy());
-        return;
-      }
-      answer.writeHead(answered.statusCode ?? 500, answered.headers);
-      answered.pipe(answer);
-    });
-    asked.pipe(passed);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  return {
-    endpoint: `http://127.0.0.1:${port}`,
-    stop: () => new Promise((resolve) => server.close(() => resolve())),
-  };
-}
-
-interface LossyProxy {
-  readonly endpoint: string;
-  stop(): Promise<void>;
-}
-
-if (choice.kind === 'skip') {
-  describe.skip(`segment store: s3 (${choice.reason})`, () => {
+if (whyNoS3 !== undefined) {
+  describe.skip(`segment store: s3 (${whyNoS3})`, () => {
     it('needs a server', () => {});
   });
 } else {
-  let running: S3Server;
-  let bucket: string;
+  let bucket: TestBucket;
   beforeAll(async () => {
-    running = choice.kind === 'start' ? await startRadosgw() : choice.server;
-    bucket = await createBucket(running);
+    bucket = await openTestBucket();
   }, 120_000);
-  afterAll(() => running?.stop(), 60_000);
-  const open = (endpoint: string) =>
-    openS3Store({ bucket, endpoint, region: running.region, credentials: running, clock: systemClock });
+  afterAll(() => bucket?.stop(), 60_000);
 
-  segmentStoreConformance('s3', async () => {
-    const [store, other] = [await open(running.endpoint), await open(running.endpoint)];
-    return {
-      store,
-      other,
-      async stop() {
-        await store.close();
-        await other.close();
-      },
-    };
-  });
+  segmentStoreConformance('s3', async () => ({
+    store: await bucket.open(),
+    other: await bucket.open(),
+    stop: async () => {},
+  }));
 
-  describe('answers of S3 that are lost', () => {
-    it('still name one winner: the repeated request knows its own object from that of another', async () => {
-      const put = { lost: 0, seen: 0 };
-      const proxy = await startLossyProxy(running.endpoint, (method) => {
-        if (method !== 'PUT') return false;
-        put.seen++;
-        // Every other one, the first included: each create is repeated at least once.
-        const isLost = put.seen % 2 === 1;
-        if (isLost) put.lost++;
-        return isLost;
+  segmentStoreConformance('s3 below a prefix', async () => ({
+    store: withPrefix(await bucket.open(), 'somewhere/below'),
+    other: withPrefix(await bucket.open(), 'somewhere/below'),
+    stop: async () => {},
+  }));
+
+  describe('an S3 store behind a bad network', () => {
+    /** The first request with a method that creates meets its fate; those behind it pass. */
+    async function onceThrough(fate: Fate, use: (store: SegmentStore) => Promise<void>): Promise<void> {
+      let isDone = false;
+      const proxy = await startFaultProxy(bucket.endpoint, (method) => {
+        if (method !== 'PUT' || isDone) return 'pass';
+        isDone = true;
+        return fate;
       });
-      const [store, rival] = [await open(proxy.endpoint), await open(running.endpoint)];
-      const keepAlive = setInterval(() => {}, 1_000);
       try {
-        expect(await store.create('lost/own', [Buffer.from('same')])).toBe('created');
-        expect(put).toEqual({ lost: 1, seen: 2 });
-        expect(await rival.create('lost/own', [Buffer.from('same')])).toBe('exists');
-        expect(await rival.create('lost/other', [Buffer.from('same')])).toBe('created');
-        expect(await store.create('lost/other', [Buffer.from('same')])).toBe('exists');
-        expect(put.lost).toBe(2);
+        await use(await bucket.open({ endpoint: proxy.endpoint, requestTimeoutMs: 500 }));
+        expect(isDone).toBe(true);
       } finally {
-        clearInterval(keepAlive);
-        await store.close();
-        await rival.close();
         await proxy.stop();
       }
+    }
+
+    it.each<Fate>(['lose', 'fail after', 'hang', 'twice', 'refuse', 'late'])(
+      'knows its own object when the first answer met "%s"',
+      async (fate) => {
+        const key = `own/${fate.replace(' ', '-')}`;
+        await onceThrough(fate, async (store) => {
+          expect(await store.create(key, [Buffer.from('same')])).toBe('created');
+        });
+        const rival = await bucket.open();
+        expect(await rival.create(key, [Buffer.from('same')])).toBe('exists');
+        expect(String(await rival.get(key))).toBe('same');
+      },
+    );
+
+    it.each<Fate>(['lose', 'fail after', 'hang', 'twice'])(
+      'does not take the object of another for its own after "%s"',
+      async (fate) => {
+        const key = `other/${fate.replace(' ', '-')}`;
+        const rival = await bucket.open();
+        expect(await rival.create(key, [Buffer.from('same')])).toBe('created');
+        await onceThrough(fate, async (store) => {
+          expect(await store.create(key, [Buffer.from('same')])).toBe('exists');
+        });
+      },
+    );
+  });
+
+  describe('opening the configured object store', () => {
+    it('races keys below the prefix and leaves none behind', async () => {
+      const store = await openObjectStore({ ...bucket.settings, prefix: 'opened' }, systemClock);
+      await store.create('a', [Buffer.from('x')]);
+      const keys: string[] = [];
+      for await (const { key } of (await bucket.open()).list('opened/')) keys.push(key);
+      expect(keys).toEqual(['opened/a']);
+      await store.close();
+    });
+
+    it('refuses a bucket that is not there, and a wrong secret, with a sentence', async () => {
+      await expect(
+        openObjectStore({ ...bucket.settings, bucket: 'no-such-bucket', prefix: '' }, systemClock),
+      ).rejects.toThrow(/S3 bucket "no-such-bucket", .*NoSuchBucket/);
+      await expect(
+        openObjectStore({ ...bucket.settings, secretAccessKey: 'wrong', prefix: '' }, systemClock),
+      ).rejects.toThrow(/SignatureDoesNotMatch \(403\)/);
     });
   });
 }
 
-describe('segments in S3', () => {
+describe('an object store that cannot be opened', () => {
+  const settings = {
+    endpoint: 'http://127.0.0.1:1',
+    region: 'us-east-1',
+    bucket: 'none',
+    prefix: '',
+    accessKeyId: 'a',
+    secretAccessKey: 'b',
+    pathStyle: true,
+  };
+
   it('names bucket, key and reason when the server cannot be reached, after a bounded number of attempts', async () => {
     const credentials = { accessKeyId: 'a', secretAccessKey: 'b' };
-    const endpoint = 'http://127.0.0.1:1';
-    const options = { bucket: 'none', endpoint, region: 'us-east-1', credentials, clock: systemClock };
-    const store = await openS3Store(options);
+    const { endpoint, bucket, region } = settings;
+    const store = await openS3Store({ bucket, endpoint, region, credentials, clock: systemClock });
     const keepAlive = setInterval(() => {}, 1000);
     try {
       await expect(store.create('a/b', [Buffer.from('x')])).rejects.toThrow(
@@ -118,5 +120,13 @@ describe('segments in S3', () => {
       clearInterval(keepAlive);
       await store.close();
     }
+  });
+
+  it('says which setting is wrong', async () => {
+    const open = (changed: Partial<typeof settings>) =>
+      openObjectStore({ ...settings, ...changed }, systemClock);
+    await expect(open({ bucket: '' })).rejects.toThrow(/needs storage.object.bucket/);
+    await expect(open({ secretAccessKey: '' })).rejects.toThrow(/set both or neither/);
+    await expect(open({ prefix: 'Über' })).rejects.toThrow(/"Über" cannot begin the keys/);
   });
 });
