@@ -1,0 +1,251 @@
+/**
+ * One run: a broker that is killed round after round, while it works, while it stands still and while it starts, under
+ * traffic of all kinds of clients; then peace, in which everything acknowledged must arrive; then the ledger is judged.
+ * The same seed makes the same decisions, though not at the same instants.
+ */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { createRandom, type Random } from '../support/random.ts';
+import { type BrokerProcess, createBrokerProcess } from './broker-process.ts';
+import { checkLedger } from './check.ts';
+import { createLedger, type Ledger, outstanding, recordViolation, type Violation } from './ledger.ts';
+import { startMqttJsPublisher, startMqttJsSubscriber } from './mqtt-js.ts';
+import { expiryProbe, type Probe, retainedProbe, subscriptionProbe, willProbe } from './probes.ts';
+import { type CrashPublisher, startPublisher } from './publisher.ts';
+import { auditStream, STREAM_CONFIG } from './streams.ts';
+import { type CrashSubscriber, startSubscriber } from './subscriber.ts';
+
+const TICK_MS = 10;
+const MAX_BURST = 12;
+const MIN_ROUND_MS = 100;
+const MAX_ROUND_MS = 700;
+const MAX_EARLY_KILL_MS = 900;
+const MAX_PAUSE_MS = 300;
+const QUIET_MS = 700;
+const DRAIN_MS = 40_000;
+
+export interface RunOptions {
+  readonly seed: number;
+  readonly rounds: number;
+  readonly folder: string;
+  /** False leaves the broker alone but for pauses: then nothing can be wrong with any broker. */
+  readonly kills: boolean;
+  /** Whether the stream that captures the traffic is read, by the command. */
+  readonly audit: boolean;
+  /** Further settings of the broker, as `--set` takes them. */
+  readonly settings: readonly string[];
+  say(line: string): void;
+}
+
+export interface RunResult {
+  readonly violations: readonly Violation[];
+  readonly messages: number;
+  readonly deliveries: number;
+  readonly kills: number;
+  readonly slowestStartMs: number;
+}
+
+interface Clients {
+  readonly publishers: readonly CrashPublisher[];
+  readonly subscribers: readonly CrashSubscriber[];
+  /** Stays away for long. */
+  readonly lazy: CrashSubscriber;
+  end(): Promise<void>;
+}
+
+export async function run(options: RunOptions): Promise<RunResult> {
+  const { seed, rounds, folder, say } = options;
+  const random = createRandom(seed);
+  const ledger = createLedger();
+  const broker = createBrokerProcess(folder, brokerArguments(folder, options.settings));
+  const probes = [retainedProbe(ledger), expiryProbe(ledger), subscriptionProbe(ledger)];
+  if (options.kills) probes.push(willProbe(ledger));
+  const stream = options.audit ? auditStream(ledger, broker.dataDir) : undefined;
+  let kills = 0;
+  let slowestStartMs = await broker.start();
+  const clients = await startClients(ledger, broker, seed);
+  const traffic = startTraffic(broker, clients, random);
+  try {
+    for (let round = 1; round <= rounds; round++) {
+      await onEach(ledger, broker, probes, (probe, address) => probe.prepare(address, round));
+      const workMs = MIN_ROUND_MS + random.below(MAX_ROUND_MS - MIN_ROUND_MS);
+      await delay(workMs);
+      if (options.kills) {
+        const how = await end(broker, random);
+        for (; random.oneIn(3); kills++) await broker.startAndKill(random.below(MAX_EARLY_KILL_MS));
+        const startMs = await broker.start();
+        kills++;
+        slowestStartMs = Math.max(slowestStartMs, startMs);
+        say(`round ${round}: ${how} after ${workMs} ms, started in ${Math.round(startMs)} ms`);
+      } else {
+        await broker.pause(random.below(MAX_PAUSE_MS));
+      }
+      await onEach(ledger, broker, probes, (probe, address) => probe.examine(address, round));
+      await stream?.examine();
+      const defect = broker.defect();
+      if (defect !== undefined) throw new Error(defect);
+    }
+    traffic.end();
+    await drain(ledger, clients, say);
+    await onEach(ledger, broker, probes, (probe, address) => probe.conclude(address));
+    await stream?.conclude();
+  } catch (error) {
+    recordViolation(ledger, 'broker', String(error));
+  } finally {
+    traffic.end();
+    await clients.end();
+    await broker.stop();
+  }
+  const defect = broker.defect();
+  if (defect !== undefined) recordViolation(ledger, 'broker', defect);
+  const deliveries = ledger.subscribers.reduce((sum, { seen }) => sum + seen.length, 0);
+  return { violations: checkLedger(ledger), messages: ledger.sent.size, deliveries, kills, slowestStartMs };
+}
+
+function brokerArguments(folder: string, settings: readonly string[]): string[] {
+  const file = join(folder, 'broker.json');
+  writeFileSync(file, JSON.stringify({ streams: [STREAM_CONFIG] }));
+  const all = [
+    'listeners.mqtt.port=0',
+    'listeners.ws.enabled=false',
+    'logging.level=warn',
+    // What is lost shall be the broker's fault, and no queue's bound.
+    'mqtt.queue.maxMessages=1000000',
+    'storage.segmentSize=1MiB',
+    ...settings,
+  ];
+  return ['--config', file, ...all.flatMap((set) => ['--set', set])];
+}
+
+async function startClients(ledger: Ledger, broker: BrokerProcess, seed: number): Promise<Clients> {
+  const own = (topic: string): boolean => topic.startsWith('crash/');
+  const single = (name: string, receiveMaximum: number): CrashSubscriber =>
+    startSubscriber(ledger, broker, {
+      name,
+      filter: 'crash/#',
+      takes: own,
+      receiveMaximum,
+      maxAckDelayMs: 15,
+      random: createRandom(seed + receiveMaximum),
+    });
+  const member = (number: number): CrashSubscriber =>
+    startSubscriber(ledger, broker, {
+      name: `member-${number}`,
+      filter: '$share/group/shared/#',
+      group: 'group',
+      takes: (topic) => topic.startsWith('shared/'),
+      receiveMaximum: 10 + number,
+      maxAckDelayMs: 10,
+      random: createRandom(seed + 100 + number),
+    });
+  const lazy = single('lazy', 50);
+  const narrow = startSubscriber(ledger, broker, {
+    name: 'narrow',
+    filter: 'crash/1/+',
+    takes: (topic) => topic.startsWith('crash/1/'),
+    receiveMaximum: 4,
+    maxAckDelayMs: 4,
+    random: createRandom(seed + 4),
+  });
+  const subscribers = [single('eager', 200), narrow, lazy, member(1), member(2), member(3)];
+  const foreign = ([4, 5] as const).map((version) =>
+    startMqttJsSubscriber(ledger, broker, {
+      name: `js-sub-${version}`,
+      version,
+      filter: 'crash/#',
+      takes: own,
+    }),
+  );
+  await Promise.all([...subscribers, ...foreign].map(({ subscribed }) => subscribed));
+  const publishers = [
+    startPublisher(ledger, broker, 'pub-1', ['crash/1/one', 'crash/1/qos2']),
+    startPublisher(ledger, broker, 'pub-2', ['crash/2/qos2', 'crash/both', 'crash/2/one']),
+    startPublisher(ledger, broker, 'pub-3', ['shared/one', 'shared/qos2', 'crash/both']),
+    startMqttJsPublisher(ledger, broker, { name: 'js-pub-4', version: 4, topic: 'crash/js/4', qos: 2 }),
+    startMqttJsPublisher(ledger, broker, { name: 'js-pub-5', version: 5, topic: 'crash/js/5', qos: 1 }),
+  ];
+  return {
+    publishers,
+    subscribers,
+    lazy,
+    async end() {
+      await Promise.all([...publishers, ...subscribers, ...foreign].map((client) => client.end()));
+    },
+  };
+}
+
+/** Bursts while there is a broker, a lost connection now and then, and one subscriber that comes and goes. */
+function startTraffic(broker: BrokerProcess, clients: Clients, random: Random): { end(): void } {
+  const { publishers, subscribers, lazy } = clients;
+  const timer = setInterval(() => {
+    if (broker.address() === undefined) return;
+    for (const publisher of publishers) if (random.oneIn(2)) publisher.produce(random.below(MAX_BURST));
+    if (random.oneIn(30)) random.pick([...publishers, ...subscribers]).cut();
+    const mood = random.below(60);
+    if (mood === 0) lazy.leave();
+    if (mood === 1) lazy.resume();
+  }, TICK_MS);
+  return {
+    end() {
+      clearInterval(timer);
+      lazy.resume();
+    },
+  };
+}
+
+async function end(broker: BrokerProcess, random: Random): Promise<string> {
+  const draw = random.below(10);
+  if (draw === 0) {
+    await broker.stop();
+    return 'stopped';
+  }
+  if (draw > 2) {
+    await broker.kill();
+    return 'killed';
+  }
+  const pauseMs = random.below(MAX_PAUSE_MS);
+  const paused = broker.pause(pauseMs);
+  if (draw === 1) await delay(random.below(pauseMs + 1));
+  else await paused.then(() => delay(random.below(20)));
+  await broker.kill();
+  await paused;
+  return 'paused and killed';
+}
+
+/** A probe that cannot do its work is a violation, and the others go on. */
+async function onEach(
+  ledger: Ledger,
+  broker: BrokerProcess,
+  probes: readonly Probe[],
+  work: (probe: Probe, address: { host: string; port: number }) => Promise<void>,
+): Promise<void> {
+  const address = await broker.listening();
+  const results = await Promise.allSettled(probes.map((probe) => work(probe, address)));
+  for (const result of results) {
+    if (result.status === 'rejected') recordViolation(ledger, 'broker', `a probe: ${String(result.reason)}`);
+  }
+}
+
+async function drain(ledger: Ledger, clients: Clients, say: (line: string) => void): Promise<void> {
+  const startedAtMs = performance.now();
+  let events = -1;
+  for (let quietSinceMs = startedAtMs; ; ) {
+    await delay(50);
+    const nowMs = performance.now();
+    if (events !== ledger.events) {
+      events = ledger.events;
+      quietSinceMs = nowMs;
+    }
+    const isQuiet = nowMs - quietSinceMs > QUIET_MS;
+    const isDone =
+      isQuiet && clients.publishers.every((publisher) => publisher.isIdle()) && outstanding(ledger) === 0;
+    // Nothing for many times the usual pause: what is missing then does not come any more.
+    if (isDone || nowMs - quietSinceMs > 5 * QUIET_MS || nowMs - startedAtMs > DRAIN_MS) {
+      const busy = clients.publishers.filter((publisher) => !publisher.isIdle()).map(({ name }) => name);
+      if (busy.length > 0) recordViolation(ledger, 'broker', `${busy} never had all acknowledged`);
+      say(`drained in ${Math.round(nowMs - startedAtMs)} ms`);
+      return;
+    }
+  }
+}

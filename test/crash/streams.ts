@@ -1,0 +1,71 @@
+/**
+ * The stream that captures the traffic of a run, read by the command between the rounds: what was once read at an
+ * offset stays there, and in the end every acknowledged message is in it, in order.
+ */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { entry } from './broker-process.ts';
+import { checkStream, type StreamRecord } from './check.ts';
+import type { Ledger } from './ledger.ts';
+
+const NAME = 'crash';
+const PARTITIONS = 2;
+const PAGE_RECORDS = 1000;
+const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
+
+export const STREAM_CONFIG = { name: NAME, capture: ['crash/#'], partitions: PARTITIONS, key: 'topic' };
+
+export interface StreamAudit {
+  /** Reads what is new since it was last asked. */
+  examine(): Promise<void>;
+  /** Reads all, and judges it. */
+  conclude(): Promise<void>;
+}
+
+interface RecordLine {
+  readonly offset: number;
+  readonly key: string;
+  readonly payload: string;
+}
+
+async function readPartition(dataDir: string, partition: number, from: number): Promise<StreamRecord[]> {
+  const records: StreamRecord[] = [];
+  for (let offset = from; ; ) {
+    const where = [
+      '--partition',
+      String(partition),
+      '--offset',
+      String(offset),
+      '--limit',
+      String(PAGE_RECORDS),
+    ];
+    const args = [entry, 'stream', 'read', NAME, '--data-dir', dataDir, ...where, '-o', 'ndjson'];
+    const { stdout } = await promisify(execFile)(process.execPath, args, { maxBuffer: MAX_OUTPUT_BYTES });
+    const lines = stdout.split('\n').filter((line) => line !== '');
+    for (const line of lines) {
+      const record = JSON.parse(line) as RecordLine;
+      records.push({ offset: record.offset, topic: record.key, payload: record.payload });
+    }
+    if (lines.length < PAGE_RECORDS) return records;
+    offset = (records.at(-1)?.offset ?? offset) + 1;
+  }
+}
+
+export function auditStream(ledger: Ledger, dataDir: string): StreamAudit {
+  const before: StreamRecord[][] = Array.from({ length: PARTITIONS }, () => []);
+  return {
+    async examine() {
+      for (const [partition, records] of before.entries()) {
+        const from = (records.at(-1)?.offset ?? -1) + 1;
+        records.push(...(await readPartition(dataDir, partition, from)));
+      }
+    },
+    async conclude() {
+      const partitions = await Promise.all(
+        before.map((_, partition) => readPartition(dataDir, partition, 0)),
+      );
+      const captures = (topic: string): boolean => topic.startsWith('crash/');
+      ledger.violations.push(...checkStream(ledger.sent, captures, partitions, before));
+    },
+  };
+}
