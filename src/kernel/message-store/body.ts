@@ -1,0 +1,102 @@
+/**
+ * The entries of the table of messages. A body: form, id, expiry, flags, lengths of topic and properties, topic,
+ * properties, and the payload up to the end. A volatile message leaves its id only, so that no other message gets it.
+ */
+import { ByteReader } from '../binary.ts';
+import type { Message } from '../message.ts';
+
+const BODY = 1;
+const VOLATILE_ID = 2;
+const RETAIN = 4;
+const KEPT_SCRATCH_BYTES = 65_536;
+
+let scratch = new Uint8Array(4096);
+
+function uintBytes(value: number): number {
+  let bytes = 1;
+  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes++;
+  return bytes;
+}
+
+function writeUint(to: Uint8Array, at: number, value: number): number {
+  let rest = value;
+  let next = at;
+  while (rest >= 0x80) {
+    to[next++] = (rest % 0x80) | 0x80;
+    rest = Math.floor(rest / 0x80);
+  }
+  to[next++] = rest;
+  return next;
+}
+
+export function bodyBytes(id: number, message: Message): number {
+  const { topic, properties, payload, expiresAtMs } = message;
+  const head = 2 + uintBytes(id) + uintBytes(expiresAtMs);
+  const lengths = uintBytes(topic.length) + uintBytes(properties.length);
+  return head + lengths + topic.length + properties.length + payload.length;
+}
+
+/** Good until the next call. */
+export function encodeBody(id: number, message: Message): Uint8Array {
+  const { topic, properties, payload, expiresAtMs, qos, retain } = message;
+  const length = bodyBytes(id, message);
+  let to = scratch;
+  if (length > to.length) {
+    to = new Uint8Array(length);
+    if (length <= KEPT_SCRATCH_BYTES) scratch = to;
+  }
+  to[0] = BODY;
+  let at = writeUint(to, 1, id);
+  at = writeUint(to, at, expiresAtMs);
+  to[at++] = qos | (retain ? RETAIN : 0);
+  at = writeUint(to, at, topic.length);
+  at = writeUint(to, at, properties.length);
+  to.set(topic, at);
+  to.set(properties, at + topic.length);
+  to.set(payload, at + topic.length + properties.length);
+  return to.subarray(0, length);
+}
+
+export function encodeVolatileId(id: number): Uint8Array {
+  scratch[0] = VOLATILE_ID;
+  return scratch.subarray(0, writeUint(scratch, 1, id));
+}
+
+export interface EntryHead {
+  readonly id: number;
+  /** Undefined for a volatile message. */
+  readonly expiresAtMs: number | undefined;
+}
+
+/** Undefined when the bytes are not an entry of a known form. */
+export function decodeHead(entry: Uint8Array): EntryHead | undefined {
+  const from = new ByteReader(entry);
+  const form = from.u8();
+  const id = from.uint();
+  const expiresAtMs = form === BODY ? from.uint() : undefined;
+  const isKnown = form === BODY || (form === VOLATILE_ID && from.isComplete);
+  return isKnown && !from.failed ? { id, expiresAtMs } : undefined;
+}
+
+/** A message with bytes of its own; undefined when the bytes are not the body of `id`. */
+export function decodeBody(id: number, entry: Uint8Array): Message | undefined {
+  const from = new ByteReader(entry);
+  if (from.u8() !== BODY || from.uint() !== id) return undefined;
+  const expiresAtMs = from.uint();
+  const flags = from.u8();
+  const qos = flags & 3;
+  const topicBytes = from.uint();
+  const propertiesBytes = from.uint();
+  const isWhole = !from.failed && topicBytes + propertiesBytes <= from.bytesLeft;
+  if (!isWhole || flags > 7 || (qos !== 0 && qos !== 1 && qos !== 2)) return undefined;
+  const bytes = entry.slice(entry.length - from.bytesLeft);
+  return {
+    topic: bytes.subarray(0, topicBytes),
+    properties: bytes.subarray(topicBytes, topicBytes + propertiesBytes),
+    payload: bytes.subarray(topicBytes + propertiesBytes),
+    qos,
+    retain: (flags & RETAIN) !== 0,
+    expiresAtMs,
+    publisher: -1,
+  };
+}
