@@ -56,6 +56,10 @@ complete -o default -F _robustmq robustmq
 `;
 }
 
+/** Verbs of the first level with something below them that takes a configuration. */
+const settable = (verbs: readonly Verb[]): string[] =>
+  verbs.filter(({ words }) => words.includes('--set')).map(({ name }) => name.split(' ')[0] ?? name);
+
 function fish(program: Command, verbs: readonly Verb[], settings: readonly string[]): string {
   const lines = program.commands.map(
     (child) =>
@@ -72,7 +76,7 @@ function fish(program: Command, verbs: readonly Verb[], settings: readonly strin
       lines.push(`complete -c robustmq -n ${quoted(condition)} ${candidate}`);
     }
   }
-  for (const verb of ['start', 'config']) {
+  for (const verb of new Set(settable(verbs))) {
     lines.push(
       `complete -c robustmq -n ${quoted(`__fish_seen_subcommand_from ${verb}`)} -l set -s s -x -a ${quoted(settings.join(' '))}`,
     );

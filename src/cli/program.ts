@@ -2,10 +2,11 @@
  * The command tree: names, options and help texts. A verb's code is imported when the verb runs, so that each
  * start-up pays for what it uses.
  */
-import { Command, InvalidArgumentError, Option } from 'commander';
-import { parseDurationMs } from '../config/units.ts';
+import { Command, Option } from 'commander';
+import { addAdminVerbs } from './admin-program.ts';
 import { ExitCode } from './exit-codes.ts';
 import type { Io } from './io.ts';
+import { append, duration, oneOf, wholeNumber, withConfig } from './options.ts';
 import { packageVersion } from './version.ts';
 
 export interface Outcome {
@@ -31,7 +32,8 @@ Exit codes: 0 ok, 1 failed, 2 usage, 5 broker unreachable, 6 timed out, 70 defec
 Examples:
   robustmq start --set listeners.mqtt.port=1884
   robustmq sub 'sensors/#' -v
-  robustmq pub sensors/kitchen 21.5 --retain`,
+  robustmq pub sensors/kitchen 21.5 --retain
+  robustmq session list --data-dir /var/lib/robustmq`,
     );
   const ends = async (run: Promise<number>): Promise<void> => {
     outcome.exitCode = await run;
@@ -108,6 +110,8 @@ Examples:
     .description('Print a JSON Schema of the file, for editors.')
     .action(async () => ends((await import('./config-verbs.ts')).configSchema(io)));
 
+  addAdminVerbs(program, io, ends);
+
   program
     .command('version')
     .description('Print the version.')
@@ -121,13 +125,6 @@ Examples:
       io.out.write(completionScript(program, shell));
     });
   return program;
-}
-
-function withConfig(command: Command): Command {
-  return command
-    .option('-c, --config <file>', 'configuration file (YAML)')
-    .option('--data-dir <dir>', 'directory for what the broker keeps; same as --set dataDir=DIR')
-    .option('-s, --set <key=value>', 'set one key, as in mqtt.maxQos=1; repeatable', append, []);
 }
 
 function withConnection(command: Command): Command {
@@ -158,34 +155,6 @@ function withConnection(command: Command): Command {
     .option('--cert <file>', 'client certificate, PEM')
     .option('--key <file>', "client certificate's private key, PEM")
     .option('--insecure', "do not check the broker's certificate");
-}
-
-const append = (value: string, before: readonly string[]): string[] => [...before, value];
-
-function duration(text: string): number {
-  const ms = /^\d+$/.test(text) ? Number(text) * 1000 : parseDurationMs(text);
-  if (ms === undefined || ms > 2 ** 31 - 1)
-    throw new InvalidArgumentError('Expected a duration such as 30s or 500ms.');
-  return ms;
-}
-
-function wholeNumber(min: number, max = Number.MAX_SAFE_INTEGER): (text: string) => number {
-  return (text) => {
-    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-    if (!(value >= min && value <= max)) {
-      const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
-      throw new InvalidArgumentError(`Expected a number ${range}.`);
-    }
-    return value;
-  };
-}
-
-function oneOf(allowed: readonly number[]): (text: string) => number {
-  return (text) => {
-    const value = allowed.find((one) => String(one) === text);
-    if (value === undefined) throw new InvalidArgumentError(`Expected one of ${allowed.join(', ')}.`);
-    return value;
-  };
 }
 
 /** Runs one command line and gives its exit code; everything for the user has been written. */
