@@ -7,7 +7,7 @@
 import { createTopicTree, type TopicsOptions, type TopicTree } from '../wasm/topics.ts';
 import { createDeadlineHeap, type DeadlineHeap } from './deadline-heap.ts';
 import type { Message } from './message.ts';
-import * as record from './retained-record.ts';
+import * as format from './message-block.ts';
 
 export const PAGE_SLOTS = 256;
 /** A record above this is a page of its own, so that a page of many stays below a megabyte. */
@@ -72,7 +72,7 @@ export class RetainedSlots {
 
   /** Of topic, properties and payload. */
   sizeOf(slot: number): number {
-    return this.recordBytes(slot) - record.RECORD_HEADER_BYTES;
+    return this.recordBytes(slot) - format.BLOCK_HEADER_BYTES;
   }
 
   isLarge(slot: number): boolean {
@@ -80,7 +80,7 @@ export class RetainedSlots {
   }
 
   isVolatile(slot: number): boolean {
-    return record.isVolatileAt(this.view(), this.blocks[slot] ?? 0);
+    return this.isVolatileAt(this.blocks[slot] ?? 0);
   }
 
   /** With its payload. */
@@ -97,8 +97,8 @@ export class RetainedSlots {
   }
 
   topicOf(slot: number): Uint8Array {
-    const from = (this.blocks[slot] ?? 0) + record.RECORD_HEADER_BYTES;
-    const length = record.topicLengthAt(this.view(), this.blocks[slot] ?? 0);
+    const from = (this.blocks[slot] ?? 0) + format.BLOCK_HEADER_BYTES;
+    const length = format.topicLengthAt(this.view(), this.blocks[slot] ?? 0);
     return this.tree.bytes().slice(from, from + length);
   }
 
@@ -106,9 +106,9 @@ export class RetainedSlots {
   read(slot: number, chunk?: Chunk): Message {
     const view = this.view();
     const at = this.blocks[slot] ?? 0;
-    const propertiesAt = record.topicLengthAt(view, at);
-    const payloadAt = propertiesAt + record.propertiesLengthAt(view, at);
-    const from = at + record.RECORD_HEADER_BYTES;
+    const propertiesAt = format.topicLengthAt(view, at);
+    const payloadAt = propertiesAt + format.propertiesLengthAt(view, at);
+    const from = at + format.BLOCK_HEADER_BYTES;
     const to = at + (this.lengths[slot] ?? 0);
     const { memory } = this;
     const bytes = chunk === undefined ? memory.slice(from, to) : copyTo(chunk, memory.subarray(from, to));
@@ -116,10 +116,10 @@ export class RetainedSlots {
       topic: bytes.subarray(0, propertiesAt),
       properties: bytes.subarray(propertiesAt, payloadAt),
       payload: this.outside.get(slot) ?? bytes.subarray(payloadAt),
-      qos: record.qosAt(view, at),
+      qos: format.qosAt(view, at),
       retain: true,
-      expiresAtMs: record.expiresAtMsAt(view, at),
-      publisher: record.publisherAt(view, at),
+      expiresAtMs: format.expiresAtMsAt(view, at),
+      publisher: format.publisherAt(view, at),
     };
   }
 
@@ -127,7 +127,7 @@ export class RetainedSlots {
   set(message: Message, isVolatile: boolean): boolean {
     const { topic, payload } = message;
     const isOutside = payload.length >= OUTSIDE_BYTES;
-    const length = record.recordBytes(message) - (isOutside ? payload.length : 0);
+    const length = format.blockBytes(message) - (isOutside ? payload.length : 0);
     const block = this.tree.allocate(length);
     if (block === 0) return false;
     const known = this.tree.get(topic) - 1;
@@ -138,7 +138,7 @@ export class RetainedSlots {
       this.freeSlots.push(slot);
       return false;
     }
-    record.writeRecord(this.tree.bytes(), block, message, isVolatile, !isOutside);
+    format.writeBlock(this.tree.bytes(), block, message, isVolatile ? format.VOLATILE : 0, !isOutside);
     if (isOutside) this.outside.set(slot, payload);
     this.fill(slot, block, length, message.expiresAtMs);
     if (!isVolatile) this.touch(slot);
@@ -162,7 +162,7 @@ export class RetainedSlots {
       this.blocks.push(0);
       this.lengths.push(0);
     }
-    const payloadLength = record.payloadLengthAt(view, at);
+    const payloadLength = format.payloadLengthAt(view, at);
     const outside = payloadLength >= OUTSIDE_BYTES ? payloadLength : 0;
     const length = recordLength - outside;
     const block = tree.allocate(length);
@@ -175,8 +175,8 @@ export class RetainedSlots {
     }
     tree.bytes().set(from.subarray(at, at + length), block);
     if (outside > 0) this.outside.set(slot, from.slice(at + length, at + recordLength));
-    record.forgetPublisher(this.view(), block);
-    this.fill(slot, block, length, record.expiresAtMsAt(view, at));
+    format.forgetPublisher(this.view(), block);
+    this.fill(slot, block, length, format.expiresAtMsAt(view, at));
     return true;
   }
 
@@ -185,7 +185,7 @@ export class RetainedSlots {
     const block = this.blocks[from] ?? 0;
     const length = this.lengths[from] ?? 0;
     const payload = this.outside.get(from);
-    const expiresAtMs = record.expiresAtMsAt(this.view(), block);
+    const expiresAtMs = format.expiresAtMsAt(this.view(), block);
     this.touch(from);
     // The node of the topic is there already: this takes no memory.
     this.tree.set(this.topicOf(from), to + 1);
@@ -231,10 +231,14 @@ export class RetainedSlots {
     this.bytes += this.sizeOf(slot);
   }
 
+  private isVolatileAt(block: number): boolean {
+    return (format.flagsAt(this.view(), block) & format.VOLATILE) !== 0;
+  }
+
   /** The topic keeps its node. */
   private empty(slot: number): void {
     const block = this.blocks[slot] ?? 0;
-    if (!record.isVolatileAt(this.view(), block)) this.touch(slot);
+    if (!this.isVolatileAt(block)) this.touch(slot);
     this.count--;
     this.bytes -= this.sizeOf(slot);
     this.expiries.remove(slot);

@@ -8,7 +8,7 @@
  */
 import type { Clock } from './clock.ts';
 import type { Message } from './message.ts';
-import * as record from './retained-record.ts';
+import * as format from './message-block.ts';
 import { PAGE_SLOTS, type RetainedSlots } from './retained-slots.ts';
 import { type Table, TableId } from './state/table.ts';
 
@@ -26,10 +26,10 @@ const latin1 = (bytes: Uint8Array): string =>
 
 /** Of a message that is not empty. */
 export function encodeRetainedSet(message: Message): Uint8Array {
-  const entry = new Uint8Array(2 + record.recordBytes(message));
+  const entry = new Uint8Array(2 + format.blockBytes(message));
   entry[0] = VERSION;
   entry[1] = SET;
-  record.writeRecord(entry, 2, message, false, true);
+  format.writeBlock(entry, 2, message, 0, true);
   return entry;
 }
 
@@ -117,9 +117,9 @@ export function createRetainedTable(slots: RetainedSlots, clock: Clock): Table {
     length: number,
     position: number,
   ): boolean => {
-    if (isGone(record.expiresAtMsAt(view, at))) return false;
-    const topicFrom = at + record.RECORD_HEADER_BYTES;
-    const topic = page.subarray(topicFrom, topicFrom + record.topicLengthAt(view, at));
+    if (isGone(format.expiresAtMsAt(view, at))) return false;
+    const topicFrom = at + format.BLOCK_HEADER_BYTES;
+    const topic = page.subarray(topicFrom, topicFrom + format.topicLengthAt(view, at));
     if (deletedAt.size > 0 && (deletedAt.get(latin1(topic)) ?? -1) >= position) return false;
     if (slots.isTaken(slot)) vacate(slot);
     if (slots.place(slot, page, view, at, length, topic)) return true;
@@ -144,7 +144,7 @@ export function createRetainedTable(slots: RetainedSlots, clock: Clock): Table {
     const view = viewOf(page);
     for (let at = 1; at < page.length; ) {
       const slot = first + (page[at++] as number);
-      const length = record.wholeRecordAt(view, at);
+      const length = format.wholeBlockAt(view, at);
       if (length === 0) throw new Error('retained messages: a page is damaged');
       isExact = loadRecord(slot, page, view, at, length, position) && isExact;
       at += length;
@@ -163,13 +163,13 @@ export function createRetainedTable(slots: RetainedSlots, clock: Clock): Table {
       return;
     }
     const view = viewOf(entry);
-    const length = record.wholeRecordAt(view, 2);
+    const length = format.wholeBlockAt(view, 2);
     if (entry[1] !== SET || 2 + length !== entry.length)
       throw new Error('retained messages: an entry is damaged');
-    const topicFrom = 2 + record.RECORD_HEADER_BYTES;
-    const topic = entry.subarray(topicFrom, topicFrom + record.topicLengthAt(view, 2));
+    const topicFrom = 2 + format.BLOCK_HEADER_BYTES;
+    const topic = entry.subarray(topicFrom, topicFrom + format.topicLengthAt(view, 2));
     const known = slots.slotOf(topic);
-    if (isGone(record.expiresAtMsAt(view, 2))) {
+    if (isGone(format.expiresAtMsAt(view, 2))) {
       if (known >= 0) remove(known);
       noteDeletion(latin1(topic), position);
       return;

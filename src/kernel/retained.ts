@@ -8,7 +8,7 @@
 import { DEFAULT_LIMIT_BYTES, type TopicsOptions, type TreeCursor } from '../wasm/topics.ts';
 import type { Clock } from './clock.ts';
 import type { Message } from './message.ts';
-import { RECORD_HEADER_BYTES } from './retained-record.ts';
+import { BLOCK_HEADER_BYTES } from './message-block.ts';
 import { newChunk, RetainedSlots } from './retained-slots.ts';
 import { createRetainedTable } from './retained-table.ts';
 import type { Table } from './state/table.ts';
@@ -70,7 +70,7 @@ const SLASH = 0x2f;
 function treeBytes(message: Message): number {
   let levels = 1;
   for (const byte of message.topic) if (byte === SLASH) levels++;
-  return 2 * (RECORD_HEADER_BYTES + sizeOf(message) + message.topic.length) + levels * LEVEL_BYTES;
+  return 2 * (BLOCK_HEADER_BYTES + sizeOf(message) + message.topic.length) + levels * LEVEL_BYTES;
 }
 
 function sizeOf({ topic, properties, payload }: Message): number {
