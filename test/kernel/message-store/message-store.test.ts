@@ -59,3 +59,86 @@ describe('the message store', () => {
     expect(slots.filter((slot) => store.get(slot) !== undefined).length).toBeLessThan(3);
   });
 });
+
+describe('reading bodies back', () => {
+  /** 40 messages in two frames, none of them in memory but the last. */
+  function stored() {
+    const log = new FakeStateLog();
+    const store = freshStore(log, { maxCacheBytes: 0 });
+    const slots = Array.from({ length: 40 }, (_, n) => {
+      const slot = putAndStage(store, log, message(n));
+      if (n === 19 || n === 39) log.flush();
+      return slot;
+    });
+    return { log, store, slots };
+  }
+  const slotAt = (slots: readonly number[], n: number): number => slots[n] ?? -1;
+
+  it('names the place of a body that is not what it should be, and loads the others', async () => {
+    const { log, store, slots } = stored();
+    const [first] = log.frames;
+    const entry = first?.entries[5];
+    if (first === undefined || entry === undefined) throw new Error('there is no frame');
+    first.payload[entry.offset + 1] = 99;
+    await expect(store.load(slots)).rejects.toMatchObject({
+      name: 'MessageUnreadable',
+      position: first.position,
+      offset: entry.offset,
+      slots: [slotAt(slots, 5)],
+    });
+    slots.forEach((slot, n) => {
+      expect(store.get(slot)).toEqual(n === 5 ? undefined : message(n));
+    });
+  });
+
+  it('names all messages of a read that fails, and can be asked again', async () => {
+    const { log, store, slots } = stored();
+    const { frames } = log;
+    log.frames = frames.slice(1);
+    await expect(store.load(slots)).rejects.toMatchObject({ slots: slots.slice(0, 20) });
+    log.frames = frames;
+    await store.load(slots);
+    slots.forEach((slot, n) => void expect(store.get(slot)).toEqual(message(n)));
+  });
+
+  it('finds a body that moved, and passes over one that was freed, while it was read', async () => {
+    const { log, store, slots } = stored();
+    const start = log.frames[0]?.position ?? 0;
+    const end = log.frames[1]?.position ?? 0;
+    const read = log.read.bind(log);
+    let hold: Promise<void> | undefined;
+    log.read = async (...place) => {
+      await hold;
+      return read(...place);
+    };
+    let go = () => {};
+    hold = new Promise((resolve) => {
+      go = resolve;
+    });
+    const loading = store.load(slots);
+    hold = undefined;
+    log.isAutomatic = true;
+    await store.table.evacuate?.(start, end);
+    log.dropFrames(start, end);
+    store.release(slotAt(slots, 3));
+    const reused = store.put(message(77));
+    expect(reused).toBe(slotAt(slots, 3));
+    go();
+    await loading;
+    slots.forEach((slot, n) => void expect(store.get(slot)).toEqual(message(n === 3 ? 77 : n)));
+  });
+
+  it('does not call a range empty whose bodies cannot be read or written again', async () => {
+    const { log, store } = stored();
+    const end = log.end();
+    const { frames } = log;
+    log.frames = [];
+    await expect(store.table.evacuate?.(0, end)).rejects.toThrow(/cannot be read/);
+    log.frames = frames;
+    const evacuated = expect(store.table.evacuate?.(0, end)).rejects.toThrow('no room');
+    for (let turn = 0; turn < 50; turn++) await Promise.resolve();
+    log.flush(new Error('no room'));
+    await evacuated;
+    expect(store.table.liveBytes?.(0, end)).toBe(store.bytes);
+  });
+});
