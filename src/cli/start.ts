@@ -1,13 +1,14 @@
 /** `robustmq start`: runs one node until a signal ends it. */
-import { mkdir } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { createLogger } from '../logging.ts';
 import type { NodeDependencies, RunningNode } from '../node.ts';
+import type { DataDirectory } from '../storage/data-directory/data-directory.ts';
 import { banner, listenerUrl } from './banner.ts';
 import { CliError, ExitCode } from './exit-codes.ts';
 import type { Io } from './io.ts';
+import { openDirectory } from './open-directory.ts';
 import { type ConfigOptions, readConfig, systemReason } from './read-config.ts';
 import { writeReadyFile } from './ready-file.ts';
 import { packageVersion } from './version.ts';
@@ -18,7 +19,10 @@ export interface StartOptions extends ConfigOptions {
 
 /** What the verb needs of a node. */
 export type StartedNode = Pick<RunningNode, 'listeners' | 'stop' | 'reload'>;
-export type StartNode = (config: Config, dependencies: NodeDependencies) => Promise<StartedNode>;
+export type StartNode = (
+  config: Config,
+  dependencies: NodeDependencies & { readonly dataDirectory: DataDirectory },
+) => Promise<StartedNode>;
 
 /** Resolves with the exit code when the node has stopped. */
 export async function start(options: StartOptions, io: Io, startNode: StartNode): Promise<number> {
@@ -51,8 +55,10 @@ export async function start(options: StartOptions, io: Io, startNode: StartNode)
   );
   // A node none of whose listeners is enabled stays up as well.
   const hold = setInterval(() => {}, 2 ** 30);
+  let dataDirectory: DataDirectory | undefined;
   try {
-    const node = await open(config, logger, startNode);
+    dataDirectory = await openDirectory(config.dataDir);
+    const node = await open(config, { logger, clock: systemClock, dataDirectory }, startNode);
     unsubscribe.push(io.onSignal('SIGHUP', () => void reload(node, logger)));
     try {
       if (options.readyFile !== undefined)
@@ -71,22 +77,19 @@ export async function start(options: StartOptions, io: Io, startNode: StartNode)
     logger.info('stopped');
     return ExitCode.Ok;
   } finally {
+    await dataDirectory?.close();
     clearInterval(hold);
     for (const stop of unsubscribe) stop();
   }
 }
 
-async function open(config: Config, logger: Logger, startNode: StartNode): Promise<StartedNode> {
+async function open(
+  config: Config,
+  dependencies: Parameters<StartNode>[1],
+  startNode: StartNode,
+): Promise<StartedNode> {
   try {
-    await mkdir(config.dataDir, { recursive: true });
-  } catch (error) {
-    throw new CliError(
-      ExitCode.Failed,
-      `cannot create the data directory ${config.dataDir}: ${systemReason(error)}`,
-    );
-  }
-  try {
-    return await startNode(config, { logger, clock: systemClock });
+    return await startNode(config, dependencies);
   } catch (error) {
     throw new CliError(ExitCode.Failed, startFailure(config, error));
   }

@@ -174,11 +174,21 @@ describe('start that fails', () => {
     expect(error.message).toMatch(/cannot read .*none\.yaml: no such file or directory/);
   });
 
+  it('says which process has the data directory', async () => {
+    const { io, ended, config } = runStart();
+    await config;
+    const error = await failure(runStart());
+    expect(error.exitCode).toBe(1);
+    expect(error.message).toContain(`in use by process ${process.pid}`);
+    io.signal('SIGTERM');
+    await ended;
+  });
+
   it('says when the data directory cannot be made', async () => {
     writeFileSync(join(folder, 'file'), '');
     const error = await failure(runStart({ dataDir: join(folder, 'file', 'data') }));
     expect(error.exitCode).toBe(1);
-    expect(error.message).toMatch(/cannot create the data directory .*: not a directory/);
+    expect(error.message).toMatch(/cannot use the data directory .*: not a directory/);
   });
 });
 
