@@ -113,14 +113,22 @@ export function walkEntries(
 export type Mark =
   | { readonly kind: 'checkpoint'; readonly id: Uint8Array }
   | { readonly kind: 'begin' }
-  | { readonly kind: 'end'; readonly begin: number; readonly objectPosition: number };
+  | ({ readonly kind: 'end' } & CycleSummary);
+
+export interface CycleSummary {
+  /** Position of its first mark: entries from there on come on top of its pages. */
+  readonly begin: number;
+  readonly objectPosition: number;
+  /** Of its pages. */
+  readonly bytes: number;
+}
 
 const MARKS = ['checkpoint', 'begin', 'end'] as const;
 
 export function encodeMark(mark: Mark): Uint8Array {
   const writer = new ByteWriter().u8(FORMAT_VERSION).u8(MARKS.indexOf(mark.kind));
   if (mark.kind === 'checkpoint') writer.bytes(mark.id);
-  else if (mark.kind === 'end') writer.uint(mark.begin).uint(mark.objectPosition);
+  else if (mark.kind === 'end') writeCycle(writer, mark);
   return writer.finish();
 }
 
@@ -133,9 +141,17 @@ export function decodeMark(payload: Uint8Array, position: number): Mark {
       ? { kind, id: reader.bytes() }
       : kind === 'begin'
         ? { kind }
-        : { kind, begin: reader.uint(), objectPosition: reader.uint() };
+        : { kind, ...readCycle(reader) };
   if (!reader.isComplete) throw new StateLogDamaged(position, 'a mark that is not well-formed');
   return mark;
+}
+
+export function writeCycle(writer: ByteWriter, { begin, objectPosition, bytes }: CycleSummary): void {
+  writer.uint(begin).uint(objectPosition).uint(bytes);
+}
+
+export function readCycle(reader: ByteReader): CycleSummary {
+  return { begin: reader.uint(), objectPosition: reader.uint(), bytes: reader.uint() };
 }
 
 export interface Page {

@@ -2,16 +2,29 @@ import { FRAME_HEADER_BYTES } from '../../storage/journal/frame.ts';
 import type { Level } from '../../storage/journal/journal.ts';
 import { BLOCK_HEADER_BYTES } from '../../storage/wal/block.ts';
 import { ChangeRefused } from './errors.ts';
-import { createFrameBuffer, EMPTY_FRAME_BYTES, STATE_LOG } from './frame-format.ts';
+import {
+  createFrameBuffer,
+  EMPTY_FRAME_BYTES,
+  encodeMark,
+  MARK_LOG,
+  type Mark,
+  PAGE_LOG,
+  STATE_LOG,
+} from './frame-format.ts';
 import { createFrameQueue, type FrameRecord } from './frame-queue.ts';
-import { recoverFromJournal } from './recovery.ts';
+import { createMaintenance } from './maintenance.ts';
+import { createPacer } from './pacer.ts';
+import { recoverFromJournal, recoverFromViews, type Start } from './recovery.ts';
 import {
   DEFAULT_STATE_LIMITS,
   type Done,
+  type LiveSource,
   type OpenStateLog,
   type StateLogOptions,
   type Storage,
 } from './state-log.ts';
+import type { Table } from './table.ts';
+import { dropViews } from './views.ts';
 
 const LEVELS: readonly Level[] = ['memory', 'os', 'sync'];
 
@@ -19,9 +32,10 @@ type ForeignRecord = FrameRecord & { readonly storage: Storage };
 
 /** Rebuilds the tables, then takes changes. */
 export async function openStateLog(options: StateLogOptions): Promise<OpenStateLog> {
-  const { journal, journals = {}, tables, clock, space, logger } = options;
+  const { journal, journals = {}, kv, tables, clock, space, logger } = options;
   const limits = { ...DEFAULT_STATE_LIMITS, ...options.limits };
-  const recovered = await recoverFromJournal(journal, journal.state().start, journals.object, tables);
+  const { start: journalStart } = journal.state();
+  const start = await recover(options);
 
   const buffer = createFrameBuffer();
   let marks: FrameRecord[] = [];
@@ -50,6 +64,7 @@ export async function openStateLog(options: StateLogOptions): Promise<OpenStateL
     clock,
     logger,
     onSettled() {
+      maintenance.look();
       if (!wasBusy || pendingBytes() > limits.maxPendingBytes / 4) return;
       wasBusy = false;
       log.onReady();
@@ -167,7 +182,7 @@ export async function openStateLog(options: StateLogOptions): Promise<OpenStateL
       contributors.push(contribute);
     },
     async read(position, offset, length) {
-      if (position >= journal.state().end) await written();
+      if (position >= journal.state().end) await written('os');
       const { records: found } = await journal.read(STATE_LOG, position, 1);
       const record = found[0];
       if (record?.position !== position || offset + length > record.payload.byteLength) {
@@ -197,23 +212,88 @@ export async function openStateLog(options: StateLogOptions): Promise<OpenStateL
     },
     onReady: () => {},
     end: () => queue.end,
-    async checkpoint() {},
+    checkpoint: () => maintenance.checkpoint(),
     async close() {
+      await maintenance.close();
       await log.drained().catch(() => {});
       isEnded = true;
       queue.close();
       await journal.close();
+      await journals.memory?.close();
+      await journals.object?.close();
     },
+    snapshot: () => maintenance.cycle(),
     sources: [],
-    recovered,
+    recovered: start,
   };
 
-  /** Resolves when all so far is in the hands of the operating system. */
-  function written(): Promise<void> {
+  const pacer = createPacer(clock, limits.pageBytesPerSecond);
+  const maintenance = createMaintenance({
+    writing: {
+      tables,
+      mark,
+      addPages(payload) {
+        log.addRecord('journal', { logId: PAGE_LOG, stripe: 0, payload }, () => {});
+        return written('os').then(() => {});
+      },
+      barrier: async () => (await written('sync')) + 1,
+      end: () => queue.end,
+      objectEnd: () => queue.objectEnd,
+      pace: pacer.take,
+    },
+    pacer,
+    kv,
+    start,
+    journalStart,
+    limits,
+    logger,
+    hasFailed: () => queue.failure !== undefined || isEnded,
+  });
+  Object.assign(log, { sources: [maintenance.source, ...tables.flatMap(sourceOf)] });
+
+  /** Resolves with the position of the frame when all so far is as durable as that. */
+  function written(atLevel: Level): Promise<number> {
     return new Promise((resolve, reject) => {
-      log.commit('os', (error) => (error === undefined ? resolve() : reject(error)), true);
+      const done: Done = (error, position) => (error === undefined ? resolve(position) : reject(error));
+      log.commit(atLevel, done, true);
     });
   }
 
+  async function mark(what: Mark): Promise<number> {
+    const payload = encodeMark(what);
+    const bytes = payload.byteLength + FRAME_HEADER_BYTES;
+    let position = -1;
+    const onPosition = (at: number): void => {
+      position = at;
+    };
+    marks.push({ entry: { logId: MARK_LOG, stripe: 0, payload }, onPosition });
+    recordBytes += bytes;
+    before.recordBytes += bytes;
+    await written('sync');
+    return position;
+  }
+
   return log;
+}
+
+function sourceOf(table: Table): LiveSource[] {
+  if (table.liveBytes === undefined) return [];
+  return [
+    {
+      name: table.name,
+      liveBytes: (start, end) => table.liveBytes?.(start, end) ?? 0,
+      evacuate: async (start, end) => table.evacuate?.(start, end),
+    },
+  ];
+}
+
+async function recover({ journal, journals, kv, tables, logger }: StateLogOptions): Promise<Start> {
+  const { start, end } = journal.state();
+  if (kv !== undefined) {
+    const found = await recoverFromViews(journal, end, journals?.object, tables, kv, logger);
+    if (found !== undefined) return found;
+    // If they could not be removed, a later start could take them for good: better none than that.
+    await dropViews(kv);
+  }
+  return recoverFromJournal(journal, start, journals?.object, tables);
 }

@@ -1,9 +1,11 @@
 /** Rebuilds the tables: pages first, then what the journal has behind the place that they are good for. */
 import { setImmediate as turn } from 'node:timers/promises';
 import type { JournalRecord } from '../../storage/journal/group.ts';
-import type { Journal } from '../../storage/journal/journal.ts';
+import type { JournalReading } from '../../storage/journal/reading.ts';
+import type { KvStore } from '../../storage/kv/kv-store.ts';
 import { StateLogDamaged } from './errors.ts';
 import {
+  type CycleSummary,
   decodeMark,
   MARK_LOG,
   type Mark,
@@ -12,11 +14,11 @@ import {
   walkEntries,
   walkPages,
 } from './frame-format.ts';
-import type { Recovered } from './state-log.ts';
+import type { Recovered, StateLogger } from './state-log.ts';
 import type { Table } from './table.ts';
+import { loadViews, readHead, type ViewsHead } from './views.ts';
 
-/** The part of a journal that reading needs; one that is only open for reading may do without `read`. */
-export type ReadableJournal = Pick<Journal, 'replay'> & Partial<Pick<Journal, 'read'>>;
+export type ReadableJournal = Pick<JournalReading, 'read' | 'replay'>;
 
 /** Bytes between two turns of the event loop. */
 const SLICE_BYTES = 4 * 1024 * 1024;
@@ -28,12 +30,6 @@ export async function* recordsOf(
   logId: number,
   from: number,
 ): AsyncGenerator<JournalRecord> {
-  if (journal.read === undefined) {
-    for await (const records of journal.replay(from)) {
-      for (const record of records) if (record.logId === logId) yield record;
-    }
-    return;
-  }
   for (let at = from; ; ) {
     const { records, next } = await journal.read(logId, at, READ_BYTES);
     if (records.length === 0) return;
@@ -42,10 +38,9 @@ export async function* recordsOf(
   }
 }
 
-export interface Cycle {
-  readonly begin: number;
+export interface Cycle extends CycleSummary {
+  /** Position of its last mark. */
   readonly end: number;
-  readonly objectPosition: number;
 }
 
 /** The newest snapshot cycle that was finished, among the marks from a position on. */
@@ -54,7 +49,8 @@ export async function findCycle(journal: ReadableJournal, from: number): Promise
   for await (const { payload, position } of recordsOf(journal, MARK_LOG, from)) {
     const mark: Mark = decodeMark(payload, position);
     if (mark.kind === 'end') {
-      found = { begin: mark.begin, end: position, objectPosition: mark.objectPosition };
+      const { begin, objectPosition, bytes } = mark;
+      found = { begin, objectPosition, bytes, end: position };
     }
   }
   return found;
@@ -147,13 +143,20 @@ export async function observeObjects(
   }
 }
 
+export interface Start extends Recovered {
+  /** The newest complete snapshot cycle. */
+  readonly cycle: CycleSummary | undefined;
+  /** What the views hold on to, when they were used. */
+  readonly views: ViewsHead | undefined;
+}
+
 /** From the journal alone: the newest complete snapshot cycle, or all of it. */
 export async function recoverFromJournal(
   journal: ReadableJournal,
   start: number,
   object: ReadableJournal | undefined,
   tables: readonly Table[],
-): Promise<Recovered & { readonly cycle: Cycle | undefined }> {
+): Promise<Start> {
   const byId = tablesById(tables);
   const cycle = await findCycle(journal, start);
   const pages = cycle === undefined ? 0 : await loadCycle(journal, byId, cycle);
@@ -161,5 +164,59 @@ export async function recoverFromJournal(
   const { entries } = await replayFrom(journal, byId, position);
   await observeObjects(object, tables, cycle?.objectPosition ?? 0);
   for (const table of tables) table.recovered?.();
-  return { from: cycle === undefined ? 'journal' : 'snapshot', position, pages, entries, cycle };
+  const from = cycle === undefined ? 'journal' : 'snapshot';
+  return { from, position, pages, entries, cycle, views: undefined };
+}
+
+/** From the views and what the journal has behind them; undefined when there are none that can be used. */
+export async function recoverFromViews(
+  journal: ReadableJournal,
+  end: number,
+  object: ReadableJournal | undefined,
+  tables: readonly Table[],
+  kv: KvStore,
+  logger: StateLogger | undefined,
+): Promise<Start | undefined> {
+  const byId = tablesById(tables);
+  let views: ViewsHead;
+  let cycle: CycleSummary | undefined;
+  let pages: number;
+  try {
+    const head = await readHead(kv);
+    const newer = head === undefined ? undefined : await findCycle(journal, head.position);
+    const reason = head === undefined ? 'there are none' : await whyUnusable(journal, end, head, newer);
+    if (head === undefined || reason !== undefined) {
+      logger?.info({ reason }, 'the views cannot be used: the journal alone is replayed');
+      return undefined;
+    }
+    views = head;
+    cycle = newer ?? head.cycle;
+    pages = await loadViews(kv, byId);
+  } catch (error) {
+    // Pages that were loaded do no harm: they are no newer than the journal, which is replayed on top of them.
+    logger?.warn({ err: error }, 'the views cannot be read: the journal alone is replayed');
+    return undefined;
+  }
+  const { entries } = await replayFrom(journal, byId, views.position);
+  await observeObjects(object, tables, views.objectPosition);
+  for (const table of tables) table.recovered?.();
+  return { from: 'views', position: views.position, pages, entries, cycle, views };
+}
+
+async function whyUnusable(
+  journal: ReadableJournal,
+  end: number,
+  head: ViewsHead,
+  newer: Cycle | undefined,
+): Promise<string | undefined> {
+  if (head.needs > end) return 'they are ahead of the journal';
+  // Below the begin of a complete cycle the journal can have been removed.
+  if (newer !== undefined && newer.begin > head.position) return 'they are older than the newest snapshot';
+  for await (const { position, payload } of recordsOf(journal, MARK_LOG, head.position)) {
+    if (position !== head.position) break;
+    const mark = decodeMark(payload, position);
+    if (mark.kind === 'checkpoint' && Buffer.compare(mark.id, head.id) === 0) return undefined;
+    break;
+  }
+  return 'they belong to another journal, or to a part of it that is gone';
 }

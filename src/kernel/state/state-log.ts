@@ -63,7 +63,7 @@ export interface StateLog {
   end(): number;
   /** Writes the views now. */
   checkpoint(): Promise<void>;
-  /** Drains, writes the views, closes the journal. */
+  /** Drains, writes the views, closes the journals. */
   close(): Promise<void>;
 }
 
@@ -75,6 +75,8 @@ export interface LiveSource {
 }
 
 export interface OpenStateLog extends StateLog {
+  /** Writes all pages into the journal now, so that what is older there can go. Comes by itself, too. */
+  snapshot(): Promise<void>;
   /** Of the state log itself and of each table that needs bytes beyond its pages. */
   readonly sources: readonly LiveSource[];
   readonly recovered: Recovered;

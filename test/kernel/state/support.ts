@@ -1,4 +1,4 @@
-import type { StateLog } from '../../../src/kernel/state/state-log.ts';
+import type { OpenStateLog, StateLog } from '../../../src/kernel/state/state-log.ts';
 import { frameCheck } from '../../../src/storage/journal/frame.ts';
 import { type Journal, type JournalOptions, openJournal } from '../../../src/storage/journal/journal.ts';
 import { createFileWal } from '../../../src/storage/wal/file-wal.ts';
@@ -25,4 +25,13 @@ export function committed(
       isSettlement,
     );
   });
+}
+
+/** What a cleaner does: segments of which nobody needs a byte go. */
+export async function removeDead(journal: Journal, log: OpenStateLog): Promise<number> {
+  const dead = journal
+    .segments()
+    .filter(({ isOpen }) => !isOpen)
+    .filter(({ start, end }) => log.sources.every((source) => source.liveBytes(start, end) === 0));
+  return await journal.remove(dead.map(({ start }) => start)).catch(() => 0);
 }
