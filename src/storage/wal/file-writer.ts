@@ -14,6 +14,9 @@ export interface FileWriterOptions {
   readonly onFile: (position: number) => void;
 }
 
+/** So much is written to a file before it is synced unasked: what a switch of files then waits for is short. */
+const UNSYNCED_BYTES = 16 * 1024 * 1024;
+
 /**
  * The one writer of an epoch in files. Writes follow each other; the sync of a block runs beside the write of the
  * next. After each write, and before its acknowledgement, the writer looks for the mark of a sealer: a sealer sets
@@ -27,6 +30,8 @@ export function createFileWriter(options: FileWriterOptions): WalWriter {
   let next = 0;
   let synced = 0;
   let inFlight = 0;
+  let unsyncedBytes = 0;
+  let syncing: Promise<void> | undefined;
   let failure: Error | undefined;
   let written: Promise<void> = Promise.resolve();
   let acknowledged: Promise<void> = Promise.resolve();
@@ -38,10 +43,12 @@ export function createFileWriter(options: FileWriterOptions): WalWriter {
 
   async function switchFile(position: number, before: Promise<void>): Promise<void> {
     const old = file;
+    await syncing;
     // Only the last file of an epoch may have a torn tail.
     if (old !== undefined) await old.datasync();
     file = await createBlockFile(disk, directory, epoch, position);
     base = position;
+    unsyncedBytes = 0;
     options.onFile(position);
     if (old !== undefined) before.finally(() => old.close()).catch(() => {});
   }
@@ -56,7 +63,20 @@ export function createFileWriter(options: FileWriterOptions): WalWriter {
     if (isAnchor) await switchFile(position, before);
     if (file === undefined) throw new Error('the first block of an epoch begins a file');
     await file.writev(views, FILE_HEADER_BYTES + position - base);
+    unsyncedBytes += bytesOf(views);
+    if (unsyncedBytes >= UNSYNCED_BYTES && syncing === undefined) syncUnasked(file);
     return file;
+  }
+
+  /** Nobody waits for it, but after a failed sync nothing may be acknowledged any more. */
+  function syncUnasked(target: DiskFile): void {
+    unsyncedBytes = 0;
+    syncing = target
+      .datasync()
+      .catch((error: unknown) => void fail(error))
+      .finally(() => {
+        syncing = undefined;
+      });
   }
 
   async function checkSeal(): Promise<void> {
@@ -73,9 +93,10 @@ export function createFileWriter(options: FileWriterOptions): WalWriter {
     const before = acknowledged;
     const mine = written.then(() => write(views, position, isAnchor, before));
     written = mine.then(() => {});
-    const durable = mine.then((target) =>
-      Promise.all([checkSeal(), level === 'sync' ? target.datasync() : undefined]),
-    );
+    const durable = mine.then((target) => {
+      if (level === 'sync') unsyncedBytes = 0;
+      return Promise.all([checkSeal(), level === 'sync' ? target.datasync() : undefined]);
+    });
     acknowledged = Promise.all([before, durable]).then(() => {
       if (failure !== undefined) throw failure;
       if (level === 'sync') synced = Math.max(synced, end);
@@ -121,6 +142,7 @@ export function createFileWriter(options: FileWriterOptions): WalWriter {
     async close() {
       await acknowledged.catch(() => {});
       await written.catch(() => {});
+      await syncing;
       failure ??= new Error('the writer is closed');
       await file?.close();
       file = undefined;

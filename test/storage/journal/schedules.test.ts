@@ -252,7 +252,7 @@ function damage(disk: FaultyDisk, random: Random): boolean {
 }
 
 it('keeps what it acknowledged, invents nothing and refuses what is damaged, whatever the disk does', {
-  timeout: 60_000 + SCHEDULES * 50,
+  timeout: 60_000 + SCHEDULES * 300,
 }, async () => {
   const first = ONLY === undefined ? 1 : Number(ONLY);
   let refused = 0;
