@@ -1,0 +1,103 @@
+/** A partition as everybody sees it, and as this folder keeps it. */
+import type { RecordBatchBuilder } from '../../storage/records/batch-builder.ts';
+import type { Storage } from '../state/state-log.ts';
+import type { OffsetIndex } from './offset-index.ts';
+
+export interface Partition {
+  /** Its log in the journal: given once, never again. */
+  readonly logId: number;
+  readonly stripe: number;
+  readonly name: string;
+  readonly number: number;
+  readonly storage: Storage;
+  /** The lowest offset that can be read. */
+  readonly startOffset: number;
+  /** Behind the last committed record: the high-water mark. */
+  readonly endOffset: number;
+  /** What the next record gets. */
+  readonly nextOffset: number;
+  /** Of its batches in the journal, estimated to a batch or so. */
+  readonly bytes: number;
+  readonly isDeleted: boolean;
+}
+
+/** What retention may remove. Whole runs of batches go, so that a little more than the policy allows may stay. */
+export interface RetentionPolicy {
+  readonly cleanup: 'delete' | 'compact';
+  /** Infinity, or 0 for bytes and records, is no limit. */
+  readonly ageMs: number;
+  readonly maxBytes: number;
+  readonly maxRecords: number;
+  /** Offset below which everybody has settled everything: what lies below it goes. */
+  readonly settledFloor?: () => number;
+  /** How long a tombstone stays in a compacted partition. */
+  readonly tombstoneMs: number;
+}
+
+export const KEEP_ALL: RetentionPolicy = {
+  cleanup: 'delete',
+  ageMs: Number.POSITIVE_INFINITY,
+  maxBytes: 0,
+  maxRecords: 0,
+  tombstoneMs: 86_400_000,
+};
+
+export interface PartitionState extends Partition {
+  startOffset: number;
+  nextOffset: number;
+  isDeleted: boolean;
+  index: OffsetIndex;
+  /** Of a partition in memory: where its offsets go on after a restart. */
+  reserved: number;
+  /** Compaction has seen every record below. */
+  cleanedBelow: number;
+  policy: RetentionPolicy;
+  /** What this turn brought. */
+  builder: RecordBatchBuilder | undefined;
+  watchers: Set<() => void> | undefined;
+  /** Where the last read stopped: the next one need not search. */
+  hint:
+    | { readonly offset: number; readonly version: number; readonly row: number; readonly position: number }
+    | undefined;
+}
+
+/** The journal has something else, or nothing, where the index says that a record is. */
+export class PartitionDamaged extends Error {
+  override readonly name = 'PartitionDamaged';
+  /** The next offset that may be there: who wants to lose what is between goes on from here. */
+  readonly resumeAt: number;
+  constructor({ name, number }: Partition, from: number, resumeAt: number, reason: string) {
+    super(`${name}/${number}: offsets ${from} to ${resumeAt - 1} ${reason}`);
+    this.resumeAt = resumeAt;
+  }
+}
+
+export interface NewPartition {
+  readonly logId: number;
+  readonly stripe: number;
+  readonly name: string;
+  readonly number: number;
+  readonly storage: Storage;
+}
+
+export function createPartitionState(made: NewPartition, index: OffsetIndex): PartitionState {
+  return {
+    ...made,
+    startOffset: 0,
+    nextOffset: index.end,
+    isDeleted: false,
+    index,
+    reserved: 0,
+    cleanedBelow: 0,
+    policy: KEEP_ALL,
+    builder: undefined,
+    watchers: undefined,
+    hint: undefined,
+    get endOffset() {
+      return this.index.end;
+    },
+    get bytes() {
+      return this.index.bytes;
+    },
+  };
+}

@@ -1,0 +1,377 @@
+/**
+ * Partitions: logs with dense offsets over record batches in a journal. Here are their appending, reading, retention,
+ * compaction and moving, and the table that survives a restart: which partitions there are, where each starts and ends,
+ * and the index of its offsets. Not here: what a record means, who reads how far (cursors), when segments are freed.
+ *
+ * Guaranteed: offsets are given in the order of the appends and never again; a reader sees what is committed, each batch
+ * with its own offsets or an error that names them; a start costs what the pages of the index cost. At `maxPartitions`
+ * a new one is refused; appends are refused as the state log says, and their memory is what it has not written yet.
+ */
+import type { Journal } from '../../storage/journal/journal.ts';
+import { RecordBatchBuilder } from '../../storage/records/batch-builder.ts';
+import { type BatchSpan, batchSpan } from '../../storage/records/batch-header.ts';
+import type { LogRecord } from '../../storage/records/record.ts';
+import { readRecordBatch } from '../../storage/records/record-batch.ts';
+import type { LogKernel } from '../../wasm/log.ts';
+import type { Clock } from '../clock.ts';
+import type { StateLog, Storage } from '../state/state-log.ts';
+import { type Table, TableId } from '../state/table.ts';
+import { encodeEntry, type PartitionEntry } from './entries.ts';
+import type { IndexLimits } from './offset-index.ts';
+import {
+  KEEP_ALL,
+  type Partition,
+  type PartitionDamaged,
+  type PartitionState,
+  type RetentionPolicy,
+} from './partition.ts';
+import { createPartitionTable } from './partition-table.ts';
+import { type PartitionRead, readBatches } from './reader.ts';
+import { retainedFrom } from './retention.ts';
+import { createRewriter } from './rewrite.ts';
+
+export type { Partition, RetentionPolicy } from './partition.ts';
+export { KEEP_ALL, PartitionDamaged } from './partition.ts';
+export type { PartitionRead, StoredBatch } from './reader.ts';
+
+export interface PartitionLimits extends IndexLimits {
+  readonly maxPartitions: number;
+  /** Of one pass of compaction. */
+  readonly maxKeys: number;
+  readonly maxKeyBytes: number;
+}
+
+export const DEFAULT_PARTITION_LIMITS: PartitionLimits = {
+  intervalBytes: 64 * 1024,
+  maxEvenRows: 2048,
+  maxSpanBytes: 16 * 1024 * 1024,
+  intervalMs: 3_600_000,
+  maxPartitions: 262_144,
+  maxKeys: 1_000_000,
+  maxKeyBytes: 64 * 1024 * 1024,
+};
+
+export interface PartitionsOptions {
+  /** Of the storages that there are; `journal` is the one of the state log. */
+  readonly journals: Readonly<Partial<Record<Storage, Journal>>>;
+  readonly kernel: LogKernel;
+  readonly clock: Clock;
+  readonly leaderEpoch: number;
+  readonly limits?: Partial<PartitionLimits>;
+  /** Delays compaction and evacuation to their bandwidth. */
+  readonly pace?: (bytes: number) => Promise<void>;
+  /** What replay found missing. */
+  readonly onProblem?: (problem: PartitionDamaged) => void;
+}
+
+export type AppendRefusal = 'failed' | 'full' | 'deleted' | 'too-large' | 'no-memory' | 'invalid';
+export type CreateRefusal = 'exists' | 'full' | 'no-storage';
+
+export interface FoundTime {
+  readonly offset: number;
+  readonly timestampMs: number;
+}
+
+export interface Partitions {
+  readonly table: Table;
+  /** The state log that has rebuilt the table; before it nothing can be changed. */
+  attach(stateLog: StateLog): void;
+  /** What a cleaner asks about the journal of a storage. */
+  source(storage: Storage): Required<Pick<Table, 'liveBytes' | 'evacuate'>>;
+
+  /** Durable when the promise resolves. */
+  create(name: string, number: number, stripe: number, storage: Storage): Promise<Partition | CreateRefusal>;
+  /** Durable when the promise resolves; nothing can be appended or read from now on. */
+  delete(partition: Partition): Promise<void>;
+  get(name: string, number: number): Partition | undefined;
+  /** In the order of their numbers, or of their creation without a name. */
+  list(name?: string): readonly Partition[];
+
+  /**
+   * Gives the record its offset. It is in the frame of the caller's next commit, or in one before it, and stays there
+   * when that commit is refused: who must not append then asks for the refusal first.
+   */
+  append(partition: Partition, record: LogRecord): number | AppendRefusal;
+  /** A whole valid batch, which is the partition's from now on: its offsets are set in place. Gives the first one. */
+  appendBatch(partition: Partition, batch: Uint8Array): number | AppendRefusal;
+  /** Whole batches: the first may begin below `from`. Rejects with RangeError below the start and behind the end. */
+  read(partition: Partition, from: number, maxBytes: number): Promise<PartitionRead>;
+  /** The first record that is not older; undefined when all are. Of a compressed batch, its first offset. */
+  offsetForTime(partition: Partition, timestampMs: number): Promise<FoundTime | undefined>;
+  /** `callback` runs when the end has moved, until the returned function is called. */
+  onAppend(partition: Partition, callback: () => void): () => void;
+
+  /** Not kept over a restart: the owner states it again. */
+  setPolicy(partition: Partition, policy: Partial<RetentionPolicy>): void;
+  /** Records below the offset are gone; at most the end counts. Resolves with the start when that is durable. */
+  truncate(partition: Partition, below: number): Promise<number>;
+  /** Applies the policies to all partitions: retention, then compaction where half of a partition was not seen by it. */
+  clean(): Promise<void>;
+}
+
+/** Offsets that a partition in memory may give before it says so again. */
+const RESERVED_OFFSETS = 65_536;
+
+export function createPartitions(options: PartitionsOptions): Partitions {
+  const { journals, kernel, clock, leaderEpoch } = options;
+  const limits = { ...DEFAULT_PARTITION_LIMITS, ...options.limits };
+  const state = createPartitionTable(limits, options.onProblem ?? (() => {}));
+  /** With records of this turn in their builders. */
+  const gathering = new Set<PartitionState>();
+  /** Batches of this turn, in order. Only a flush hands them over: a change that is refused would take them along. */
+  let finished: (() => void)[] = [];
+  const creating = new Set<string>();
+  let attached: StateLog | undefined;
+  let rewriting: Promise<void> = Promise.resolve();
+
+  const own = (partition: Partition): PartitionState => partition as PartitionState;
+  const journalOf = ({ storage }: Partition): Journal => {
+    const journal = journals[storage];
+    if (journal === undefined) throw new Error(`there is no storage "${storage}" here`);
+    return journal;
+  };
+  const stateLog = (): StateLog => {
+    if (attached === undefined) throw new Error('partitions without a state log');
+    return attached;
+  };
+  const addEntry = (entry: PartitionEntry): void => {
+    stateLog().add(TableId.Partitions, encodeEntry(entry));
+  };
+  /** Applied once it is durable: what the cleaner frees is never needed again. */
+  const commitEntry = (entry: PartitionEntry): Promise<void> =>
+    new Promise((resolve, reject) => {
+      addEntry(entry);
+      const done = (error: Error | undefined): void => {
+        if (error === undefined) {
+          state.apply(entry);
+          resolve();
+        } else reject(error);
+      };
+      stateLog().commit('sync', done, true);
+    });
+
+  const rewriter = createRewriter({
+    stateLog,
+    kernel,
+    journalOf,
+    maxKeys: limits.maxKeys,
+    maxKeyBytes: limits.maxKeyBytes,
+    pace: options.pace ?? (async () => {}),
+    changed: state.changed,
+    addRemoved(partition, from, end) {
+      const entry = { kind: 'removed', logId: partition.logId, from, end } as const;
+      addEntry(entry);
+      return () => state.apply(entry);
+    },
+  });
+
+  /** One after the other, whatever became of the one before. */
+  function exclusively(run: () => Promise<void>): Promise<void> {
+    const result = rewriting.then(run);
+    rewriting = result.catch(() => {});
+    return result;
+  }
+
+  function finish(partition: PartitionState, payload: Uint8Array, span: BatchSpan): void {
+    const { logId, stripe, storage } = partition;
+    const { baseOffset, lastOffset, maxTimestampMs } = span;
+    const committed = (position: number): void => {
+      if (partition.isDeleted) return;
+      partition.index.append(baseOffset, lastOffset + 1, position, maxTimestampMs, payload.byteLength);
+      state.changed(partition);
+      for (const watcher of partition.watchers ?? []) watcher();
+    };
+    finished.push(() => stateLog().addRecord(storage, { logId, stripe, payload }, committed));
+  }
+
+  function finishBuilder(partition: PartitionState): void {
+    const { builder, nextOffset } = partition;
+    const batch = builder?.finish(nextOffset - builder.recordCount, leaderEpoch);
+    const span = batch && batchSpan(batch);
+    if (batch !== undefined && span !== undefined) finish(partition, batch, span);
+  }
+
+  function finishAll(): void {
+    for (const partition of gathering) finishBuilder(partition);
+  }
+
+  function flush(): void {
+    finishAll();
+    for (const partition of gathering) {
+      if (partition.storage !== 'memory' || partition.nextOffset <= partition.reserved) continue;
+      partition.reserved = partition.nextOffset + RESERVED_OFFSETS;
+      addEntry({ kind: 'reserve', logId: partition.logId, offset: partition.reserved });
+      state.changed(partition);
+    }
+    gathering.clear();
+    const batches = finished;
+    finished = [];
+    for (const hand of batches) hand();
+  }
+
+  function refusal(partition: PartitionState): AppendRefusal | undefined {
+    if (partition.isDeleted) return 'deleted';
+    return stateLog().refusal(partition.storage);
+  }
+
+  async function cleanPartition(partition: PartitionState): Promise<void> {
+    const nowMs = clock.wallMs();
+    const start = retainedFrom(partition, nowMs);
+    if (start > partition.startOffset) await truncate(partition, start);
+    const { index, cleanedBelow } = partition;
+    if (partition.policy.cleanup !== 'compact' || partition.isDeleted) return;
+    let unseen = 0;
+    for (let i = index.count - 1; i >= 0 && index.row(i).end > cleanedBelow; i--)
+      unseen += index.row(i).bytes;
+    if (unseen >= limits.intervalBytes && unseen * 2 >= index.bytes) {
+      await exclusively(() => rewriter.compact(partition, nowMs));
+    }
+  }
+
+  async function truncate(partition: PartitionState, below: number): Promise<number> {
+    const offset = Math.min(below, partition.endOffset);
+    if (offset > partition.startOffset) {
+      await commitEntry({ kind: 'start', logId: partition.logId, offset });
+    }
+    return partition.startOffset;
+  }
+
+  const source = (storage: Storage): Required<Pick<Table, 'liveBytes' | 'evacuate'>> => ({
+    liveBytes(start, end) {
+      let bytes = 0;
+      for (const partition of state.all()) {
+        if (partition.storage === storage) bytes += partition.index.liveBytes(start, end);
+      }
+      return bytes;
+    },
+    evacuate: (start, end) =>
+      exclusively(async () => {
+        for (const partition of [...state.all()]) {
+          if (partition.storage === storage) await rewriter.evacuate(partition, start, end);
+        }
+      }),
+  });
+  const journalSource = source('journal');
+
+  return {
+    table: {
+      id: TableId.Partitions,
+      name: 'partitions',
+      ...journalSource,
+      apply: state.applyBytes,
+      observe: state.observe,
+      load: state.load,
+      recovered: state.recovered,
+      pageKeys: state.pageKeys,
+      page: state.page,
+      takeDirty: state.takeDirty,
+    },
+    attach(stateLog) {
+      attached = stateLog;
+      stateLog.onFlush(flush);
+    },
+    source,
+
+    async create(name, number, stripe, storage) {
+      if (journals[storage] === undefined) return 'no-storage';
+      const key = `${number} ${name}`;
+      if (state.get(name, number) !== undefined || creating.has(key)) return 'exists';
+      if (state.count() + creating.size >= limits.maxPartitions) return 'full';
+      creating.add(key);
+      try {
+        await commitEntry({ kind: 'create', logId: state.takeLog(), stripe, name, number, storage });
+      } finally {
+        creating.delete(key);
+      }
+      return state.get(name, number) ?? 'exists';
+    },
+    async delete(partition) {
+      const it = own(partition);
+      if (it.isDeleted) return;
+      it.isDeleted = true;
+      it.builder?.discard();
+      gathering.delete(it);
+      state.hide(it);
+      await commitEntry({ kind: 'delete', logId: it.logId });
+    },
+    get: state.get,
+    list: state.list,
+
+    append(partition, record) {
+      const it = own(partition);
+      // Once in a turn is enough, and what was asked before an append is asked again at the commit.
+      const refused = gathering.has(it) ? undefined : refusal(it);
+      if (refused !== undefined) return refused;
+      it.builder ??= new RecordBatchBuilder(kernel);
+      let outcome = it.builder.append(record);
+      if (outcome === 'full' || outcome === 'no-memory') {
+        finishAll();
+        outcome = it.builder.append(record);
+      }
+      if (outcome !== 'appended') return outcome === 'too-large' ? 'too-large' : 'no-memory';
+      gathering.add(it);
+      return it.nextOffset++;
+    },
+    appendBatch(partition, batch) {
+      const it = own(partition);
+      const refused = refusal(it);
+      if (refused !== undefined) return refused;
+      if (batch.byteLength > kernel.maxBatchBytes) return 'too-large';
+      const span = batchSpan(batch);
+      if (span === undefined) return 'invalid';
+      // Records of this turn are before it.
+      finishBuilder(it);
+      gathering.add(it);
+      const baseOffset = it.nextOffset;
+      const lastOffset = baseOffset + span.lastOffset - span.baseOffset;
+      it.nextOffset = lastOffset + 1;
+      kernel.patchOffset(batch, baseOffset, leaderEpoch);
+      finish(it, batch, { ...span, baseOffset, lastOffset });
+      return baseOffset;
+    },
+    async read(partition, from, maxBytes) {
+      const it = own(partition);
+      if (it.isDeleted || from < it.startOffset || from > it.endOffset) {
+        throw new RangeError(`offset ${from} of ${it.startOffset} to ${it.endOffset}`);
+      }
+      return readBatches(journalOf(it), it, from, maxBytes);
+    },
+    async offsetForTime(partition, timestampMs) {
+      const it = own(partition);
+      for (let at = it.startOffset; at < it.endOffset && !it.isDeleted; ) {
+        const row = it.index.row(it.index.find(at));
+        if (row.timeMs < timestampMs) {
+          at = row.end;
+          continue;
+        }
+        const { batches, next } = await readBatches(journalOf(it), it, at, limits.intervalBytes);
+        for (const each of batches) {
+          if (each.maxTimestampMs < timestampMs) continue;
+          const { batch } = readRecordBatch(kernel, each.bytes);
+          for (let i = 0; batch !== undefined && i < batch.length; i++) {
+            const found = { offset: batch.offset(i), timestampMs: batch.timestampMs(i) };
+            if (found.timestampMs >= timestampMs && found.offset >= it.startOffset) return found;
+          }
+          if (batch?.isCompressed) return { offset: each.baseOffset, timestampMs: each.maxTimestampMs };
+        }
+        if (next <= at) break;
+        at = Math.max(next, it.startOffset);
+      }
+      return undefined;
+    },
+    onAppend(partition, callback) {
+      const it = own(partition);
+      it.watchers ??= new Set();
+      it.watchers.add(callback);
+      return () => void it.watchers?.delete(callback);
+    },
+
+    setPolicy(partition, policy) {
+      own(partition).policy = { ...KEEP_ALL, ...policy };
+    },
+    truncate: (partition, below) => truncate(own(partition), below),
+    async clean() {
+      for (const partition of [...state.all()]) await cleanPartition(partition);
+    },
+  };
+}
