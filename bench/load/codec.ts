@@ -51,10 +51,17 @@ function packet(firstByte: number, ...parts: readonly Uint8Array[]): Buffer {
   return Buffer.concat([Buffer.from([firstByte, ...varint(body.length)]), body]);
 }
 
-export function encodeConnect(version: ProtocolVersion, clientId: string, keepAliveSeconds: number): Buffer {
-  const cleanStart = 0x02;
+/** `durable`: the session stays when the connection ends, for ever. */
+export function encodeConnect(
+  version: ProtocolVersion,
+  clientId: string,
+  keepAliveSeconds: number,
+  durable = false,
+): Buffer {
+  const cleanStart = durable ? 0 : 0x02;
   const head = Buffer.from([version, cleanStart, keepAliveSeconds >> 8, keepAliveSeconds & 0xff]);
-  const properties = Buffer.alloc(version === 5 ? 1 : 0);
+  const sessionExpiry = [5, 0x11, 0xff, 0xff, 0xff, 0xff];
+  const properties = Buffer.from(version < 5 ? [] : durable ? sessionExpiry : [0]);
   return packet(0x10, string16('MQTT'), head, properties, string16(clientId));
 }
 

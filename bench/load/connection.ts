@@ -49,6 +49,7 @@ export interface ConnectionOptions {
   readonly clientId: string;
   readonly index: number;
   readonly keepAliveSeconds: number;
+  readonly durable?: boolean;
   readonly filter?: string;
   readonly filterQos?: Qos;
   readonly localAddress?: string;
@@ -175,7 +176,7 @@ export function openConnection(options: ConnectionOptions, shared: Shared): Conn
   socket.once('connect', () => {
     const onError = (reason: string): void => shared.onFailure(`${clientId}: ${reason}`);
     connection.writer = createWriter(socket, () => shared.onProgress(), onError);
-    connection.writer.write(encodeConnect(version, clientId, options.keepAliveSeconds));
+    connection.writer.write(encodeConnect(version, clientId, options.keepAliveSeconds, options.durable));
   });
   socket.on('error', (error) => shared.onFailure(`${clientId}: ${error.message}`));
   socket.on('close', () => shared.onFailure(`${clientId}: closed by the broker`));

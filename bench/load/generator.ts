@@ -216,7 +216,7 @@ export async function runMessages(options: LoadOptions): Promise<MessageResult> 
     if (options.rate > 0) schedule();
   }
 
-  const common = { ...options, keepAliveSeconds: 0 };
+  const common = { ...options, keepAliveSeconds: 0, durable: false };
   try {
     await openAll(
       options.subscribers,
@@ -224,7 +224,7 @@ export async function runMessages(options: LoadOptions): Promise<MessageResult> 
         const filter = options.spread === 'own' ? `bench/load/${index % options.topics}` : 'bench/load/#';
         const clientId = `bench-s${index}`;
         subscribers[index] = openConnection(
-          { ...common, clientId, index, filter, filterQos: options.qos, onReady },
+          { ...common, durable: options.durable, clientId, index, filter, filterQos: options.qos, onReady },
           shared,
         );
       },

@@ -17,6 +17,8 @@ export interface LoadOptions {
   readonly topics: number;
   readonly spread: Spread;
   readonly payloadBytes: number;
+  /** Sessions of subscribers outlive their connections. */
+  readonly durable: boolean;
   /** Deliveries on their way at most, over all connections: what closes the loop. */
   readonly window: number;
   /** Unacknowledged messages per publisher, for QoS 1 and 2. */
@@ -51,6 +53,7 @@ export const defaultLoad: LoadOptions = {
   topics: 1,
   spread: 'all',
   payloadBytes: 64,
+  durable: false,
   window: 10_000,
   inFlight: 100,
   sparse: false,
@@ -103,6 +106,7 @@ export function parseLoadArguments(argv: readonly string[]): LoadOptions {
     topics: number('topics', 1),
     spread: oneOf('spread', text('spread'), ['all', 'own'] as const),
     payloadBytes: number('payloadBytes', 0),
+    durable: oneOf('durable', text('durable'), [true, false] as const),
     window: number('window', 1),
     inFlight: Math.min(number('inFlight', 1), 65_535),
     sparse: oneOf('sparse', text('sparse'), [true, false] as const),

@@ -35,7 +35,8 @@ export interface StartedProcess {
   readonly child: ChildProcess;
   readonly pid: number;
   crash(): string | undefined;
-  stop(): Promise<void>;
+  /** SIGTERM unless another signal is given. */
+  stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
 const STOP_MS = 5000;
@@ -72,11 +73,11 @@ export function startProcess(core: number | undefined, command: readonly string[
     child,
     pid: child.pid ?? 0,
     crash: () => ended,
-    async stop() {
+    async stop(signal = 'SIGTERM') {
       stopping = true;
       if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
       const exited = once(child, 'exit');
-      child.kill('SIGTERM');
+      child.kill(signal);
       const late = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
       await exited;
       clearTimeout(late);

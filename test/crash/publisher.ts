@@ -19,6 +19,7 @@ import { type Link, runLink } from './link.ts';
 const WINDOW = 40;
 const RETRY_MS = 5;
 const FOREVER_SECONDS = 0xffffffff;
+const SHUTTING_DOWN = 0x8b;
 
 interface Pending {
   readonly topic: string;
@@ -94,7 +95,8 @@ export function startPublisher(
   };
 
   const onPacket = (packet: ServerPacket): void => {
-    if (packet.type === 'disconnect') violate('broker', `DISCONNECT with 0x${packet.reason.toString(16)}`);
+    if (packet.type === 'disconnect' && packet.reason !== SHUTTING_DOWN)
+      violate('broker', `DISCONNECT with 0x${packet.reason.toString(16)}`);
     if (packet.type !== 'puback' && packet.type !== 'pubrec' && packet.type !== 'pubcomp') return;
     const message = pending.get(packet.packetId);
     if (message === undefined) {

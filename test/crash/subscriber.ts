@@ -12,6 +12,7 @@ import { type Ledger, recordDelivery, recordViolation, type Subscriber, type Vio
 import { type Link, runLink } from './link.ts';
 
 const FOREVER_SECONDS = 0xffffffff;
+const SHUTTING_DOWN = 0x8b;
 const RETRY_MS = 5;
 const PROOF_AFTER_ACKS = 40;
 const SUBSCRIBE_ID = 65_535;
@@ -168,7 +169,7 @@ export function startSubscriber(
       if (before === 'there' && !wasThere) violate('subscription', 'a subscription is gone');
       proofFilter = 'gone';
       onProof(wasThere);
-    } else if (packet.type === 'disconnect') {
+    } else if (packet.type === 'disconnect' && packet.reason !== SHUTTING_DOWN) {
       violate('broker', `DISCONNECT with 0x${packet.reason.toString(16)}`);
     }
   };

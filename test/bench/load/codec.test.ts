@@ -69,9 +69,9 @@ describe('the packets of the load generator', () => {
 
   it('connect and subscribe as asked in both versions', () => {
     fc.assert(
-      fc.property(version, qos, (protocolVersion, level) => {
+      fc.property(version, qos, fc.boolean(), (protocolVersion, level, durable) => {
         const bytes = Buffer.concat([
-          encodeConnect(protocolVersion, 'client-1', 300),
+          encodeConnect(protocolVersion, 'client-1', 300, durable),
           encodeSubscribe(protocolVersion, 7, 'a/+/#', level),
           encodeUnsubscribe(protocolVersion, 8, 'a/+/#'),
         ]);
@@ -81,8 +81,10 @@ describe('the packets of the load generator', () => {
           protocolVersion,
           clientId: 'client-1',
           keepalive: 300,
-          clean: true,
+          clean: !durable,
         });
+        if (protocolVersion === 5 && durable)
+          expect(connect).toMatchObject({ properties: { sessionExpiryInterval: 0xffffffff } });
         expect(subscribe).toMatchObject({ messageId: 7, subscriptions: [{ topic: 'a/+/#', qos: level }] });
         expect(unsubscribe).toMatchObject({ messageId: 8, unsubscriptions: ['a/+/#'] });
       }),
