@@ -8,6 +8,7 @@
  * A check that finds something new returns the entry to be journaled, already applied.
  */
 import { ByteReader, ByteWriter } from './binary.ts';
+import { RecentIds } from './recent-ids.ts';
 
 export interface IdEntry {
   readonly id: string;
@@ -24,14 +25,12 @@ const VERSION = 1;
 export class IdWindow {
   private readonly maxIds: number;
   private readonly windowMs: number;
-  private readonly ids = new Map<string, { readonly position: number; readonly atMs: number }>();
-  /** The ids in order of arrival, as a ring: a map is slow to find its first entry after many were deleted. */
-  private ring: string[] = [];
-  private head = 0;
+  private readonly ids: RecentIds;
 
   constructor(limits: { readonly maxIds: number; readonly windowMs: number }) {
     this.maxIds = limits.maxIds;
     this.windowMs = limits.windowMs;
+    this.ids = new RecentIds(limits.maxIds);
   }
 
   get size(): number {
@@ -39,70 +38,55 @@ export class IdWindow {
   }
 
   check(id: string, position: number, nowMs: number): IdCheck {
-    const known = this.ids.get(id);
-    if (known !== undefined && nowMs - known.atMs < this.windowMs) {
-      return { isDuplicate: true, position: known.position };
+    const known = this.ids.find(id);
+    if (known >= 0 && nowMs - this.ids.timeAt(known) < this.windowMs) {
+      return { isDuplicate: true, position: this.ids.numberAt(known) };
     }
-    const entry = { id, position, atMs: nowMs };
-    this.apply(entry);
-    return { isDuplicate: false, entry };
+    this.remember(id, position, nowMs, known);
+    return { isDuplicate: false, entry: { id, position, atMs: nowMs } };
   }
 
   apply({ id, position, atMs }: IdEntry): void {
-    // What has aged goes two at a time, so that the window shrinks again without ever stopping the caller.
-    for (let i = 0; i < 2 && this.ids.size > 0; i++) {
-      const oldest = this.ids.get(this.ring[this.head]);
-      if (oldest !== undefined && atMs - oldest.atMs < this.windowMs) break;
-      this.forgetOldest();
-    }
-    // A known id is here again because it has aged, and with it all that came before it.
-    while (this.ids.has(id)) this.forgetOldest();
-    if (this.ids.size >= this.maxIds) this.forgetOldest();
-    this.append(id, position, atMs);
+    this.remember(id, position, atMs, this.ids.find(id));
   }
 
   snapshot(): Uint8Array {
-    const to = new ByteWriter(1024).u8(VERSION).uint(this.ids.size);
-    for (const [id, { position, atMs }] of this.ids) to.text(id).uint(position).uint(atMs);
+    const { ids } = this;
+    const to = new ByteWriter(1024).u8(VERSION).uint(ids.size);
+    for (let place = ids.first; place < ids.first + ids.size; place++) {
+      to.text(ids.idAt(place)).uint(ids.numberAt(place)).uint(ids.timeAt(place));
+    }
     return to.finish();
   }
 
   /** False, and an empty window, when the bytes are no snapshot of this version or exceed the limit. */
   restore(snapshot: Uint8Array): boolean {
-    this.clear();
+    this.ids.clear();
     const from = new ByteReader(snapshot);
     if (from.u8() !== VERSION) return false;
     const count = from.count(3);
     if (count > this.maxIds) from.fail();
     for (let i = 0; i < count && !from.failed; i++) {
-      this.append(from.text(), from.uint(), from.uint());
+      const id = from.text();
+      if (this.ids.find(id) >= 0) from.fail();
+      else this.ids.append(id, from.uint(), from.uint());
     }
-    if (from.isComplete && this.ids.size === count) return true;
-    this.clear();
+    if (from.isComplete) return true;
+    this.ids.clear();
     return false;
   }
 
-  private clear(): void {
-    this.ids.clear();
-    this.ring = [];
-    this.head = 0;
-  }
-
-  private append(id: string, position: number, atMs: number): void {
-    if (this.ids.size === this.ring.length) {
-      const inOrder = [...this.ring.slice(this.head), ...this.ring.slice(0, this.head)];
-      const length = Math.max(16, inOrder.length * 2);
-      this.ring = inOrder.concat(new Array<string>(length - inOrder.length).fill(''));
-      this.head = 0;
+  private remember(id: string, position: number, atMs: number, known: number): void {
+    const { ids } = this;
+    // A known id is here again because it has aged, and with it all that came before it.
+    for (let left = known - ids.first; known >= 0 && left >= 0; left--) ids.forgetOldest();
+    // What has aged goes two at a time, so that the window shrinks again without ever stopping the caller.
+    for (let i = 0; i < 2 && ids.size > 0; i++) {
+      if (atMs - ids.timeAt(ids.first) < this.windowMs) break;
+      ids.forgetOldest();
     }
-    this.ring[(this.head + this.ids.size) % this.ring.length] = id;
-    this.ids.set(id, { position, atMs });
-  }
-
-  private forgetOldest(): void {
-    this.ids.delete(this.ring[this.head]);
-    this.ring[this.head] = '';
-    this.head = (this.head + 1) % this.ring.length;
+    if (ids.size >= this.maxIds) ids.forgetOldest();
+    ids.append(id, position, atMs);
   }
 }
 
