@@ -11,7 +11,7 @@
 import type { WalStore } from '../wal/wal-store.ts';
 import { createCommitter } from './committer.ts';
 import type { Entry } from './group.ts';
-import { createReader } from './reader.ts';
+import { createReader, type SegmentReader } from './reader.ts';
 import { createReading, type JournalReading } from './reading.ts';
 import { type Recovered, recover } from './recovery.ts';
 import { freeRemoved, removeSegments } from './removal.ts';
@@ -113,7 +113,8 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
   // What cannot be freed now is no reason not to start: it stays listed.
   await freeRemoved(wal, walId, segments).catch(() => {});
   const tail = createTail(recovered.end, limits.tailBytes);
-  const reader = createReader(wal, walId, limits.cacheBytes);
+  const newReader = (): SegmentReader => createReader(wal, walId, limits.cacheBytes);
+  const reader = newReader();
   const committer = createCommitter({
     writer,
     segments,
@@ -133,7 +134,7 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
   let removing: Promise<unknown> = Promise.resolve();
 
   return {
-    ...createReading(segments, reader, tail),
+    ...createReading({ segments, reader, newReader, tail }),
     append: committer.append,
     remove(starts) {
       const mine = removing.then(() => removeSegments(starts, { wal, walId, segments, reader, committer }));

@@ -53,11 +53,20 @@ export async function openJournalForReading(options: {
   const { wal, walId } = options;
   const segments = segmentsForReading(await recoverForReading(wal, walId));
   const end = segments.end();
-  const reading = createReading(segments, createReader(wal, walId, OFFLINE_CACHE_BYTES), createTail(end, 0));
+  const newReader = (): SegmentReader => createReader(wal, walId, OFFLINE_CACHE_BYTES);
+  const reading = createReading({ segments, reader: newReader(), newReader, tail: createTail(end, 0) });
   return { ...reading, start: segments.start(), end };
 }
 
-export function createReading(segments: Segments, reader: SegmentReader, tail: Tail): JournalReading {
+export interface ReadingOptions {
+  readonly segments: Segments;
+  readonly reader: SegmentReader;
+  /** One that has nothing in memory yet. */
+  readonly newReader: () => SegmentReader;
+  readonly tail: Tail;
+}
+
+export function createReading({ segments, reader, newReader, tail }: ReadingOptions): JournalReading {
   /**
    * Does something with a segment that may be removed, or have its footer moved, meanwhile. Undefined when it is gone:
    * then whatever reading it came to is of no interest.
@@ -158,6 +167,6 @@ export function createReading(segments: Segments, reader: SegmentReader, tail: T
       const [start, end] = [segments.openStart(), segments.end()];
       return [...list, { start, end, bytes: end - start, isOpen: true }];
     },
-    verify: () => verifySegments(segments, reader),
+    verify: () => verifySegments(segments, newReader()),
   };
 }
