@@ -121,11 +121,17 @@ describe('reading bodies back', () => {
     await store.table.evacuate?.(start, end);
     log.dropFrames(start, end);
     store.release(slotAt(slots, 3));
-    const reused = store.put(message(77));
-    expect(reused).toBe(slotAt(slots, 3));
+    expect(store.put(message(77))).toBe(slotAt(slots, 3));
+    store.release(slotAt(slots, 30));
+    const again = putAndStage(store, log, message(78));
+    log.flush();
+    putAndStage(store, log, message(79));
+    log.flush();
+    expect([again, store.get(again)]).toEqual([slotAt(slots, 30), undefined]);
     go();
     await loading;
-    slots.forEach((slot, n) => void expect(store.get(slot)).toEqual(message(n === 3 ? 77 : n)));
+    const expected = (n: number) => (n === 3 ? message(77) : n === 30 ? undefined : message(n));
+    slots.forEach((slot, n) => void expect(store.get(slot)).toEqual(expected(n)));
   });
 
   it('does not call a range empty whose bodies cannot be read or written again', async () => {
@@ -140,5 +146,18 @@ describe('reading bodies back', () => {
     log.flush(new Error('no room'));
     await evacuated;
     expect(store.table.liveBytes?.(0, end)).toBe(store.bytes);
+  });
+
+  it('leaves alone who got the slot of a message that was freed while it was written again', async () => {
+    const { log, store, slots } = stored();
+    const end = log.end();
+    const evacuated = store.table.evacuate?.(0, end);
+    for (let turn = 0; turn < 50; turn++) await Promise.resolve();
+    store.release(slotAt(slots, 7));
+    const slot = store.put(message(80));
+    log.flush();
+    await evacuated;
+    expect([slot, store.isCommitted(slot), store.get(slot)]).toEqual([slotAt(slots, 7), false, message(80)]);
+    expect(store.table.liveBytes?.(end, log.end())).toBe(store.bytes - store.bytesOf(slot));
   });
 });

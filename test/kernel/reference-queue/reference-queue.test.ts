@@ -89,9 +89,9 @@ describe('ReferenceQueue', () => {
           expectSame(copy, model);
         },
       ),
-      { numRuns: 150 },
+      { numRuns: 80 },
     );
-  });
+  }, 60_000);
 
   it('keeps what lies in the pools of other queues apart', () => {
     const pools = createReferencePools();
