@@ -69,7 +69,7 @@ const SLICE_BYTES = 8 * 1024 * 1024;
 const SEGMENTS_PER_TURN = 64;
 
 export function createCleaner(options: CleanerOptions): Cleaner {
-  const { journal, sources, clock, minDeadFraction, slackBytes, intervalMs = 1000 } = options;
+  const { journal, sources, clock, minDeadFraction, slackBytes, intervalMs = 5000 } = options;
   if (!(minDeadFraction > 0 && minDeadFraction < 1)) {
     throw new Error(`minDeadFraction is ${minDeadFraction}, and lies between 0 and 1`);
   }

@@ -150,6 +150,9 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
       failure: committer.failure(),
       isFull: space?.isFull ?? false,
     }),
-    close: () => committer.close(),
+    async close() {
+      await removing;
+      await committer.close();
+    },
   };
 }
