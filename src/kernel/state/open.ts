@@ -53,6 +53,8 @@ export async function openStateLog(options: StateLogOptions): Promise<OpenStateL
   let isClosing = false;
   let isEnded = false;
   let isFull = false;
+  /** Not even settlements are taken. */
+  let isOverfull = false;
   let wasBusy = false;
   const contributors: (() => void)[] = [];
 
@@ -73,11 +75,16 @@ export async function openStateLog(options: StateLogOptions): Promise<OpenStateL
 
   const frameBytes = (): number => buffer.length + recordBytes;
   const pendingBytes = (): number => queue.pendingBytes + frameBytes() - EMPTY_FRAME_BYTES;
+  const isBetweenChanges = (): boolean =>
+    buffer.length === before.bytes && recordBytes === before.recordBytes;
+  /** The room that is left is for what is gathered over the turn. */
+  const maxFrameBytes = limits.journal.maxAppendBytes - limits.frameBytes;
   const isOpen = (): boolean => frameBytes() > EMPTY_FRAME_BYTES || dones.length > 0 || isWritten;
 
   function judgeRoom(): void {
     const { pendingBytes: waits, isFull: isJournalFull, segments } = journal.state();
     const bytes = pendingBytes();
+    isOverfull = bytes > 2 * limits.maxPendingBytes;
     isFull =
       bytes > limits.maxPendingBytes ||
       isJournalFull ||
@@ -119,6 +126,7 @@ export async function openStateLog(options: StateLogOptions): Promise<OpenStateL
     isWritten = false;
     beginChange();
     queue.push(frame);
+    isOverfull = queue.pendingBytes > 2 * limits.maxPendingBytes;
   }
 
   function beginChange(): void {
@@ -138,11 +146,10 @@ export async function openStateLog(options: StateLogOptions): Promise<OpenStateL
   function whyNot(isSettlement: boolean): Error | undefined {
     if (queue.failure !== undefined) return queue.failure;
     if (isEnded) return new ChangeRefused('full', 'the state log is closed');
-    // The room that is left is for what is gathered over the turn.
-    if (frameBytes() > limits.journal.maxAppendBytes - limits.frameBytes) {
-      return new ChangeRefused('too-large', `a change of ${frameBytes() - before.bytes} bytes is too large`);
+    if (frameBytes() > maxFrameBytes) {
+      const bytes = frameBytes() - before.bytes - before.recordBytes;
+      return new ChangeRefused('too-large', `a change of ${bytes} bytes is too large for the journal`);
     }
-    const isOverfull = pendingBytes() > 2 * limits.maxPendingBytes;
     if (isOverfull || (isFull && !isSettlement)) {
       return new ChangeRefused('full', 'there is no room for more at the moment');
     }
@@ -151,8 +158,7 @@ export async function openStateLog(options: StateLogOptions): Promise<OpenStateL
 
   const log: OpenStateLog = {
     add(table, entry) {
-      const isFirst = buffer.length === before.bytes && records.length === before.records;
-      if (isFirst && !isClosing && isOpen() && buffer.length + entry.length > limits.frameBytes) closeFrame();
+      if (buffer.length + entry.length > limits.frameBytes && isBetweenChanges() && !isClosing) closeFrame();
       schedule();
       return buffer.add(table, entry);
     },
@@ -168,7 +174,7 @@ export async function openStateLog(options: StateLogOptions): Promise<OpenStateL
       const refused = whyNot(isSettlement);
       if (refused === undefined) {
         isWritten = true;
-        level = Math.max(level, LEVELS.indexOf(atLevel));
+        if (level < LEVELS.length - 1) level = Math.max(level, LEVELS.indexOf(atLevel));
         if (done !== undefined) dones.push(done);
         beginChange();
       } else {

@@ -1,7 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import { StateLogDamaged } from '../../../src/kernel/state/errors.ts';
+import { decodeMark, walkEntries, walkPages } from '../../../src/kernel/state/frame-format.ts';
 import { openStateLog } from '../../../src/kernel/state/open.ts';
 import type { OpenStateLog, StateLogOptions } from '../../../src/kernel/state/state-log.ts';
 import type { JournalRecord } from '../../../src/storage/journal/group.ts';
+import { DEFAULT_LIMITS } from '../../../src/storage/journal/journal.ts';
+import type { SpaceGuard } from '../../../src/storage/journal/space-guard.ts';
 import { type FaultyDisk, faultyDisk } from '../../storage/disk/faulty-disk.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 import { committed, journalOn } from './support.ts';
@@ -106,5 +110,199 @@ describe('the state log', () => {
     log.tables.values.set(log, 1, 1);
     await committed(log);
     await expect(openOn(disk.kill(), { tables: [] })).rejects.toThrow(/has table 1, which this program/);
+  });
+
+  it('refuses new changes when the disk is nearly full, as it said before, and takes settlements', async () => {
+    const disk = faultyDisk(6);
+    const room = { bytes: 1e6 };
+    const space: SpaceGuard = {
+      isFull: false,
+      freeBytes: 0,
+      hasReserve: true,
+      allows: (bytes, isSettlement) => isSettlement || bytes < room.bytes,
+      wrote: () => {},
+      check: async () => {},
+      close: async () => {},
+    };
+    const log = await openOn(disk, { space, journal: await journalOn(disk, { space }) });
+    expect(log.refusal()).toBe(undefined);
+    room.bytes = 0;
+    // The answer stood when the change was made.
+    log.tables.values.set(log, 1, 1);
+    await committed(log);
+    expect(log.refusal()).toBe('full');
+    const outcomes: string[] = [];
+    const outcome = (name: string) => (error?: Error) =>
+      void outcomes.push(`${name} ${error === undefined ? 'taken' : error.name}`);
+    log.add(1, Buffer.from([2, 1]));
+    log.commit('sync', outcome('new'));
+    log.add(1, Buffer.from([3, 1]));
+    log.commit('sync', outcome('settlement'), true);
+    log.add(1, Buffer.from([4, 1]));
+    log.addRecord('journal', { logId: 1024, stripe: 0, payload: Buffer.from('x') }, () =>
+      outcome('record')(),
+    );
+    log.commit('sync', outcome('new'));
+    await log.drained();
+    expect(outcomes).toEqual(['new ChangeRefused', 'settlement taken', 'new ChangeRefused']);
+    room.bytes = 1e6;
+    expect(log.refusal()).toBe(undefined);
+    const again = await openOn(disk.kill());
+    expect([...again.tables.values.values.keys()]).toEqual([1, 3]);
+  });
+
+  it('waits with a frame that the journal has no room for, and keeps the order', async () => {
+    const disk = faultyDisk(7);
+    let hasRoom = false;
+    const space = {
+      isFull: false,
+      freeBytes: 0,
+      hasReserve: true,
+      allows: (_bytes: number, isSettlement: boolean) => !isSettlement || hasRoom,
+      wrote: () => {},
+      check: async () => {},
+      close: async () => {},
+    };
+    const clock = createManualClock();
+    const log = await openOn(disk, { space, clock, journal: await journalOn(disk, { space }) });
+    const order: number[] = [];
+    for (let i = 0; i < 5; i++) {
+      log.tables.values.set(log, i, 1);
+      log.commit('os', () => order.push(i), true);
+      await new Promise(setImmediate);
+    }
+    await clock.advance(1000);
+    expect(order).toEqual([]);
+    hasRoom = true;
+    await clock.advance(1000);
+    await log.drained();
+    expect(order).toEqual([0, 1, 2, 3, 4]);
+    expect((await openOn(disk.kill())).tables.values.values.size).toBe(5);
+  });
+
+  it('is busy above half of what may wait, and says when it is ready', async () => {
+    const log = await openOn(faultyDisk(8), { limits: { maxPendingBytes: 100_000, frameBytes: 10_000 } });
+    let ready = 0;
+    log.onReady = () => ready++;
+    for (let i = 0; i < 6; i++) {
+      expect(log.isBusy()).toBe(i === 5);
+      log.add(3, Buffer.alloc(10_000));
+      log.commit('os');
+    }
+    expect(log.isBusy()).toBe(true);
+    await log.drained();
+    expect([log.isBusy(), ready]).toEqual([false, 1]);
+    for (let i = 0; i < 12; i++) {
+      log.add(3, Buffer.alloc(10_000));
+      log.commit('os');
+    }
+    expect(log.refusal()).toBe('full');
+    await log.drained();
+    expect(log.refusal()).toBe(undefined);
+  });
+
+  it('gives a large change a frame of its own and refuses one that no append can hold', async () => {
+    const disk = faultyDisk(9);
+    const limits = { frameBytes: 1000, journal: { ...DEFAULT_LIMITS, maxAppendBytes: 20_000 } };
+    const log = await openOn(disk, { limits, journal: await journalOn(disk, { limits: limits.journal }) });
+    const small = log.tables.bodies.add(log, 1, Buffer.alloc(10, 1));
+    const smallAt = committed(log).then((position) => small(position));
+    const large = log.tables.bodies.add(log, 2, Buffer.alloc(15_000, 2));
+    const largeAt = committed(log).then((position) => large(position));
+    log.add(1, Buffer.from([5, 1]));
+    log.tables.bodies.add(log, 3, Buffer.alloc(30_000));
+    await expect(committed(log)).rejects.toThrow(/change of 3\d+ bytes is too large/);
+    await Promise.all([smallAt, largeAt]);
+    const [one, two] = [1, 2].map((key) => log.tables.bodies.places.get(key)?.position);
+    expect(one).not.toBe(two);
+    expect([...(await openOn(disk.kill())).tables.bodies.places.keys()]).toEqual([1, 2]);
+  });
+
+  it('puts more records than an append can hold in front of the frame, and loses none', async () => {
+    const disk = faultyDisk(10);
+    const limits = { journal: { ...DEFAULT_LIMITS, maxAppendBytes: 20_000 }, frameBytes: 5000 };
+    const log = await openOn(disk, { limits, journal: await journalOn(disk, { limits: limits.journal }) });
+    const positions: number[] = [];
+    let isGathered = true;
+    log.onFlush(() => {
+      for (let i = 0; isGathered && i < 10; i++) {
+        const record = { logId: 1024, stripe: 0, payload: Buffer.alloc(9000, i) };
+        log.addRecord('journal', record, (position) => positions.push(position));
+      }
+      isGathered = false;
+    });
+    log.tables.values.set(log, 1, 1);
+    const at = await committed(log);
+    expect(positions).toHaveLength(10);
+    expect(positions).toEqual(positions.toSorted((a, b) => a - b));
+    expect(positions.filter((position) => position < at).length).toBeGreaterThan(5);
+    expect(() =>
+      log.addRecord('journal', { logId: 1024, stripe: 0, payload: Buffer.alloc(20_001) }, () => {}),
+    ).toThrow(RangeError);
+  });
+
+  it('never acknowledges anything after a failed write', async () => {
+    const disk = faultyDisk(11);
+    const log = await openOn(disk);
+    log.tables.values.set(log, 1, 1);
+    await committed(log);
+    disk.faults = { ...disk.faults, failingSyncOneIn: 1 };
+    const outcomes = await Promise.allSettled(
+      [2, 3, 4].map((key) => {
+        log.tables.values.set(log, key, 1);
+        return committed(log, key === 4 ? 'memory' : 'sync');
+      }),
+    );
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+    disk.faults = { ...disk.faults, failingSyncOneIn: 0 };
+    expect(log.refusal()).toBe('failed');
+    log.tables.values.set(log, 5, 1);
+    await expect(committed(log, 'memory', true)).rejects.toThrow(/read-only/);
+    await expect(log.drained()).rejects.toThrow(/read-only/);
+    await log.checkpoint();
+    await log.close();
+  });
+
+  it('waits for the journals of other storages, whose failure is theirs alone', async () => {
+    const [disk, objectDisk] = [faultyDisk(12), faultyDisk(13)];
+    const object = await journalOn(objectDisk);
+    const log = await openOn(disk, { journals: { object } });
+    const events: string[] = [];
+    const batch = { logId: 1024, stripe: 0, payload: Buffer.from('batch') };
+    log.addRecord('object', batch, () => events.push('record'));
+    log.tables.values.set(log, 1, 1);
+    log.commit('sync', (error) => events.push(`done ${error === undefined}`));
+    await log.drained();
+    expect(events).toEqual(['record', 'done true']);
+    expect(log.refusal('memory')).toBe('failed');
+    objectDisk.faults = { ...objectDisk.faults, failingSyncOneIn: 1 };
+    log.addRecord('object', batch, () => events.push('never'));
+    await expect(committed(log)).rejects.toThrow(/read-only/);
+    expect([log.refusal(), log.refusal('object')]).toEqual([undefined, 'failed']);
+    log.tables.values.set(log, 2, 1);
+    await committed(log);
+    expect(events).toHaveLength(2);
+    const seen: string[] = [];
+    const table = {
+      ...valueTable(1),
+      observe: (_: JournalRecord, storage: string) => void seen.push(storage),
+    };
+    await openOn(disk.kill(), { tables: [table], journals: { object: await journalOn(objectDisk.kill()) } });
+    expect(seen).toContain('object');
+  });
+
+  it('refuses frames of another format and damaged entries, and says where', () => {
+    const each = () => {};
+    expect(() => walkEntries(Buffer.from([9, 1, 1, 1]), 77, each)).toThrow(/format 9 at position 77/);
+    for (const bytes of [
+      [1, 1],
+      [1, 1, 5, 0],
+      [1, 1, 0x80],
+      [1, 1, 255, 255, 255, 255, 255, 255, 1],
+    ]) {
+      expect(() => walkEntries(Buffer.from(bytes), 77, each)).toThrow(StateLogDamaged);
+    }
+    expect(() => decodeMark(Buffer.from([1, 2, 0x80]), 5)).toThrow(/position 5/);
+    expect(() => walkPages(Buffer.from([1, 0, 4, 200, 1]), 5, each)).toThrow(/position 5/);
   });
 });
