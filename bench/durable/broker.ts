@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { WebSocket } from 'ws';
 import { startProcess, waitFor } from '../peers/peer.ts';
 
-const main = fileURLToPath(new URL('../../build/js/cli/main.js', import.meta.url));
+/** The command as `npm run build` made it. */
+export const main = fileURLToPath(new URL('../../build/js/cli/main.js', import.meta.url));
 const INSPECTOR = /ws:\/\/\S+/;
 
 export interface BrokerOptions {

@@ -1,11 +1,13 @@
 /** How long after kill -9 a broker with much to remember answers a session that comes back. */
+import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { freePort } from '../peers/peer.ts';
 import { processUsage } from '../process-stats.ts';
 import { median } from '../statistics.ts';
-import { bytesOnDisk, launchBroker } from './broker.ts';
+import { bytesOnDisk, launchBroker, main } from './broker.ts';
 import { publishAll } from './publish.ts';
 import { firstAnswer, makeSessions, sessionName } from './sessions.ts';
 import { figure, type RowOptions, type Table } from './table.ts';
@@ -18,6 +20,23 @@ const RETAINED_BYTES = 100;
 const TARGET_SECONDS = 5;
 const MIB = 1024 * 1024;
 const STREAM = { name: 'records', capture: [`${RECORDS}/#`], partitions: 8, key: 'topic' };
+
+interface Remembered {
+  readonly records: number;
+  readonly sessions: number;
+  readonly retained: number;
+}
+
+/** What the broker itself says it has, by the command. */
+async function remembered(folder: string): Promise<Remembered> {
+  const ask = async (...verb: string[]): Promise<unknown> => {
+    const args = [main, ...verb, '--data-dir', join(folder, 'data'), '-o', 'json'];
+    return JSON.parse((await promisify(execFile)(process.execPath, args)).stdout);
+  };
+  const status = (await ask('status')) as { sessions: number; retainedMessages: number };
+  const { records } = (await ask('stream', 'show', STREAM.name)) as { records: number };
+  return { records, sessions: status.sessions, retained: status.retainedMessages };
+}
 
 export async function restartRow(options: RowOptions): Promise<Table> {
   const { records, sessions, retained, brokerCore: core, say } = options;
@@ -54,6 +73,10 @@ export async function restartRow(options: RowOptions): Promise<Table> {
         remarks.push('the session was not there: nothing was remembered, the figure means nothing');
       say(`restart ${repeat + 1}/${options.repeats}: ${figure(seconds.at(-1) ?? Number.NaN, 2)} s`);
     }
+    const there = await remembered(folder).catch(() => undefined);
+    if (there === undefined) remarks.push('the broker could not be asked what it has');
+    else if (there.records < records || there.sessions < sessions || there.retained < retained)
+      remarks.push('not everything is there');
     const middle = median(seconds);
     const memory = (processUsage(broker.pid)?.residentBytes ?? Number.NaN) / MIB;
     return {
@@ -65,6 +88,14 @@ export async function restartRow(options: RowOptions): Promise<Table> {
           `${figure(middle, 2)} (${seconds.map((each) => figure(each, 2)).join(', ')})`,
           `≤ ${TARGET_SECONDS}`,
           remarks.length === 0 && middle <= TARGET_SECONDS ? 'yes' : 'no',
+        ],
+        [
+          'records, sessions, retained messages that are there',
+          there === undefined
+            ? '–'
+            : [there.records, there.sessions, there.retained].map((each) => figure(each)).join('; '),
+          '',
+          '',
         ],
         ['files, MiB', figure(bytesOnDisk(folder) / MIB), '', ''],
         ['memory after the start, MiB', figure(memory), '', ''],

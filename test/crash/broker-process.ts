@@ -55,6 +55,8 @@ export interface BrokerProcess {
   /** Starts it and kills it `ms` later, most likely amidst its recovery. */
   startAndKill(ms: number): Promise<void>;
   kill(): Promise<void>;
+  /** Asks it to stop and kills it `ms` later, most likely amidst that. */
+  stopAndKill(ms: number): Promise<void>;
   /** Stops it as an operator does: SIGTERM, and a status of 0. */
   stop(): Promise<void>;
   /** Stands still for `ms`, with everything that it holds. */
@@ -139,6 +141,13 @@ export function createBrokerProcess(folder: string, args: readonly string[]): Br
       await end('SIGKILL');
     },
     kill: () => end('SIGKILL'),
+    async stopAndKill(ms) {
+      endWanted = true;
+      current = undefined;
+      child?.kill('SIGTERM');
+      await delay(ms);
+      await end('SIGKILL');
+    },
     async stop() {
       if (child === undefined || !isAlive(child)) return;
       const stopped = child;

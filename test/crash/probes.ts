@@ -106,8 +106,8 @@ export function willProbe(ledger: Ledger): Probe {
       never.add(`wills/${round}/in-an-hour`);
       const calm = await withWill(address, `wills/${round}/calm`, 0);
       await calm.disconnect(0);
-      // Acknowledged after the end of the calm one was processed, and kept after it.
-      await watcher?.publish({ topic: 'elsewhere', payload: 'x', qos: 1 });
+      // Acknowledged, and kept for the watcher itself, after the end of the calm one was processed.
+      await watcher?.publish({ topic: 'wills/proof', payload: 'x', qos: 1 });
       never.add(`wills/${round}/calm`);
       await take();
     },

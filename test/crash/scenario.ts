@@ -13,7 +13,7 @@ import { createLedger, type Ledger, outstanding, recordViolation, type Violation
 import { startMqttJsPublisher, startMqttJsSubscriber } from './mqtt-js.ts';
 import { expiryProbe, type Probe, retainedProbe, subscriptionProbe, willProbe } from './probes.ts';
 import { type CrashPublisher, startPublisher } from './publisher.ts';
-import { auditStream, STREAM_CONFIG } from './streams.ts';
+import { auditStream, command, STREAM_CONFIG } from './streams.ts';
 import { type CrashSubscriber, startSubscriber } from './subscriber.ts';
 
 const TICK_MS = 10;
@@ -22,6 +22,8 @@ const MIN_ROUND_MS = 100;
 const MAX_ROUND_MS = 700;
 const MAX_EARLY_KILL_MS = 900;
 const MAX_PAUSE_MS = 300;
+const MAX_STOP_MS = 150;
+const VERIFY_EVERY_ROUNDS = 4;
 const QUIET_MS = 700;
 const DRAIN_MS = 40_000;
 
@@ -31,7 +33,7 @@ export interface RunOptions {
   readonly folder: string;
   /** False leaves the broker alone but for pauses: then nothing can be wrong with any broker. */
   readonly kills: boolean;
-  /** Whether the stream that captures the traffic is read, by the command. */
+  /** Whether the stream that captures the traffic is read and the data directory is verified, by the command. */
   readonly audit: boolean;
   /** Further settings of the broker, as `--set` takes them. */
   readonly settings: readonly string[];
@@ -74,6 +76,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
       if (options.kills) {
         const how = await end(broker, random);
         for (; random.oneIn(3); kills++) await broker.startAndKill(random.below(MAX_EARLY_KILL_MS));
+        if (options.audit && round % VERIFY_EVERY_ROUNDS === 0) await verify(ledger, broker);
         const startMs = await broker.start();
         kills++;
         slowestStartMs = Math.max(slowestStartMs, startMs);
@@ -97,6 +100,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
     await clients.end();
     await broker.stop();
   }
+  if (options.audit) await verify(ledger, broker);
   const defect = broker.defect();
   if (defect !== undefined) recordViolation(ledger, 'broker', defect);
   const deliveries = ledger.subscribers.reduce((sum, { seen }) => sum + seen.length, 0);
@@ -200,13 +204,17 @@ async function end(broker: BrokerProcess, random: Random): Promise<string> {
     await broker.stop();
     return 'stopped';
   }
-  if (draw > 2) {
+  if (draw === 1) {
+    await broker.stopAndKill(random.below(MAX_STOP_MS));
+    return 'killed while it stopped';
+  }
+  if (draw > 3) {
     await broker.kill();
     return 'killed';
   }
   const pauseMs = random.below(MAX_PAUSE_MS);
   const paused = broker.pause(pauseMs);
-  if (draw === 1) await delay(random.below(pauseMs + 1));
+  if (draw === 2) await delay(random.below(pauseMs + 1));
   else await paused.then(() => delay(random.below(20)));
   await broker.kill();
   await paused;
@@ -224,6 +232,16 @@ async function onEach(
   const results = await Promise.allSettled(probes.map((probe) => work(probe, address)));
   for (const result of results) {
     if (result.status === 'rejected') recordViolation(ledger, 'broker', `a probe: ${String(result.reason)}`);
+  }
+}
+
+/** The data directory of a broker that does not run is sound, however that ended. */
+async function verify(ledger: Ledger, broker: BrokerProcess): Promise<void> {
+  try {
+    await command(['verify', '--data-dir', broker.dataDir]);
+  } catch (error) {
+    const { message, stdout } = error as Error & { stdout?: string };
+    recordViolation(ledger, 'broker', `verify: ${message}\n${stdout ?? ''}`);
   }
 }
 

@@ -10,7 +10,6 @@ import type { Ledger } from './ledger.ts';
 
 const NAME = 'crash';
 const PARTITIONS = 2;
-const PAGE_RECORDS = 1000;
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
 export const STREAM_CONFIG = { name: NAME, capture: ['crash/#'], partitions: PARTITIONS, key: 'topic' };
@@ -29,26 +28,22 @@ interface RecordLine {
 }
 
 async function readPartition(dataDir: string, partition: number, from: number): Promise<StreamRecord[]> {
-  const records: StreamRecord[] = [];
-  for (let offset = from; ; ) {
-    const where = [
-      '--partition',
-      String(partition),
-      '--offset',
-      String(offset),
-      '--limit',
-      String(PAGE_RECORDS),
-    ];
-    const args = [entry, 'stream', 'read', NAME, '--data-dir', dataDir, ...where, '-o', 'ndjson'];
-    const { stdout } = await promisify(execFile)(process.execPath, args, { maxBuffer: MAX_OUTPUT_BYTES });
-    const lines = stdout.split('\n').filter((line) => line !== '');
-    for (const line of lines) {
-      const record = JSON.parse(line) as RecordLine;
-      records.push({ offset: record.offset, topic: record.key, payload: record.payload });
-    }
-    if (lines.length < PAGE_RECORDS) return records;
-    offset = (records.at(-1)?.offset ?? offset) + 1;
-  }
+  const where = ['--partition', String(partition), '--offset', String(from)];
+  const lines = await command(['stream', 'read', NAME, '--data-dir', dataDir, ...where, '-o', 'ndjson']);
+  return lines
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => {
+      const { offset, key, payload } = JSON.parse(line) as RecordLine;
+      return { offset, topic: key, payload };
+    });
+}
+
+/** What the command prints; rejects with it when it fails. */
+export async function command(args: readonly string[]): Promise<string> {
+  const running = promisify(execFile)(process.execPath, [entry, ...args], { maxBuffer: MAX_OUTPUT_BYTES });
+  const { stdout } = await running;
+  return stdout;
 }
 
 export function auditStream(ledger: Ledger, dataDir: string): StreamAudit {
