@@ -60,12 +60,33 @@ export class Columns {
 
   /** A run of what is alive in these unsorted columns. */
   sorted(): Columns {
-    const order = this.order();
     const run = new Columns(this.length);
-    for (const at of order) {
-      if (this.kinds[at] !== DEAD) run.push(this.due[at], this.ids[at], this.keys[at], this.kinds[at]);
+    let length = 0;
+    for (const at of this.order()) {
+      if (this.kinds[at] !== DEAD) run.copyFrom(this, at, length++);
     }
+    run.setLength(length);
     return run;
+  }
+
+  /** Nothing is in them; they keep their memory. */
+  empty(): void {
+    this.head = this.length = 0;
+    this.minDueMs = Number.POSITIVE_INFINITY;
+  }
+
+  /** Puts one of another's into a place below the capacity; `setLength` must follow. */
+  copyFrom(other: Columns, from: number, to: number): void {
+    this.due[to] = other.due[from];
+    this.ids[to] = other.ids[from];
+    this.keys[to] = other.keys[from];
+    this.kinds[to] = other.kinds[from];
+  }
+
+  /** Of a run. */
+  setLength(length: number): void {
+    this.length = length;
+    this.minDueMs = length === 0 ? Number.POSITIVE_INFINITY : this.due[0];
   }
 
   /** Moves the head of a run over what is dead. True when something is left. */
@@ -111,20 +132,21 @@ export class Columns {
 /** One run of what is alive in two. */
 export function mergeRuns(a: Columns, b: Columns): Columns {
   const run = new Columns(a.length - a.head + b.length - b.head);
-  const take = (from: Columns): void => {
-    run.push(from.due[from.head], from.ids[from.head], from.keys[from.head], from.kinds[from.head]);
-    from.head++;
-  };
-  let hasA = a.skipDead();
-  let hasB = b.skipDead();
-  while (hasA || hasB) {
-    if (hasA && (!hasB || a.isBefore(b))) {
-      take(a);
-      hasA = a.skipDead();
-    } else {
-      take(b);
-      hasB = b.skipDead();
+  const [aDue, bDue, aKinds, bKinds] = [a.due, b.due, a.kinds, b.kinds];
+  let length = 0;
+  let i = a.head;
+  let j = b.head;
+  while (i < a.length && j < b.length) {
+    if (aKinds[i] === DEAD) i++;
+    else if (bKinds[j] === DEAD) j++;
+    else {
+      const difference = aDue[i] - bDue[j];
+      if (difference < 0 || (difference === 0 && a.ids[i] < b.ids[j])) run.copyFrom(a, i++, length++);
+      else run.copyFrom(b, j++, length++);
     }
   }
+  for (; i < a.length; i++) if (aKinds[i] !== DEAD) run.copyFrom(a, i, length++);
+  for (; j < b.length; j++) if (bKinds[j] !== DEAD) run.copyFrom(b, j, length++);
+  run.setLength(length);
   return run;
 }

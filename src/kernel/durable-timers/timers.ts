@@ -244,7 +244,8 @@ export class DurableTimers {
   private sealBuffer(): void {
     if (this.buffer.length === 0) return;
     const run = this.buffer.sorted();
-    this.buffer = new Columns(16);
+    if (this.buffer.length < BUFFER) this.buffer = new Columns(16);
+    else this.buffer.empty();
     this.addRun(run);
   }
 

@@ -20,7 +20,7 @@ export class Search {
   private readonly expiresAtMs: number;
   private readonly holder: number;
   /** Keys of which an earlier message did not suit: the later ones must wait for it. */
-  private readonly blocked = new Set<number>();
+  private blocked: Set<number> | undefined;
   private readonly isPaged: boolean;
   private scansLeft: number;
   private stopped = false;
@@ -93,7 +93,7 @@ export class Search {
     if (!state.isOrdered) return this.inspect(position) ? this.take(position, band, ONE_KEY) : 'stay';
     const isStrict = state.policy.order === 'strict';
     const key = isStrict ? ONE_KEY : (this.request.keyOf?.(position) ?? ONE_KEY) >>> 0;
-    if (this.blocked.has(key)) return 'stay';
+    if (this.blocked?.has(key) === true) return 'stay';
     if (!state.keys.permits(key, this.holder, position)) {
       if (!isStrict) {
         state.keys.park(key, position);
@@ -107,6 +107,7 @@ export class Search {
       this.wakeNext(key);
       return 'stay';
     }
+    this.blocked ??= new Set();
     this.blocked.add(key);
     this.stopped = isStrict;
     return 'stay';
