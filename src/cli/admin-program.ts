@@ -1,4 +1,4 @@
-/** The verbs of administration in the command tree: names, options, help. */
+/** The verbs of administration, of a running broker and of a data directory at rest, in the command tree: names, options, help. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Io } from './io.ts';
 import { wholeNumber, withConfig } from './options.ts';
@@ -92,6 +92,28 @@ export function addAdminVerbs(program: Command, io: Io, ends: Ends): void {
       ),
     )
     .action(async (name, options) => ends((await import('./stream-read.ts')).streamRead(name, options, io)));
+}
+
+export function addOfflineVerbs(program: Command, io: Io, ends: Ends): void {
+  const verbs = () => import('./offline.ts');
+
+  withConfig(
+    program
+      .command('verify')
+      .description('Check a data directory on which no broker runs: every frame, every index, every view.'),
+  )
+    .option('--json', 'the report as JSON')
+    .addHelpText('after', examples('robustmq verify --data-dir /var/lib/robustmq'))
+    .action(async (options) => ends((await verbs()).verify(options, io, undefined)));
+  withConfig(
+    program
+      .command('repair')
+      .description('Say what a start would mend in a data directory, and what it could not.'),
+  )
+    .option('--dry-run', 'needed: nothing is ever changed by this verb')
+    .option('--json', 'the report as JSON')
+    .addHelpText('after', examples('robustmq repair --dry-run --data-dir /var/lib/robustmq'))
+    .action(async (options) => ends((await verbs()).repair(options, io)));
 }
 
 function withOutput(command: Command): Command {

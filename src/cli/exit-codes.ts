@@ -4,6 +4,8 @@ export const ExitCode = {
   Failed: 1,
   /** Wrong command, option, or configuration. */
   Usage: 2,
+  /** `verify` or `repair --dry-run` found damage. */
+  Unsound: 3,
   /** No connection to the broker, or it was lost. */
   Unreachable: 5,
   TimedOut: 6,

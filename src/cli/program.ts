@@ -3,7 +3,7 @@
  * start-up pays for what it uses.
  */
 import { Command, Option } from 'commander';
-import { addAdminVerbs } from './admin-program.ts';
+import { addAdminVerbs, addOfflineVerbs } from './admin-program.ts';
 import { ExitCode } from './exit-codes.ts';
 import type { Io } from './io.ts';
 import { append, duration, oneOf, wholeNumber, withConfig } from './options.ts';
@@ -27,7 +27,7 @@ export function buildProgram(io: Io, outcome: Outcome): Command {
     .addHelpText(
       'after',
       `
-Exit codes: 0 ok, 1 failed, 2 usage, 5 broker unreachable, 6 timed out, 70 defect.
+Exit codes: 0 ok, 1 failed, 2 usage, 3 damaged data, 5 broker unreachable, 6 timed out, 70 defect.
 
 Examples:
   robustmq start --set listeners.mqtt.port=1884
@@ -111,6 +111,7 @@ Examples:
     .action(async () => ends((await import('./config-verbs.ts')).configSchema(io)));
 
   addAdminVerbs(program, io, ends);
+  addOfflineVerbs(program, io, ends);
 
   program
     .command('version')
