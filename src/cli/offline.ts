@@ -150,7 +150,7 @@ async function auditViews(
   try {
     if (engine !== null) {
       const warn = (): void => {};
-      kv = await openKvStore({ folder: data.views, engine, maxBytes: Number.MAX_SAFE_INTEGER, warn });
+      kv = await openKvStore({ folder: viewsOf(data), engine, maxBytes: Number.MAX_SAFE_INTEGER, warn });
     }
     return { engine, problems: await verifyViews({ journal, kv, makeTables }) };
   } catch (error) {
@@ -160,10 +160,12 @@ async function auditViews(
   }
 }
 
+const viewsOf = (data: DataDirectory): string => join(data.views, JOURNAL_WAL_ID);
+
 /** The engine whose views lie there, whatever the configuration asks for: looking must not carry them over. */
 async function engineOf(data: DataDirectory): Promise<KvStore['engine'] | null> {
   for (const engine of ['rocksdb', 'memory'] as const) {
-    const isThere = await access(join(data.views, engine)).then(
+    const isThere = await access(join(viewsOf(data), engine)).then(
       () => true,
       () => false,
     );

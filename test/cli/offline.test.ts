@@ -41,7 +41,12 @@ beforeAll(async () => {
   const data = await openDataDirectory(clean);
   const wal = createFileWal({ disk: nodeDisk, directory: data.journal, check: frameCheck });
   const journal = await openJournal({ wal, walId: JOURNAL_WAL_ID, limits: LIMITS });
-  const kv = await openKvStore({ folder: data.views, engine: 'memory', maxBytes: 1e9, warn: () => {} });
+  const kv = await openKvStore({
+    folder: join(data.views, JOURNAL_WAL_ID),
+    engine: 'memory',
+    maxBytes: 1e9,
+    warn: () => {},
+  });
   const table = valueTable(9);
   const log = await openStateLog({ journal, kv, tables: [table], clock: systemClock });
   for (let i = 0; i < 60; i++) {
@@ -227,7 +232,7 @@ describe('verify of views', () => {
     use(clean);
     // The same changes with another value: the head of the views still fits the journal.
     const kv = await openKvStore({
-      folder: join(path, 'views'),
+      folder: join(path, 'views', JOURNAL_WAL_ID),
       engine: 'memory',
       maxBytes: 1e9,
       warn: () => {},

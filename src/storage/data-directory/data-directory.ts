@@ -23,8 +23,8 @@ import { openSocketDirectory } from './socket-path.ts';
 
 export const DATA_FORMAT_VERSION = 1;
 export const CONTROL_SOCKET = 'control.sock';
-/** The write-ahead log in `journal/` that is the node's journal. */
-export const JOURNAL_WAL_ID = 'node';
+/** The write-ahead log in `journal/` that is the node's journal, and the folder of its views in `views/`. */
+export const JOURNAL_WAL_ID = 'main';
 
 export interface DataDirectory {
   /** Absolute. */
