@@ -1,0 +1,242 @@
+/**
+ * Streams: published messages of some topics, appended to partitions. Here are the configuration brought to life (which
+ * partitions there must be, what is captured, what retention does) and messages turned into records. Not here: the
+ * partitions themselves, and when a message counts as accepted, which is the commit of whoever publishes.
+ *
+ * Guaranteed: messages of one key stay in order; partitions are added and never taken away, and a stream that left the
+ * configuration keeps its data and captures nothing. How much is kept is the stream's own policy.
+ */
+import type { StreamConfig } from '../../config/config.ts';
+import type { Level } from '../../storage/journal/journal.ts';
+import { messageToRecord, recordToMessage } from '../../storage/records/message-record.ts';
+import type { LogRecord } from '../../storage/records/record.ts';
+import { readRecordBatch } from '../../storage/records/record-batch.ts';
+import type { LogKernel } from '../../wasm/log.ts';
+import type { Clock } from '../clock.ts';
+import type { AppendRefusal, Partition, Partitions } from '../log/partitions.ts';
+import type { Message } from '../message.ts';
+import type { Storage } from '../state/state-log.ts';
+import { compileFilter } from './capture.ts';
+import { partitionOf } from './keys.ts';
+
+export interface Stream {
+  readonly name: string;
+  readonly storage: Storage;
+  /** What an acknowledgement of a captured message needs; `default` is decided by the topic. */
+  readonly durability: Level | 'default';
+  readonly key: StreamConfig['key'];
+  readonly partitions: readonly Partition[];
+}
+
+export interface Publisher {
+  readonly clientId: string;
+  readonly atMs: number;
+}
+
+export interface Appended {
+  readonly partition: number;
+  readonly offset: number;
+}
+
+export interface StreamDescription {
+  readonly name: string;
+  /** False when it is no longer configured. */
+  readonly isCapturing: boolean;
+  readonly storage: Storage;
+  readonly partitions: readonly {
+    readonly number: number;
+    readonly startOffset: number;
+    readonly endOffset: number;
+    readonly bytes: number;
+  }[];
+}
+
+export interface StreamRecord {
+  readonly offset: number;
+  readonly timestampMs: number;
+  /** undefined for a record that no MQTT client wrote; `record` has it as it is. */
+  readonly message: Message | undefined;
+  readonly record: LogRecord;
+}
+
+export interface StreamPage {
+  readonly records: readonly StreamRecord[];
+  /** Where to go on; equal to the end of the partition when all was read. */
+  readonly next: number;
+}
+
+export interface Streams {
+  /** Streams that take messages of the topic, each once; frozen until the configuration changes. */
+  capturing(topic: Uint8Array): readonly Stream[];
+  /** The caller has asked the state log for a refusal, and commits. */
+  append(stream: Stream, message: Message, publisher: Publisher): Appended | AppendRefusal;
+  describe(): readonly StreamDescription[];
+  /** Records from an offset on, or from the first that is left; undefined when there is no such partition. */
+  read(name: string, partition: number, offset: number, limit: number): Promise<StreamPage | undefined>;
+  /** Ends retention. */
+  stop(): void;
+}
+
+export interface StreamsOptions {
+  readonly partitions: Partitions;
+  readonly kernel: LogKernel;
+  readonly clock: Clock;
+  readonly stripeOf: (kind: 'log', key: string) => number;
+  /** Below it every consumer group has passed everything; 0 as long as there is none. */
+  readonly settledFloor?: (partition: Partition) => number;
+  readonly logger?: { warn(fields: object, message: string): void };
+}
+
+const CLEAN_INTERVAL_MS = 10_000;
+const READ_BYTES = 256 * 1024;
+
+interface LiveStream extends Stream {
+  readonly isCompacted: boolean;
+  readonly captures: (topic: Uint8Array) => boolean;
+  /** For `none`: the next one to take. */
+  turn: number;
+}
+
+export async function createStreams(
+  configs: readonly StreamConfig[],
+  options: StreamsOptions,
+): Promise<Streams> {
+  const { partitions: logs, kernel, clock, logger } = options;
+
+  async function ensure(config: StreamConfig): Promise<readonly Partition[]> {
+    const { name, storage } = config;
+    const known = logs.list(name);
+    if (known.length > config.partitions) {
+      const fields = { stream: name, partitions: known.length, configured: config.partitions };
+      logger?.warn(fields, 'a stream keeps its partitions: they are never taken away');
+    }
+    const other = known.find((partition) => partition.storage !== storage);
+    if (other !== undefined) {
+      const fields = { stream: name, storage: other.storage, configured: storage };
+      logger?.warn(fields, 'partitions of a stream stay in the storage that they were made in');
+    }
+    const numbers = new Set(known.map(({ number }) => number));
+    const missing = Array.from({ length: config.partitions }, (_, number) => number).filter(
+      (number) => !numbers.has(number),
+    );
+    const made = await Promise.all(
+      missing.map((number) =>
+        logs.create(name, number, options.stripeOf('log', `${name}/${number}`), storage),
+      ),
+    );
+    for (const partition of made) {
+      if (partition === 'no-storage') {
+        throw new Error(`stream ${name}: there is no storage "${storage}" here; is it configured?`);
+      }
+      if (typeof partition === 'string') throw new Error(`stream ${name}: no new partition: ${partition}`);
+    }
+    return logs.list(name);
+  }
+
+  async function open(config: StreamConfig): Promise<LiveStream> {
+    const { name, storage, durability, key, cleanup, retention } = config;
+    const partitions = await ensure(config);
+    const isForever = retention.ageSeconds >= 0xffff_ffff;
+    const { settledFloor } = options;
+    for (const partition of partitions) {
+      logs.setPolicy(partition, {
+        ...(retention.settled && settledFloor && { settledFloor: () => settledFloor(partition) }),
+        cleanup,
+        ageMs: isForever ? Number.POSITIVE_INFINITY : retention.ageSeconds * 1000,
+        maxBytes: retention.size,
+        maxRecords: retention.count,
+      });
+    }
+    const filters = config.capture.map(compileFilter);
+    return {
+      name,
+      storage,
+      durability,
+      key,
+      partitions,
+      isCompacted: cleanup === 'compact',
+      captures: (topic) => filters.some((filter) => filter.matches(topic)),
+      turn: 0,
+    };
+  }
+
+  const live: LiveStream[] = [];
+  for (const config of configs) live.push(await open(config));
+
+  let isCleaning = false;
+  const stop = clock.every(CLEAN_INTERVAL_MS, () => {
+    if (isCleaning) return;
+    isCleaning = true;
+    logs
+      .clean()
+      .catch((error: unknown) => logger?.warn({ err: error }, 'retention of streams has failed'))
+      .finally(() => {
+        isCleaning = false;
+      });
+  });
+
+  function choose(stream: LiveStream, message: Message, clientId: string): Partition | undefined {
+    const count = stream.partitions.length;
+    if (count === 1) return stream.partitions[0];
+    if (stream.key === 'none') {
+      stream.turn = (stream.turn + 1) % count;
+      return stream.partitions[stream.turn];
+    }
+    const key = stream.key === 'topic' ? message.topic : Buffer.from(clientId);
+    return stream.partitions[partitionOf(key, count)];
+  }
+
+  return {
+    capturing: (topic) => live.filter((stream) => stream.captures(topic)),
+    append(stream, message, { clientId, atMs }) {
+      const own = stream as LiveStream;
+      const partition = choose(own, message, clientId);
+      if (partition === undefined) return 'failed';
+      const record = messageToRecord(message, atMs);
+      // What deletes a retained message deletes its key.
+      const isTombstone = own.isCompacted && message.payload.length === 0;
+      const offset = logs.append(partition, isTombstone ? { ...record, value: null } : record);
+      return typeof offset === 'string' ? offset : { partition: partition.number, offset };
+    },
+    describe() {
+      const names = new Set([...live.map(({ name }) => name), ...logs.list().map(({ name }) => name)]);
+      return [...names].map((name) => {
+        const partitions = logs.list(name);
+        return {
+          name,
+          isCapturing: live.some((stream) => stream.name === name),
+          storage: partitions[0]?.storage ?? 'journal',
+          partitions: partitions.map(({ number, startOffset, endOffset, bytes }) => ({
+            number,
+            startOffset,
+            endOffset,
+            bytes,
+          })),
+        };
+      });
+    },
+    async read(name, number, offset, limit) {
+      const partition = logs.get(name, number);
+      if (partition === undefined) return undefined;
+      const records: StreamRecord[] = [];
+      let next = Math.min(Math.max(offset, partition.startOffset), partition.endOffset);
+      while (next < partition.endOffset && records.length < limit) {
+        const read = await logs.read(partition, next, READ_BYTES);
+        for (const { bytes } of read.batches) {
+          const { batch } = readRecordBatch(kernel, bytes);
+          for (let i = 0; batch !== undefined && i < batch.length && records.length < limit; i++) {
+            if (batch.offset(i) < next) continue;
+            const record = batch.record(i);
+            const { message } = recordToMessage(record);
+            const { timestampMs } = record;
+            records.push({ offset: batch.offset(i), timestampMs, message, record });
+          }
+        }
+        if (read.next <= next) break;
+        next = records.length < limit ? read.next : (records.at(-1)?.offset ?? next) + 1;
+      }
+      return { records, next };
+    },
+    stop,
+  };
+}
