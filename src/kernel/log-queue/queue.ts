@@ -97,40 +97,32 @@ export class LogQueue {
     if (policy.order === 'per-key' && keyOf === undefined)
       throw new TypeError('keyOf is needed for order per key');
     const expiresAtMs = Math.ceil(nowMs + leaseMs);
-    const none = { entries: [], positions: [], deliveries: [], expiresAtMs, discarded: [], scannedTo: 0 };
     const room = Math.min(
       request.max,
       policy.maxInFlight - leases.size,
       policy.maxInFlightPerHolder - holders.heldBy(holders.numberOf(holder)),
     );
-    if (room <= 0 || state.floor === state.end) return none;
+    if (room <= 0 || state.floor === state.end) return { ...NOTHING, expiresAtMs };
     if (state.keysDisturbed && state.isOrdered) {
       for (const woken of state.keys.wakeIdle()) state.ready[0].add(woken);
       state.keysDisturbed = false;
     }
-    for (const woken of state.keys.wakeFor(holders.numberOf(holder))) state.ready[0].add(woken);
+    if (state.isOrdered) {
+      for (const woken of state.keys.wakeFor(holders.numberOf(holder))) state.ready[0].add(woken);
+    }
     const search = new Search(state, request, room, expiresAtMs);
     search.run();
     const { positions, keys, expired, scannedTo } = search;
-    const { discarded } = this.discard(expired, 'expired');
-    if (positions.length === 0) return { ...none, entries: discardEntries(discarded), discarded, scannedTo };
+    const discarded = expired.length === 0 ? NONE : this.discard(expired, 'expired').discarded;
+    if (positions.length === 0) {
+      return { ...NOTHING, entries: discardEntries(discarded), expiresAtMs, discarded, scannedTo };
+    }
     const sorted = isAscending(positions) ? positions : [...positions].sort((a, b) => a - b);
-    const entry: QueueEntry = {
-      kind: 'acquire',
-      holder,
-      expiresAtMs,
-      positions: sorted,
-      ...(state.isOrdered ? { keys } : {}),
-    };
-    const deliveries = positions.map((position) => leases.count(leases.find(position)));
-    return {
-      entries: [entry, ...discardEntries(discarded)],
-      positions,
-      deliveries,
-      expiresAtMs,
-      discarded,
-      scannedTo,
-    };
+    const entry: QueueEntry = state.isOrdered
+      ? { kind: 'acquire', holder, expiresAtMs, positions: sorted, keys }
+      : { kind: 'acquire', holder, expiresAtMs, positions: sorted };
+    const entries = discarded.length === 0 ? [entry] : [entry, ...discardEntries(discarded)];
+    return { entries, positions, deliveries: search.deliveries, expiresAtMs, discarded, scannedTo };
   }
 
   /** `deliveries`, where given, says which delivery is meant: an earlier one of the same holder settles nothing. */
@@ -140,8 +132,9 @@ export class LogQueue {
     outcome: Outcome,
     deliveries?: readonly number[],
   ): Settled {
-    const [held, missing] = this.heldOf(holder, positions, deliveries);
-    if (held.length === 0) return { entries: [], done: 0, missing, discarded: [] };
+    const missing: number[] = [];
+    const held = this.heldOf(holder, positions, deliveries, missing);
+    if (held.length === 0) return { entries: NONE, done: 0, missing, discarded: NONE };
     switch (outcome.kind) {
       case 'accept':
         return this.change({ kind: 'accept', positions: held }, missing);
@@ -157,8 +150,9 @@ export class LogQueue {
   }
 
   extend(holder: string, positions: readonly number[], leaseMs: number, nowMs: number): Settled {
-    const [held, missing] = this.heldOf(holder, positions, undefined);
-    if (held.length === 0) return { entries: [], done: 0, missing, discarded: [] };
+    const missing: number[] = [];
+    const held = this.heldOf(holder, positions, undefined, missing);
+    if (held.length === 0) return { entries: NONE, done: 0, missing, discarded: NONE };
     return this.change({ kind: 'extend', positions: held, expiresAtMs: Math.ceil(nowMs + leaseMs) }, missing);
   }
 
@@ -264,7 +258,7 @@ export class LogQueue {
 
   private change(entry: QueueEntry & { positions: readonly number[] }, missing: readonly number[]): Settled {
     this.state.apply(entry);
-    return { entries: [entry], done: entry.positions.length, missing, discarded: [] };
+    return { entries: [entry], done: entry.positions.length, missing, discarded: NONE };
   }
 
   private giveUp(positions: number[], failed: boolean, readyAtMs: number, missing: number[]): Settled {
@@ -284,26 +278,26 @@ export class LogQueue {
     return { entries, done: positions.length, missing, discarded };
   }
 
-  /** Those the holder holds, ascending and once each, and the rest. */
+  /** Those the holder holds, ascending and once each; the rest goes to `missing`. */
   private heldOf(
     holder: string,
     positions: readonly number[],
     deliveries: readonly number[] | undefined,
-  ): [number[], number[]] {
+    missing: number[],
+  ): number[] {
     const { leases, holders } = this.state;
     const number = holders.numberOf(holder);
     const held: number[] = [];
-    const missing: number[] = [];
-    positions.forEach((position, i) => {
+    for (let i = 0; i < positions.length; i++) {
+      const position = positions[i];
       const slot = number === 0 ? -1 : leases.find(position);
       const isHeld =
         slot >= 0 &&
         leases.holder(slot) === number &&
         (deliveries === undefined || deliveries[i] === leases.count(slot));
       (isHeld ? held : missing).push(position);
-    });
-    if (isAscending(held)) return [held, missing];
-    return [[...new Set(held)].sort((a, b) => a - b), missing];
+    }
+    return isAscending(held) ? held : [...new Set(held)].sort((a, b) => a - b);
   }
 
   /** The next victim of `drop-head`: of the lowest band, the oldest. Something must be waiting. */
@@ -323,6 +317,10 @@ export class LogQueue {
     throw new Error('the count of waiting messages is wrong');
   }
 }
+
+/** Shared by results, and never changed. */
+const NONE: readonly never[] = Object.freeze([]);
+const NOTHING = { entries: NONE, positions: NONE, deliveries: NONE, discarded: NONE, scannedTo: 0 } as const;
 
 /** Strictly: no position twice. */
 function isAscending(values: readonly number[]): boolean {

@@ -10,6 +10,8 @@ const ONE_KEY = 0;
 
 export class Search {
   readonly positions: number[] = [];
+  /** The how-manieth delivery each is. */
+  readonly deliveries: number[] = [];
   readonly keys: number[] = [];
   readonly expired: number[] = [];
   scannedTo = 0;
@@ -124,7 +126,7 @@ export class Search {
   private take(position: number, band: number, key: number): 'taken' {
     const { state } = this;
     this.positions.push(position);
-    state.lease(position, this.holder, this.expiresAtMs, band, key);
+    this.deliveries.push(state.lease(position, this.holder, this.expiresAtMs, band, key));
     if (!state.isOrdered) return 'taken';
     this.keys.push(key);
     this.wakeNext(key);

@@ -7,7 +7,7 @@
  * An entry that does not fit the state (a position that is not leased, say) changes nothing: `apply` never throws
  * and never grows beyond the policy's bounds.
  */
-import { DeliveryCounts } from './delivery-counts.ts';
+import { DeliveryCounts, MAX_DELIVERIES } from './delivery-counts.ts';
 import type { QueueEntry } from './entries.ts';
 import { Holders } from './holders.ts';
 import { KeyOrder } from './key-order.ts';
@@ -104,13 +104,15 @@ export class QueueState {
     }
   }
 
-  /** Puts a waiting position that has left its place (ready or `next`) into the lease table. */
-  lease(position: number, holder: number, expiresAtMs: number, band: number, key: number): void {
+  /** Puts a waiting position that has left its place (ready or `next`) into the lease table. Returns the delivery. */
+  lease(position: number, holder: number, expiresAtMs: number, band: number, key: number): number {
     const count = this.counts.get(position);
     if (count > 0) this.counts.delete(position);
-    this.leases.add(position, holder, expiresAtMs, Math.min(count + 1, 0xffff), band, key);
+    const delivery = Math.min(count + 1, MAX_DELIVERIES);
+    this.leases.add(position, holder, expiresAtMs, delivery, band, key);
     this.holders.take(holder);
     if (this.isOrdered) this.keys.took(key, holder);
+    return delivery;
   }
 
   settle(position: number): void {
