@@ -13,6 +13,8 @@ import {
 } from './ledger.ts';
 import type { CrashPublisher } from './publisher.ts';
 
+/** Of a message that it took and did not send, because the connection ended while it repeated older ones. */
+const GIVEN_UP = 'Connection closed';
 const WINDOW = 20;
 const RECONNECT_MS = 10;
 const FOREVER_SECONDS = 0xffffffff;
@@ -72,7 +74,7 @@ export function startMqttJsPublisher(
   let inFlight = 0;
   let number = 0;
   const pump = (): void => {
-    while (owed > 0 && inFlight < WINDOW) {
+    while (client.connected && owed > 0 && inFlight < WINDOW) {
       owed--;
       inFlight++;
       number++;
@@ -83,12 +85,14 @@ export function startMqttJsPublisher(
       if (sent !== undefined) sent.transmissions = Number.POSITIVE_INFINITY;
       client.publish(topic, payload, { qos }, (error) => {
         inFlight--;
-        if (error) recordViolation(ledger, 'refused', `${name}: ${String(error)}`);
-        else recordAcknowledgement(ledger, payload);
-        pump();
+        if (error === undefined || error === null) recordAcknowledgement(ledger, payload);
+        else if (error.message !== GIVEN_UP) recordViolation(ledger, 'refused', `${name}: ${String(error)}`);
+        // Not at once: this may be one of many that are given up in a loop.
+        setImmediate(pump);
       });
     }
   };
+  client.on('connect', pump);
   let isEnding = false;
   return {
     name,
