@@ -137,7 +137,8 @@ export class ByteReader {
     const length = this.count();
     if (this.broken) return EMPTY;
     this.at += length;
-    return this.buffer.slice(this.at - length, this.at);
+    // Not `slice`, which for a Buffer is no copy.
+    return new Uint8Array(this.buffer.subarray(this.at - length, this.at));
   }
 
   text(): string {
