@@ -89,7 +89,8 @@ export function decodeBody(id: number, entry: Uint8Array): Message | undefined {
   const propertiesBytes = from.uint();
   const isWhole = !from.failed && topicBytes + propertiesBytes <= from.bytesLeft;
   if (!isWhole || flags > 7 || (qos !== 0 && qos !== 1 && qos !== 2)) return undefined;
-  const bytes = entry.slice(entry.length - from.bytesLeft);
+  // Not `slice`: that of a Buffer copies nothing, and all that was read would stay in memory.
+  const bytes = new Uint8Array(entry.subarray(entry.length - from.bytesLeft));
   return {
     topic: bytes.subarray(0, topicBytes),
     properties: bytes.subarray(topicBytes, topicBytes + propertiesBytes),

@@ -3,8 +3,8 @@
  * 1 on. Here are the numbers and what is settled; whose turn it is, what is in flight and how much may wait is the
  * caller's, and so are the references that the store counts.
  *
- * A delivery costs 8 bytes until all of its chunk of 64 is settled; a queue of up to 4 deliveries some 130 bytes in all,
- * an empty one 100. `push`, `settle` and the look-ups are O(1) amortized; `nextFrom` also passes what is settled above
+ * A delivery costs 8 bytes until all of its chunk of 64 is settled; a queue of up to 4 deliveries some 150 bytes in all,
+ * an empty one 110. `push`, `settle` and the look-ups are O(1) amortized; `nextFrom` also passes what is settled above
  * the floor, a chunk that is settled whole in one step. Deliveries that are settled above one that never is cost a bit
  * each: `end - floor` is what to bound.
  */

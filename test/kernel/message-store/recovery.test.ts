@@ -196,7 +196,7 @@ describe('the message store after a crash', () => {
           await world.check();
         }
       }),
-      { numRuns: Number(process.env.ROBUSTMQ_MESSAGE_STORE_RUNS ?? 60) },
+      { numRuns: Number(process.env.ROBUSTMQ_MESSAGE_STORE_RUNS ?? 40) },
     );
   }, 60_000);
 

@@ -60,7 +60,8 @@ export class FakeStateLog implements StateLog {
     if (frame === undefined || offset + length > frame.payload.length) {
       throw new RangeError(`nothing at ${position}`);
     }
-    return frame.payload.slice(offset, offset + length);
+    // As the journal's tail does: a view of something larger.
+    return Buffer.from(frame.payload.buffer, offset, length);
   }
   /** As the cleaner does it. */
   dropFrames(start: number, end: number): void {

@@ -89,7 +89,7 @@ describe('ReferenceQueue', () => {
           expectSame(copy, model);
         },
       ),
-      { numRuns: 80 },
+      { numRuns: 50 },
     );
   }, 60_000);
 
@@ -102,12 +102,13 @@ describe('ReferenceQueue', () => {
         if (i % 3 === 0 && round % 2 === 0) queue.settle(queue.floor);
       });
     }
+    const wrong: number[][] = [];
     queues.forEach((queue, i) => {
       for (let seq = queue.floor; seq < queue.end; seq = queue.nextFrom(seq + 1)) {
-        expect(queue.slotAt(seq)).toBe(i * 1000 + seq - 1);
-        expect(queue.optionsAt(seq)).toBe(i);
+        if (queue.slotAt(seq) !== i * 1000 + seq - 1 || queue.optionsAt(seq) !== i) wrong.push([i, seq]);
       }
     });
+    expect(wrong).toEqual([]);
   });
 
   it('costs a small chunk when it is short, 8 bytes for each delivery when it is long, and nothing when it is empty', () => {
