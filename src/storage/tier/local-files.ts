@@ -26,6 +26,12 @@ export interface Gone {
   readonly until: number;
 }
 
+export interface WholeFile {
+  readonly bytes: Uint8Array;
+  /** CRC-32 of all of them. */
+  readonly sum: number;
+}
+
 export interface LocalFiles {
   /**
    * Finished files that are not yet `known`. The last file of an epoch is one when the epoch is sealed and lies below
@@ -35,12 +41,14 @@ export interface LocalFiles {
   /** Position behind the last byte of a file; undefined when there is none. */
   endOf(epoch: number, start: number): Promise<number | undefined>;
   /** The file up to its end, every block of it checked. */
-  readWhole(file: FinishedFile): Promise<Uint8Array>;
+  readWhole(file: FinishedFile): Promise<WholeFile>;
   /** What is noted here survives a restart, until it is struck out. */
   noteGone(gone: Gone): Promise<void>;
   strikeOut(gone: Gone): Promise<void>;
   listGone(): Promise<Gone[]>;
 }
+
+const PIECE_BYTES = 1024 * 1024;
 
 const GONE = /^gone-(\d+)-(\d+)-(\d+)$/;
 const goneName = ({ epoch, from, until }: Gone): string => `gone-${epoch}-${from}-${until}`;
@@ -89,13 +97,23 @@ export function createLocalFiles(
         if (!(await hasGoodHeader(file, epoch, start)))
           throw new WalCorrupt(file.path, 0, 'its header is damaged');
         const bytes = Buffer.allocUnsafeSlow(FILE_HEADER_BYTES + end - start);
-        const got = await file.read(bytes, 0);
-        const blocks = bytes.subarray(FILE_HEADER_BYTES, got);
-        const cut = cutBlocks(blocks, start, epoch, check, maxBlockBytes);
-        if (cut.end !== end) {
-          throw new WalCorrupt(file.path, FILE_HEADER_BYTES + cut.end - start, 'the block there is damaged');
+        let sum = 0;
+        let whole = start;
+        // In pieces, between which others have their turn.
+        for (let filled = 0; filled < bytes.byteLength; ) {
+          const piece = bytes.subarray(filled, filled + PIECE_BYTES);
+          const got = await file.read(piece, filled);
+          if (got === 0) break;
+          sum = crc32(piece.subarray(0, got), sum);
+          filled += got;
+          const rest = bytes.subarray(FILE_HEADER_BYTES + whole - start, filled);
+          whole = cutBlocks(rest, whole, epoch, check, maxBlockBytes).end;
         }
-        return bytes;
+        if (whole !== end) {
+          const reason = 'the block there is damaged';
+          throw new WalCorrupt(file.path, FILE_HEADER_BYTES + whole - start, reason);
+        }
+        return { bytes, sum };
       } finally {
         await file.close();
       }
@@ -116,5 +134,3 @@ export function createLocalFiles(
     },
   };
 }
-
-export const sumOf = (bytes: Uint8Array): number => crc32(bytes);

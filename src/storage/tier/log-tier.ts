@@ -1,7 +1,7 @@
 import { type SegmentStore, SegmentStoreError } from '../segments/segment-store.ts';
 import { FILE_HEADER_BYTES } from '../wal/epoch-files.ts';
 import { WalCorrupt, type WalStore } from '../wal/wal-store.ts';
-import { type Gone, type LocalFiles, sumOf } from './local-files.ts';
+import type { Gone, LocalFiles, WholeFile } from './local-files.ts';
 import { objectKey, objectsFrom, objectsOf, storedSegment } from './object-name.ts';
 import type { Persistence, TierLog } from './persistence.ts';
 import { createTierTable, type Segment, type TierTable } from './tier-table.ts';
@@ -120,7 +120,7 @@ export function createLogTier(options: LogTierOptions): LogTier {
   }
 
   /** The bytes of the local file; undefined, for good, when they are not whole. */
-  async function readLocal(segment: Segment): Promise<Uint8Array | undefined> {
+  async function readLocal(segment: Segment): Promise<WholeFile | undefined> {
     try {
       return await files.readWhole(segment);
     } catch (error) {
@@ -132,10 +132,11 @@ export function createLogTier(options: LogTierOptions): LogTier {
   }
 
   async function upload(segment: Segment): Promise<void> {
-    const bytes = await readLocal(segment);
-    if (bytes === undefined) return;
+    const local = await readLocal(segment);
+    if (local === undefined) return;
     const { epoch, start, end } = segment;
-    const stored = { epoch, start, end, sum: sumOf(bytes) };
+    const { bytes, sum } = local;
+    const stored = { epoch, start, end, sum };
     const key = objectKey(walId, stored);
     // `exists` is as good: the name has the sum, and what is there is read back.
     await store.create(key, [bytes]);
@@ -162,11 +163,11 @@ export function createLogTier(options: LogTierOptions): LogTier {
   /** An object that an earlier process created, or did not come to compare. */
   async function verify(segment: Segment): Promise<void> {
     const { object } = segment;
-    const bytes = object === undefined ? undefined : await readLocal(segment);
-    if (object === undefined || bytes === undefined) return;
-    const isOfThisFile = object.stored.sum === sumOf(bytes);
+    const local = object === undefined ? undefined : await readLocal(segment);
+    if (object === undefined || local === undefined) return;
+    const isOfThisFile = object.stored.sum === local.sum;
     if (!isOfThisFile) await store.remove([object.key]);
-    if (isOfThisFile && (await isSame(object.key, bytes))) segment.isVerified = true;
+    if (isOfThisFile && (await isSame(object.key, local.bytes))) segment.isVerified = true;
     else {
       segment.object = undefined;
       log?.warn({ walId, key: object.key }, 'an object was not the segment here: it is uploaded again');

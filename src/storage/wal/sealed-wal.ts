@@ -38,6 +38,7 @@ const SEAL = Buffer.from('RMQ-SEAL');
 const DIGITS = 12;
 const RACERS = 16;
 const MOST_IN_FLIGHT = 64;
+const MAX_ROUNDS = 16;
 const HEAD_BYTES = NONCE_BYTES + BLOCK_HEADER_BYTES;
 const MAX_HEADS = 16 * 1024;
 /** Places that are looked at side by side. */
@@ -92,11 +93,12 @@ export function createSealedWal(options: SealedWalOptions): WalStore {
 
   /** Creates, or finds what is there instead. An object that was removed in between is asked for again. */
   async function createOrGet(key: string, body: readonly Uint8Array[]): Promise<Uint8Array | 'created'> {
-    for (;;) {
+    for (let round = 0; round < MAX_ROUNDS; round++) {
       if ((await retried(() => objects.create(key, body))) === 'created') return 'created';
       const there = await retried(() => objects.get(key));
       if (there !== undefined) return there;
     }
+    throw new Error(`the object store says that "${key}" exists, and has no such object`);
   }
 
   function stored(bytes: Uint8Array): Stored {

@@ -76,6 +76,13 @@ describe('a sealed log over a slow store', () => {
     await expect(wal.open('w', 2)).rejects.toThrow(/create "w\/.*" was refused/);
   });
 
+  it('gives up on a store that contradicts itself', async () => {
+    const objects: PutIfAbsent = { ...createMemoryObjects(), create: async () => 'exists' };
+    await expect(createSealedWal({ objects }).open('w', 1)).rejects.toThrow(
+      /says that "w\/0+1\/open" exists, and has no such object/,
+    );
+  });
+
   it('calls itself fenced when another’s object is in its place', async () => {
     const objects = createMemoryObjects();
     const process = () => createSealedWal({ objects });
