@@ -229,7 +229,9 @@ export async function openStateLog(options: StateLogOptions): Promise<OpenStateL
       await journals.object?.close();
     },
     snapshot: () => maintenance.cycle(),
-    sources: [],
+    get sources() {
+      return sources;
+    },
     recovered: start,
   };
 
@@ -255,7 +257,7 @@ export async function openStateLog(options: StateLogOptions): Promise<OpenStateL
     logger,
     hasFailed: () => queue.failure !== undefined || isEnded,
   });
-  Object.assign(log, { sources: [maintenance.source, ...tables.flatMap(sourceOf)] });
+  const sources = [maintenance.source, ...tables.flatMap(sourceOf)];
 
   /** Resolves with the position of the frame when all so far is as durable as that. */
   function written(atLevel: Level): Promise<number> {

@@ -190,7 +190,7 @@ async function live(random: Random, life: { hasLied: boolean }, seen: Map<string
 }
 
 it('comes back with all that was acknowledged and no half of a change, whatever broke', {
-  timeout: 60_000 + SCHEDULES * 100,
+  timeout: 60_000 + SCHEDULES * 1000,
 }, async () => {
   const first = ONLY === undefined ? 1 : Number(ONLY);
   const seen = new Map<string, number>();
