@@ -6,16 +6,15 @@ import type { Table } from '../kernel/state/table.ts';
 import { verifyViews } from '../kernel/state/verify-views.ts';
 import { type DataDirectory, JOURNAL_WAL_ID } from '../storage/data-directory/data-directory.ts';
 import { diskErrorCode } from '../storage/disk/disk.ts';
-import { nodeDisk } from '../storage/disk/node-disk.ts';
-import { frameCheck } from '../storage/journal/frame.ts';
 import { type OfflineJournal, openJournalForReading } from '../storage/journal/reading.ts';
 import { planRepair, type RepairPlan } from '../storage/journal/repair-plan.ts';
 import { type KvStore, KvStoreError } from '../storage/kv/kv-store.ts';
 import { openKvStore } from '../storage/kv/open.ts';
-import { createFileWal, type FileWal } from '../storage/wal/file-wal.ts';
+import { SegmentStoreError } from '../storage/segments/segment-store.ts';
 import { WalCorrupt, WalFormatUnknown } from '../storage/wal/wal-store.ts';
 import { CliError, ExitCode } from './exit-codes.ts';
 import { type Io, write } from './io.ts';
+import { type JournalAtRest, type OpenStore, openJournalsAtRest } from './journals-at-rest.ts';
 import { openDirectory } from './open-directory.ts';
 import { type ConfigOptions, readConfig } from './read-config.ts';
 
@@ -27,6 +26,7 @@ export interface OfflineOptions extends ConfigOptions {
 export type MakeTables = (config: Config) => readonly Table[];
 
 interface JournalReport {
+  readonly name: JournalAtRest['name'];
   readonly segments: number;
   readonly storedBytes: number;
   readonly startPosition: number;
@@ -44,8 +44,8 @@ interface VerifyReport {
   readonly dataDir: string;
   readonly nodeId: string;
   readonly isSound: boolean;
-  /** null: nothing was ever written to one. */
-  readonly journal: JournalReport | null;
+  /** Without those to which nothing was ever written. */
+  readonly journals: readonly JournalReport[];
   readonly views: ViewsReport;
 }
 
@@ -53,25 +53,38 @@ export async function verify(
   options: OfflineOptions,
   io: Io,
   makeTables: MakeTables | undefined,
+  openStore?: OpenStore,
 ): Promise<number> {
-  return offline(options, io, async (config, data, wal) => {
-    const opened = await openJournal(data, wal);
-    const journal = opened.journal === undefined ? opened.report : await auditJournal(opened.journal);
+  return offline(options, io, openStore, async (config, data, list) => {
+    const opened = (await Promise.all(list.map(open))).filter((each) => each !== undefined);
+    const journals: JournalReport[] = [];
+    for (const each of opened) {
+      journals.push('problems' in each ? each : await auditJournal(each.name, each.journal));
+    }
+    const [main, object] = (['main', 'object'] as const).map((name) => {
+      const found = opened.find((each) => each.name === name);
+      return found !== undefined && 'journal' in found ? found.journal : undefined;
+    });
     // Without a journal to compare with nothing can be said about views.
     const views =
-      opened.journal === undefined || makeTables === undefined
+      main === undefined || makeTables === undefined
         ? { engine: null, problems: [] }
-        : await auditViews(data, opened.journal, () => makeTables(config));
-    const isSound = (journal?.problems.length ?? 0) + views.problems.length === 0;
-    const report: VerifyReport = { dataDir: data.path, nodeId: data.nodeId, isSound, journal, views };
+        : await auditViews(data, main, object, () => makeTables(config));
+    const isSound = [...journals, views].every(({ problems }) => problems.length === 0);
+    const report: VerifyReport = { dataDir: data.path, nodeId: data.nodeId, isSound, journals, views };
     await write(io.out, options.json === true ? jsonOf(report) : verifyText(report));
     return isSound ? ExitCode.Ok : ExitCode.Unsound;
   });
 }
 
+interface JournalPlan extends RepairPlan {
+  readonly name: JournalAtRest['name'];
+}
+
 export async function repair(
   options: OfflineOptions & { readonly dryRun?: boolean },
   io: Io,
+  openStore?: OpenStore,
 ): Promise<number> {
   if (options.dryRun !== true) {
     throw new CliError(
@@ -79,59 +92,63 @@ export async function repair(
       'nothing is changed by this verb: a start mends what can be mended without losing anything, and --dry-run says what that is',
     );
   }
-  return offline(options, io, async (_config, data, wal) => {
-    let plan: RepairPlan;
-    try {
-      plan = await planRepair({ wal, walId: JOURNAL_WAL_ID });
-    } catch (error) {
-      plan = { steps: [], damage: [asDamage(error)], canStart: false };
+  return offline(options, io, openStore, async (_config, data, list) => {
+    const journals: JournalPlan[] = [];
+    for (const { name, wal, walId } of list) {
+      try {
+        journals.push({ name, ...(await planRepair({ wal, walId })) });
+      } catch (error) {
+        journals.push({ name, steps: [], damage: [asDamage(error)], canStart: false });
+      }
     }
-    await write(
-      io.out,
-      options.json === true ? jsonOf({ dataDir: data.path, ...plan }) : repairText(data, plan),
-    );
-    return plan.damage.length === 0 ? ExitCode.Ok : ExitCode.Unsound;
+    const canStart = journals.every((each) => each.canStart);
+    const report = { dataDir: data.path, canStart, journals };
+    await write(io.out, options.json === true ? jsonOf(report) : repairText(data, journals));
+    return journals.every(({ damage }) => damage.length === 0) ? ExitCode.Ok : ExitCode.Unsound;
   });
 }
 
 async function offline(
   options: OfflineOptions,
   io: Io,
-  look: (config: Config, data: DataDirectory, wal: FileWal) => Promise<number>,
+  openStore: OpenStore | undefined,
+  look: (config: Config, data: DataDirectory, list: readonly JournalAtRest[]) => Promise<number>,
 ): Promise<number> {
   const { config } = await readConfig(options, io.environment);
   const data = await openDirectory(config.dataDir, true);
-  const wal = createFileWal({ disk: nodeDisk, directory: data.journal, check: frameCheck });
   try {
-    return await look(config, data, wal);
+    const journals = await openJournalsAtRest(config, data, openStore).catch((error: unknown) => {
+      throw error instanceof SegmentStoreError ? new CliError(ExitCode.Unreachable, error.message) : error;
+    });
+    try {
+      return await look(config, data, journals.list);
+    } finally {
+      await journals.close();
+    }
   } finally {
-    await wal.close();
     await data.close();
   }
 }
 
-interface Opened {
-  /** Undefined when there is none, or none that could be opened: then `report` says why. */
-  readonly journal: OfflineJournal | undefined;
-  readonly report: JournalReport | null;
-}
-
-async function openJournal(data: DataDirectory, wal: FileWal): Promise<Opened> {
+/** Undefined when nothing was written to it; the report of one that cannot be opened. */
+async function open({
+  name,
+  wal,
+  walId,
+}: JournalAtRest): Promise<{ name: typeof name; journal: OfflineJournal } | JournalReport | undefined> {
   try {
-    if ((await wal.epochs(JOURNAL_WAL_ID)).length === 0) return { journal: undefined, report: null };
-    return { journal: await openJournalForReading({ wal, walId: JOURNAL_WAL_ID }), report: null };
+    if ((await wal.epochs(walId)).length === 0) return undefined;
+    return { name, journal: await openJournalForReading({ wal, walId }) };
   } catch (error) {
-    const problems = [`the journal in ${data.journal} cannot be read: ${asDamage(error)}`];
-    return {
-      journal: undefined,
-      report: { segments: 0, storedBytes: 0, startPosition: 0, endPosition: 0, problems },
-    };
+    const problems = [`it cannot be read: ${asDamage(error)}`];
+    return { name, segments: 0, storedBytes: 0, startPosition: 0, endPosition: 0, problems };
   }
 }
 
-async function auditJournal(journal: OfflineJournal): Promise<JournalReport> {
+async function auditJournal(name: JournalAtRest['name'], journal: OfflineJournal): Promise<JournalReport> {
   const segments = journal.segments();
   return {
+    name,
     segments: segments.length,
     storedBytes: segments.reduce((sum, { bytes }) => sum + bytes, 0),
     startPosition: journal.start,
@@ -143,6 +160,7 @@ async function auditJournal(journal: OfflineJournal): Promise<JournalReport> {
 async function auditViews(
   data: DataDirectory,
   journal: OfflineJournal,
+  object: OfflineJournal | undefined,
   makeTables: () => readonly Table[],
 ): Promise<ViewsReport> {
   const engine = await engineOf(data);
@@ -152,7 +170,8 @@ async function auditViews(
       const warn = (): void => {};
       kv = await openKvStore({ folder: viewsOf(data), engine, maxBytes: Number.MAX_SAFE_INTEGER, warn });
     }
-    return { engine, problems: await verifyViews({ journal, kv, makeTables }) };
+    const objects = object === undefined ? {} : { object };
+    return { engine, problems: await verifyViews({ journal, ...objects, kv, makeTables }) };
   } catch (error) {
     return { engine, problems: [asDamage(error)] };
   } finally {
@@ -180,6 +199,7 @@ function asDamage(error: unknown): string {
     error instanceof WalCorrupt ||
     error instanceof WalFormatUnknown ||
     error instanceof KvStoreError ||
+    error instanceof SegmentStoreError ||
     diskErrorCode(error) !== '';
   if (isKnown && error instanceof Error) return error.message;
   throw error;
@@ -189,13 +209,12 @@ const jsonOf = (report: object): string => `${JSON.stringify(report, undefined, 
 
 const listed = (problems: readonly string[]): string => problems.map((each) => `  - ${each}\n`).join('');
 
-function verifyText({ dataDir, isSound, journal, views }: VerifyReport): string {
-  const parts = [];
-  if (journal === null) parts.push('journal: nothing was written yet\n');
-  else {
-    const { segments, storedBytes, startPosition, endPosition, problems } = journal;
+function verifyText({ dataDir, isSound, journals, views }: VerifyReport): string {
+  const parts = journals.length === 0 ? ['journal: nothing was written yet\n'] : [];
+  for (const { name, segments, storedBytes, startPosition, endPosition, problems } of journals) {
     const what = `${segments} segments, ${storedBytes} bytes, positions ${startPosition} to ${endPosition}`;
-    parts.push(`journal: ${what}: ${problems.length === 0 ? 'sound' : 'damaged'}\n`, listed(problems));
+    const verdict = problems.length === 0 ? 'sound' : 'damaged';
+    parts.push(`${titleOf(name)}: ${what}: ${verdict}\n`, listed(problems));
   }
   const { engine, problems } = views;
   if (problems.length > 0) parts.push(`views (${engine ?? 'none'}): wrong\n`, listed(problems));
@@ -204,14 +223,20 @@ function verifyText({ dataDir, isSound, journal, views }: VerifyReport): string 
   return parts.join('');
 }
 
-function repairText({ path }: DataDirectory, { steps, damage, canStart }: RepairPlan): string {
+const titleOf = (name: JournalAtRest['name']): string =>
+  name === 'main' ? 'journal' : 'journal in the object store';
+
+function repairText({ path }: DataDirectory, journals: readonly JournalPlan[]): string {
   const parts = [];
-  if (steps.length > 0) parts.push('A start would\n', listed(steps));
-  else if (canStart) parts.push('A start would find nothing to do.\n');
-  if (damage.length > 0) {
-    parts.push('Damaged, and nothing is done about it by itself\n', listed(damage));
-    parts.push(`Keep a copy of ${path} before anything else.\n`);
+  for (const { name, steps, damage, canStart } of journals) {
+    const title = titleOf(name);
+    if (steps.length > 0) parts.push(`${title}: a start would\n`, listed(steps));
+    else if (canStart) parts.push(`${title}: a start would find nothing to do\n`);
+    if (damage.length > 0) {
+      parts.push(`${title}: damaged, and nothing is done about it by itself\n`, listed(damage));
+      parts.push(`Keep a copy of ${path} before anything else.\n`);
+    }
+    if (!canStart) parts.push('A start would refuse.\n');
   }
-  if (!canStart) parts.push('A start would refuse.\n');
   return parts.join('');
 }

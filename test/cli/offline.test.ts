@@ -12,7 +12,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { OpenStore } from '../../src/cli/journals-at-rest.ts';
 import { type MakeTables, verify } from '../../src/cli/offline.ts';
 import { run } from '../../src/cli/program.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
@@ -22,6 +23,9 @@ import { nodeDisk } from '../../src/storage/disk/node-disk.ts';
 import { frameCheck } from '../../src/storage/journal/frame.ts';
 import { openJournal } from '../../src/storage/journal/journal.ts';
 import { openKvStore } from '../../src/storage/kv/open.ts';
+import { openDirectoryStore } from '../../src/storage/segments/directory.ts';
+import { SegmentStoreError } from '../../src/storage/segments/segment-store.ts';
+import { createTieredWal } from '../../src/storage/tier/tiered-wal.ts';
 import { createFileWal } from '../../src/storage/wal/file-wal.ts';
 import { committed } from '../kernel/state/support.ts';
 import { valueTable } from '../kernel/state/toy-tables.ts';
@@ -115,7 +119,11 @@ describe('verify', () => {
   it('gives the same as JSON', async () => {
     use(clean);
     const report = JSON.parse((await runs('verify', '--json')).out) as Record<string, unknown>;
-    expect(report).toMatchObject({ dataDir: path, isSound: true, journal: { problems: [] } });
+    expect(report).toMatchObject({
+      dataDir: path,
+      isSound: true,
+      journals: [{ name: 'main', problems: [] }],
+    });
   });
 
   it('takes the torn end of a crash for what it is', async () => {
@@ -154,8 +162,8 @@ describe('verify', () => {
     truncateSync(walFiles().at(-1) ?? '', 100);
     const { code, out } = await runs('verify', '--json');
     expect(code).toBe(3);
-    const report = JSON.parse(out) as { isSound: boolean; journal: { problems: string[] } };
-    expect(report.journal.problems[0]).toContain('cannot be read: corrupt: ');
+    const report = JSON.parse(out) as { journals: { problems: string[] }[] };
+    expect(report.journals[0]?.problems[0]).toContain('it cannot be read: corrupt: ');
     expect(await runs('repair', '--dry-run')).toMatchObject({ code: 3 });
     expect((await runs('repair', '--dry-run')).out).toContain('A start would refuse.');
   });
@@ -254,6 +262,55 @@ describe('verify of views', () => {
   });
 });
 
+describe('segments that moved to an object store', () => {
+  const folder = (): string => join(path, 'objects');
+  const openStore: OpenStore = () => openDirectoryStore({ folder: folder(), clock: systemClock });
+  async function audit(open = openStore): Promise<{ code: number; out: string }> {
+    const io = testIo();
+    const set = ['storage.tier.enabled=true', 'storage.object.bucket=b'];
+    return { code: await verify({ dataDir: path, set }, io, undefined, open), out: io.outText() };
+  }
+  const objects = (): string[] =>
+    readdirSync(folder(), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name))
+      .sort();
+
+  beforeEach(async () => {
+    use(clean);
+    const store = await openDirectoryStore({ folder: folder(), clock: systemClock });
+    const directory = join(path, 'journal');
+    const files = createFileWal({ disk: nodeDisk, directory, check: frameCheck });
+    const options = { wal: files, disk: nodeDisk, directory, check: frameCheck, segments: store };
+    const wal = createTieredWal({ ...options, clock: systemClock, localBytes: 0, cacheBytes: 65_536 });
+    const journal = await openJournal({ wal, walId: JOURNAL_WAL_ID, limits: LIMITS });
+    await vi.waitUntil(() => wal.state().coldSegments >= 3, { timeout: 10_000 });
+    await journal.close();
+    await wal.close();
+    await files.close();
+    await store.close();
+  });
+
+  it('are read from there, and nothing is written there', async () => {
+    const before = [objects(), walFiles()];
+    expect(await audit()).toMatchObject({ code: 0 });
+    expect([objects(), walFiles()]).toEqual(before);
+  });
+
+  it('are missed when they are gone', async () => {
+    rmSync(objects()[1] ?? '');
+    const { code, out } = await audit();
+    expect(code).toBe(3);
+    expect(out).toMatch(/: damaged\n {2}- segment \d+: /);
+  });
+
+  it('cannot be judged while the store is away', async () => {
+    const away: OpenStore = () => Promise.reject(new SegmentStoreError('the store is away'));
+    await expect(audit(away)).rejects.toMatchObject({ exitCode: 5, message: 'the store is away' });
+    expect((await audit()).code).toBe(0);
+  });
+});
+
 describe('repair', () => {
   it('refuses without --dry-run', async () => {
     use(crashed);
@@ -268,10 +325,10 @@ describe('repair', () => {
     use(crashed);
     const { code, out } = await runs('repair', '--dry-run');
     expect(code).toBe(0);
-    expect(out).toMatch(/^A start would\n {2}- seal epoch 1 at \d+ bytes$/m);
+    expect(out).toMatch(/^journal: a start would\n {2}- seal epoch 1 at \d+ bytes$/m);
     expect(JSON.parse((await runs('repair', '--dry-run', '--json')).out)).toMatchObject({
       canStart: true,
-      damage: [],
+      journals: [{ name: 'main', damage: [] }],
     });
   });
 });
