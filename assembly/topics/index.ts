@@ -14,7 +14,7 @@ import { cursorDepth, cursorSteps, initTree, outValues, reserveCursor, treeNodes
 
 export { trieMatch } from './match';
 export { trieAdd, trieDescribe, trieRemove, trieRemoveLast } from './trie';
-export { treeGet, treePage, treeRemove, treeSet } from './tree';
+export { treeGet, treePage, treePlace, treeRemove, treeSet } from './tree';
 
 export function init(seedLow: u32, seedHigh: u32, limitBytes: u32): void {
   setHeapLimit(limitBytes);

@@ -10,7 +10,7 @@
 import { allocate, classFor, isHeapFull, regrow } from '../lib/heap';
 import { EdgeTable, NODE_LEVEL, NODE_PARENT, createEdgeTable, findChild, insertEdge, removeEdge } from './edges';
 import { findLevel, internLevel, levelLength, levelText, releaseLevel } from './levels';
-import { FOUND, HASH, LENGTH, START, isSingle, levelEntry, split } from './path';
+import { FOUND, HASH, LENGTH, START, inputText, isSingle, levelEntry, split } from './path';
 
 const FIRST: usize = 8;
 const NEXT: usize = 12;
@@ -86,13 +86,8 @@ function findNode(length: u32): u32 {
   return node;
 }
 
-function childForSet(parent: u32, entry: u32): u32 {
+function createChild(parent: u32, entry: u32): u32 {
   const level = internLevel(load<u32>(entry, START), load<u32>(entry, LENGTH), load<u32>(entry, HASH));
-  const existing = findChild(edges, parent, level);
-  if (existing != 0) {
-    releaseLevel(level);
-    return existing;
-  }
   const node = createNode();
   const first = load<u32>(parent, FIRST);
   store<u32>(node, parent, NODE_PARENT);
@@ -104,6 +99,24 @@ function childForSet(parent: u32, entry: u32): u32 {
   return node;
 }
 
+/** The node of the topic in the input, made where there is none; 0 when the memory is full. */
+function nodeForSet(length: u32): u32 {
+  const count = split(length);
+  let node = root;
+  let i: u32 = 0;
+  for (; i < count; i++) {
+    const entry = levelEntry(i);
+    const level = findLevel(load<u32>(entry, START), load<u32>(entry, LENGTH), load<u32>(entry, HASH));
+    const child = level == 0 ? 0 : findChild(edges, node, level);
+    if (child == 0) break;
+    node = child;
+  }
+  if (i < count && isHeapFull()) return 0;
+  // Below a node that is new there is no other.
+  for (; i < count; i++) node = createChild(node, levelEntry(i));
+  return node;
+}
+
 export function treeGet(length: u32): u32 {
   const node = findNode(length);
   return node == 0 ? 0 : load<u32>(node, VALUE);
@@ -111,16 +124,26 @@ export function treeGet(length: u32): u32 {
 
 /** Sets the value (not 0) of the topic in the input; returns the previous one, or TREE_FULL with nothing changed. */
 export function treeSet(length: u32, value: u32): u32 {
-  let node = findNode(length);
-  if (node == 0) {
-    if (isHeapFull()) return TREE_FULL;
-    const count = split(length);
-    node = root;
-    for (let i: u32 = 0; i < count; i++) node = childForSet(node, levelEntry(i));
-  }
+  const node = nodeForSet(length);
+  if (node == 0) return TREE_FULL;
   const previous = load<u32>(node, VALUE);
   store<u32>(node, value, VALUE);
   return previous;
+}
+
+/**
+ * Gives the topic that lies at `topic` a value (not 0) and a block with a copy of the bytes at `from`. Returns the block;
+ * 0, with nothing changed, when the topic has a value or the memory is full.
+ */
+export function treePlace(topic: u32, length: u32, value: u32, from: u32, bytes: u32): u32 {
+  if (isHeapFull()) return 0;
+  memory.copy(inputText, topic, length);
+  const node = nodeForSet(length);
+  if (node == 0 || load<u32>(node, VALUE) != 0) return 0;
+  const block = allocate(classFor(bytes));
+  memory.copy(block, from, bytes);
+  store<u32>(node, value, VALUE);
+  return block;
 }
 
 /** Returns the value the topic had, 0 if none. */

@@ -10,6 +10,7 @@ import type { Message } from './message.ts';
 import * as format from './message-block.ts';
 
 export const PAGE_SLOTS = 256;
+export const NO_ROOM = 'retained messages do not fit the memory';
 /** A record above this is a page of its own, so that a page of many stays below a megabyte. */
 const LARGE_BYTES = 2048;
 const OUTSIDE_BYTES = 4096;
@@ -145,38 +146,42 @@ export class RetainedSlots {
     return true;
   }
 
+  /** Copies blocks to where `place` takes them from; throws when the memory is full. To be released with `unstage`. */
+  stage(bytes: Uint8Array): number {
+    const staged = this.tree.allocate(bytes.length);
+    if (staged === 0) throw new Error(NO_ROOM);
+    this.tree.bytes().set(bytes, staged);
+    return staged;
+  }
+
+  unstage(staged: number, bytes: number): void {
+    this.tree.release(staged, bytes);
+  }
+
   /**
-   * Puts the record that lies in `from` into a slot, which must be free. The page counts as unchanged. False, and nothing
-   * has changed, when its topic has a slot already or the memory is full.
+   * Puts the block that lies at `at` of `from` into a slot, which must be free. The page counts as unchanged. False, and
+   * nothing has changed, when its topic has a slot already or the memory is full.
    */
-  place(
-    slot: number,
-    from: Uint8Array,
-    view: DataView,
-    at: number,
-    recordLength: number,
-    topic: Uint8Array,
-  ): boolean {
-    const { tree } = this;
+  place(slot: number, from: Uint8Array, view: DataView, staged: number, at: number, bytes: number): boolean {
     while (this.blocks.length <= slot) {
       this.blocks.push(0);
       this.lengths.push(0);
     }
     const payloadLength = format.payloadLengthAt(view, at);
     const outside = payloadLength >= OUTSIDE_BYTES ? payloadLength : 0;
-    const length = recordLength - outside;
-    const block = tree.allocate(length);
+    const length = bytes - outside;
+    const topicAt = staged + at + format.BLOCK_HEADER_BYTES;
+    const topicLength = format.topicLengthAt(view, at);
+    const block = this.tree.place(topicAt, topicLength, slot + 1, staged + at, length);
     if (block === 0) return false;
-    const previous = tree.set(topic, slot + 1);
-    if (previous !== 0) {
-      if (previous !== undefined) tree.set(topic, previous);
-      tree.release(block, length);
-      return false;
-    }
-    tree.bytes().set(from.subarray(at, at + length), block);
-    if (outside > 0) this.outside.set(slot, from.slice(at + length, at + recordLength));
+    if (outside > 0) this.outside.set(slot, from.slice(at + length, at + bytes));
     format.forgetPublisher(this.view(), block);
-    this.fill(slot, block, length, format.expiresAtMsAt(view, at));
+    this.blocks[slot] = block;
+    this.lengths[slot] = length;
+    const expiresAtMs = format.expiresAtMsAt(view, at);
+    if (expiresAtMs !== 0) this.expiries.set(slot, expiresAtMs);
+    this.count++;
+    this.bytes += bytes - format.BLOCK_HEADER_BYTES;
     return true;
   }
 

@@ -9,7 +9,7 @@
 import type { Clock } from './clock.ts';
 import type { Message } from './message.ts';
 import * as format from './message-block.ts';
-import { PAGE_SLOTS, type RetainedSlots } from './retained-slots.ts';
+import { NO_ROOM, PAGE_SLOTS, type RetainedSlots } from './retained-slots.ts';
 import { type Table, TableId } from './state/table.ts';
 
 const VERSION = 1;
@@ -18,7 +18,6 @@ const DELETE = 2;
 const MANY = 0;
 const LARGE = 1;
 const MAX_SLOTS = 2 ** 27;
-const NO_ROOM = 'retained messages do not fit the memory';
 /** Deletions that a later page might not know yet; a page knows all but what waited to be written when it was made. */
 const MAX_DELETIONS = 2 ** 18;
 const latin1 = (bytes: Uint8Array): string =>
@@ -108,27 +107,24 @@ export function createRetainedTable(slots: RetainedSlots, clock: Clock): Table {
     return found;
   };
 
-  /** False when it was passed over: it has expired, or there is something newer. */
-  const loadRecord = (
-    slot: number,
+  const topicAt = (bytes: Uint8Array, view: DataView, at: number): Uint8Array => {
+    const from = at + format.BLOCK_HEADER_BYTES;
+    return bytes.subarray(from, from + format.topicLengthAt(view, at));
+  };
+
+  /** Each block of a page; `use` gets the slot within the page. */
+  const eachBlock = (
     page: Uint8Array,
     view: DataView,
-    at: number,
-    length: number,
-    position: number,
-  ): boolean => {
-    if (isGone(format.expiresAtMsAt(view, at))) return false;
-    const topicFrom = at + format.BLOCK_HEADER_BYTES;
-    const topic = page.subarray(topicFrom, topicFrom + format.topicLengthAt(view, at));
-    if (deletedAt.size > 0 && (deletedAt.get(latin1(topic)) ?? -1) >= position) return false;
-    if (slots.isTaken(slot)) vacate(slot);
-    if (slots.place(slot, page, view, at, length, topic)) return true;
-    const other = slots.slotOf(topic);
-    if (other < 0) throw new Error(NO_ROOM);
-    if ((setAt.get(other) ?? 0) > position) return false;
-    remove(other);
-    if (!slots.place(slot, page, view, at, length, topic)) throw new Error(NO_ROOM);
-    return true;
+    use: (slot: number, at: number, length: number) => void,
+  ): void => {
+    for (let at = 1; at < page.length; ) {
+      const slot = page[at++] as number;
+      const length = format.wholeBlockAt(view, at);
+      if (length === 0) throw new Error('retained messages: a page is damaged');
+      use(slot, at, length);
+      at += length;
+    }
   };
 
   const load = (key: Uint8Array, page: Uint8Array, position: number): void => {
@@ -142,13 +138,31 @@ export function createRetainedTable(slots: RetainedSlots, clock: Clock): Table {
     const first = kind === MANY ? number * PAGE_SLOTS : number;
     let isExact = !clear(first, kind === MANY ? first + PAGE_SLOTS : first + 1, kind);
     const view = viewOf(page);
-    for (let at = 1; at < page.length; ) {
-      const slot = first + (page[at++] as number);
-      const length = format.wholeBlockAt(view, at);
-      if (length === 0) throw new Error('retained messages: a page is damaged');
-      isExact = loadRecord(slot, page, view, at, length, position) && isExact;
-      at += length;
-    }
+    const staged = slots.stage(page);
+    const place = (slot: number, at: number, length: number): boolean =>
+      slots.place(slot, page, view, staged, at, length);
+    const nowMs = clock.wallMs();
+
+    /** False when it was passed over: it has expired, or there is something newer. */
+    const loadBlock = (slot: number, at: number, length: number): boolean => {
+      const expiresAtMs = format.expiresAtMsAt(view, at);
+      if (expiresAtMs !== 0 && expiresAtMs <= nowMs) return false;
+      if (deletedAt.size > 0 && (deletedAt.get(latin1(topicAt(page, view, at))) ?? -1) >= position)
+        return false;
+      if (slots.isTaken(slot)) vacate(slot);
+      if (place(slot, at, length)) return true;
+      const other = slots.slotOf(topicAt(page, view, at));
+      if (other < 0) throw new Error(NO_ROOM);
+      if ((setAt.get(other) ?? 0) > position) return false;
+      remove(other);
+      if (!place(slot, at, length)) throw new Error(NO_ROOM);
+      return true;
+    };
+
+    eachBlock(page, view, (slot, at, length) => {
+      isExact = loadBlock(first + slot, at, length) && isExact;
+    });
+    slots.unstage(staged, page.length);
     // A view of this page, where there is one, may hold something else.
     if (!isExact) (kind === MANY ? slots.dirtyPages : slots.dirtyLarge).add(number);
   };
@@ -166,8 +180,7 @@ export function createRetainedTable(slots: RetainedSlots, clock: Clock): Table {
     const length = format.wholeBlockAt(view, 2);
     if (entry[1] !== SET || 2 + length !== entry.length)
       throw new Error('retained messages: an entry is damaged');
-    const topicFrom = 2 + format.BLOCK_HEADER_BYTES;
-    const topic = entry.subarray(topicFrom, topicFrom + format.topicLengthAt(view, 2));
+    const topic = topicAt(entry, view, 2);
     const known = slots.slotOf(topic);
     if (isGone(format.expiresAtMsAt(view, 2))) {
       if (known >= 0) remove(known);
@@ -177,8 +190,9 @@ export function createRetainedTable(slots: RetainedSlots, clock: Clock): Table {
     if (deletedAt.size > 0) deletedAt.delete(latin1(topic));
     if (known >= 0) slots.remove(known);
     const slot = known >= 0 ? known : slots.freeSlot();
-    if (!slots.place(slot, entry, view, 2, length, topic))
-      throw new Error('retained messages do not fit the memory');
+    const staged = slots.stage(entry);
+    if (!slots.place(slot, entry, view, staged, 2, length)) throw new Error(NO_ROOM);
+    slots.unstage(staged, entry.length);
     setAt.set(slot, position + 1);
     slots.touch(slot);
   };

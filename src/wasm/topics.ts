@@ -36,6 +36,7 @@ interface TopicsExports {
   placesOf(sink: number): number;
   treeGet(length: number): number;
   treeSet(length: number, value: number): number;
+  treePlace(topic: number, length: number, value: number, from: number, bytes: number): number;
   treeRemove(length: number): number;
   treePage(length: number, resumeDepth: number, maxValues: number, maxVisits: number): number;
   pageValues(): number;
@@ -222,6 +223,12 @@ const TREE_FULL = 0xffff_ffff;
 export interface TopicTree {
   /** Returns the value the topic had, 0 if none; undefined = memory limit reached, nothing changed. Values are 1 … 2^32-2. */
   set(topic: Uint8Array, value: number): number | undefined;
+  /**
+   * Of a topic and bytes that lie in the memory already (in a block of the caller's): sets the value and copies the bytes
+   * to a block of their own, which is returned. 0, and nothing has changed, when the topic has a value or the limit is
+   * reached.
+   */
+  place(topicAt: number, topicLength: number, value: number, from: number, bytes: number): number;
   /** 0 if none. */
   get(topic: Uint8Array): number;
   /** Returns the value removed, 0 if none. */
@@ -258,6 +265,9 @@ export function createTopicTree(options: TopicsOptions = {}): TopicTree {
     set(topic, value) {
       const previous = exports.treeSet(instance.put(topic), value) >>> 0;
       return previous === TREE_FULL ? undefined : previous;
+    },
+    place(topicAt, topicLength, value, from, bytes) {
+      return exports.treePlace(topicAt, topicLength, value, from, bytes) >>> 0;
     },
     get(topic) {
       return exports.treeGet(instance.put(topic)) >>> 0;
