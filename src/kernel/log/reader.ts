@@ -3,6 +3,7 @@
  * is taken when it has the offset that comes next and passed over when it has not (it was moved, or is older than a
  * compacted copy). Offsets that cannot be found are an error, never another record.
  */
+import { setImmediate as turn } from 'node:timers/promises';
 import type { JournalRecord } from '../../storage/journal/group.ts';
 import type { Journal } from '../../storage/journal/journal.ts';
 import { batchSpan } from '../../storage/records/batch-header.ts';
@@ -53,8 +54,8 @@ function createScan(
 }
 
 /**
- * Batches from the one with `from` on, at least one if there is one and some `maxBytes`. Stops early at what is
- * acknowledged in memory only and cannot be read yet. Precondition: the index has `from`, or ends there.
+ * Batches from the one with `from` on, at least one if there is one and some `maxBytes`. Waits for
+ * what is acknowledged in memory only until it can be read. Precondition: the index has `from`, or ends there.
  */
 export async function readBatches(
   journal: Journal,
@@ -93,7 +94,13 @@ export async function readBatches(
     if (version !== index.version) continue;
     // The row may have grown meanwhile.
     if (record === undefined || record.position > index.row(index.find(row.offset)).last) {
-      if (record === undefined && journal.state().end <= row.last) break;
+      const { end, failure } = journal.state();
+      if (record === undefined && end <= row.last) {
+        // Acknowledged in memory only, and being written: it can be read in a moment.
+        if (batches.length > 0 || failure !== undefined) break;
+        await turn();
+        continue;
+      }
       if (fail(row.end, 'are not where the index has them')) break;
       continue;
     }
