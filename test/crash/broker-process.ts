@@ -82,6 +82,9 @@ export function createBrokerProcess(folder: string, args: readonly string[]): Br
   const isAlive = (process_: ChildProcess): boolean =>
     process_.exitCode === null && process_.signalCode === null;
 
+  // A test that runs out of time leaves no broker behind.
+  process.once('exit', () => child?.kill('SIGKILL'));
+
   const launch = (): ChildProcess => {
     rmSync(ready, { force: true });
     endWanted = false;
