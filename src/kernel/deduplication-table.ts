@@ -77,7 +77,7 @@ function checkVersion(version: number): void {
 }
 
 export function createDeduplication({ maxIds, windowMs }: DeduplicationLimits): Deduplication {
-  const ids = new RecentIds(maxIds);
+  const ids = new RecentIds();
   const pending = new Map<string, StagedId>();
   const dirty = new Set<number>();
   let nextNumber = 0;

@@ -30,7 +30,7 @@ export class IdWindow {
   constructor(limits: { readonly maxIds: number; readonly windowMs: number }) {
     this.maxIds = limits.maxIds;
     this.windowMs = limits.windowMs;
-    this.ids = new RecentIds(limits.maxIds);
+    this.ids = new RecentIds();
   }
 
   get size(): number {
