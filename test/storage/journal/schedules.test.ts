@@ -83,7 +83,7 @@ async function appendSome(
 ): Promise<void> {
   const under: Promise<void>[] = [];
   for (let left = random.below(40); left > 0; left--) {
-    const id = tried.length;
+    const id = (tried.at(-1)?.id ?? -1) + 1;
     const entries = Array.from({ length: random.oneIn(4) ? 1 + random.below(4) : 1 }, (_, i) => ({
       logId: 1 + random.below(LOGS),
       stripe: i,
