@@ -85,9 +85,12 @@ export function createLocalFiles(
         if (start === undefined || known(epoch, start)) continue;
         const isLast = files[i + 1]?.epoch !== epoch;
         if (isLast && epoch >= finalBelow) continue;
-        // Behind the sealed length may lie a torn tail; other files end where their last block does.
-        const end = isLast ? await readSeal(disk, folder, epoch) : await endOf(epoch, start);
-        if (end !== undefined && end > start) found.push({ epoch, start, end });
+        const sealed = isLast ? await readSeal(disk, folder, epoch) : Number.POSITIVE_INFINITY;
+        const fileEnd = await endOf(epoch, start);
+        if (sealed === undefined || fileEnd === undefined) continue;
+        // Behind the sealed length may lie a torn tail. Short of it ends a file whose successors have gone already.
+        const end = Math.min(sealed, fileEnd);
+        if (end > start) found.push({ epoch, start, end });
       }
       return found;
     },

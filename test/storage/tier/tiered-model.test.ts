@@ -150,7 +150,11 @@ describe('a tiered log with a random life', () => {
   }, async () => {
     await fc.assert(
       fc.asyncProperty(fc.nat(), fc.integer({ min: 20, max: 150 }), fc.constantFrom(0, 1500, 1e9), live),
-      { numRuns: RUNS },
+      {
+        numRuns: RUNS,
+        // The last file here was not the last of its epoch: those behind it had gone before it.
+        examples: [[1402491943, 93, 0]],
+      },
     );
   });
 });

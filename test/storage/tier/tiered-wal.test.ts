@@ -224,6 +224,31 @@ describe('a tiered log whose store fails', () => {
     await until(() => !again.disk.paths().some((path) => path.includes('gone')));
   });
 
+  it('knows where a file ends whose successors went before it', async () => {
+    const { disk, store, tiered } = setUp();
+    // The oldest cannot be uploaded; those behind it are, and go.
+    store.fault = (operation, key) =>
+      operation === 'create' && key.includes('-0000000000000000-') ? 'before' : undefined;
+    const anchors = await write(tiered, 1, 3);
+    await until(() => tiered.state().coldSegments === 1);
+    await tiered.close();
+    const again = setUp(0, disk.kill(), store);
+    const length = await again.tiered.seal('w', 1);
+    await write(again.tiered, 2, 1);
+    await until(() => again.tiered.state().coldSegments === 2);
+    await again.tiered.close();
+    const last = setUp(0, again.disk.kill(), store);
+    expect(walFiles(last.disk)).toHaveLength(2);
+    expect(await readAll(last.tiered, 1, 0, length)).toEqual(texts(1, 0, 3));
+    expect(await last.tiered.lastAnchor('w', 1, length)).toBe(anchors[2]);
+    store.fault = () => undefined;
+    await last.tiered.seal('w', 2);
+    await write(last.tiered, 3, 1);
+    await pass(last.clock, 60);
+    await until(quiet(last.tiered, 4));
+    expect(await readAll(last.tiered, 1, 0, length)).toEqual(texts(1, 0, 3));
+  });
+
   it('goes on with an upload that a killed process began', async () => {
     const { disk, store, tiered } = setUp();
     const { create } = store;
