@@ -7,18 +7,29 @@ import { totalmem } from 'node:os';
 import type { Logger } from 'pino';
 import { demoPages } from './browser/pages.ts';
 import type { Config } from './config/config.ts';
+import { openDurableTier } from './durable-tier.ts';
 import type { Clock } from './kernel/clock.ts';
+import { createDeduplication } from './kernel/deduplication-table.ts';
+import { createDelayed } from './kernel/delayed/delayed.ts';
+import { createPartitions, type Partitions } from './kernel/log/partitions.ts';
 import { watchMemory, watermarkBytes } from './kernel/memory-watermark.ts';
 import { createRetainedStore, type RetainedStore } from './kernel/retained.ts';
 import { createRouter, type Router } from './kernel/router.ts';
+import { createStreams } from './kernel/streams/streams.ts';
 import { type Admission, createAdmission } from './net/admission.ts';
 import type { Listener, ListenerContext } from './net/listener.ts';
 import { startTcpListener, startUnixListener } from './net/tcp-listener.ts';
 import { startTlsListener } from './net/tls-listener.ts';
 import { startSecureWebSocketListener, startWebSocketListener } from './net/websocket-listener.ts';
 import type { Authenticator, AuthMethod, Authorizer } from './protocols/mqtt/auth.ts';
+import { createDurable, createDurableTables } from './protocols/mqtt/durable/durable.ts';
 import { createMqttFrontEnd, type MqttFrontEnd } from './protocols/mqtt/front-end.ts';
+import { policyKeys } from './protocols/mqtt/policies.ts';
+import { createSessionRegistry } from './protocols/mqtt/session-registry.ts';
+import { stripeOf } from './scheduling/stripes.ts';
+import { type DataDirectory, openDataDirectory } from './storage/data-directory/data-directory.ts';
 import { createDataPlane } from './wasm/create-data-plane.ts';
+import { createLogKernel } from './wasm/create-log.ts';
 import type { DataPlane } from './wasm/data-plane.ts';
 
 export type ListenerAddress = { readonly host: string; readonly port: number } | { readonly path: string };
@@ -45,6 +56,8 @@ export interface RunningNode {
 export interface NodeDependencies {
   readonly logger: Logger;
   readonly clock: Clock;
+  /** The caller's, who closes it; otherwise the node opens that of the configuration. */
+  readonly dataDirectory?: DataDirectory;
   /** In [0, 1). */
   readonly random?: () => number;
   readonly authenticator?: Authenticator;
@@ -52,6 +65,11 @@ export interface NodeDependencies {
   readonly authorizer?: Authorizer;
 }
 
+/** One process owns all of them. */
+const STRIPES = 1024;
+const MAX_BATCH_BYTES = 8 * 1024 * 1024;
+const LOG_MEMORY_BYTES = 512 * 1024 * 1024;
+const DELAYED_MAX_BYTES = 1024 * 1024 * 1024;
 const WEBSOCKET_SLACK_BYTES = 64 * 1024;
 
 export async function startNode(config: Config, dependencies: NodeDependencies): Promise<RunningNode> {
@@ -61,9 +79,49 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     memoryBytes: config.dataplane.memoryBytes,
     flowCacheEntries: config.dataplane.flowCache === 'on' ? config.dataplane.flowCacheEntries : 0,
     strictText: config.mqtt.strictUtf8,
+    policyKeys: policyKeys(config),
   });
   const router = createRouter();
   const retained = createRetainedStore(config.mqtt.retained, clock);
+  const sessions = createSessionRegistry(config.limits.maxSessions);
+  const tables = createDurableTables(config, router, sessions);
+  const delayed = createDelayed({ maxMessages: config.delay.maxMessages, maxBytes: DELAYED_MAX_BYTES });
+  const deduplication = createDeduplication({
+    maxIds: config.deduplication.maxIds,
+    windowMs: config.deduplication.windowSeconds * 1000,
+  });
+  const directory = await openDirectory(config, dependencies);
+  const kernel = createLogKernel({ maxBatchBytes: MAX_BATCH_BYTES, memoryLimitBytes: LOG_MEMORY_BYTES });
+  const built: { partitions?: Partitions } = {};
+  const tier = await openDurableTier({
+    config,
+    clock,
+    logger,
+    tables(journals) {
+      const leaderEpoch = journals.journal.state().epoch;
+      built.partitions = createPartitions({ journals, kernel, clock, leaderEpoch });
+      return [...tables.all, retained.table, delayed.table, deduplication.table, built.partitions.table];
+    },
+    sourcesOf(storage) {
+      return built.partitions === undefined
+        ? []
+        : [{ name: 'partitions', ...built.partitions.source(storage) }];
+    },
+    journalFolder: directory?.journal ?? '',
+    viewsFolder: directory?.views ?? '',
+    onFailure: (error) => logger.error({ err: error }, 'the journal is read-only'),
+  });
+  tables.attach(tier.log);
+  const { partitions } = built;
+  if (partitions === undefined) throw new Error('the partitions were not built');
+  partitions.attach(tier.log);
+  const streams = await createStreams(config.streams, {
+    partitions,
+    kernel,
+    clock,
+    stripeOf: (kind, key) => stripeOf('', kind, key, STRIPES),
+    logger,
+  });
   const mqtt = createMqttFrontEnd({
     config,
     clock,
@@ -72,6 +130,11 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     dataPlane,
     router,
     retained,
+    delayed,
+    deduplication,
+    streams,
+    sessions,
+    durable: createDurable(config, tables, tier.log, () => {}),
     version: packageVersion(),
     authenticator: dependencies.authenticator,
     authMethods: dependencies.authMethods,
@@ -106,6 +169,9 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     for (const listener of listeners) {
       for (const transport of await listener.close()) transport.destroy();
     }
+    streams.stop();
+    await tier.close();
+    if (dependencies.dataDirectory === undefined) await directory?.close();
   }
 
   try {
@@ -133,6 +199,15 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     retained,
     admission,
   };
+}
+
+/** Undefined where nothing outlives the process. */
+async function openDirectory(
+  config: Config,
+  { dataDirectory }: NodeDependencies,
+): Promise<DataDirectory | undefined> {
+  if (config.storage.engine === 'memory') return undefined;
+  return dataDirectory ?? openDataDirectory(config.dataDir);
 }
 
 interface Tiers {

@@ -159,15 +159,24 @@ function normalizeItem(
   problems: ConfigProblem[],
 ): Normalized | undefined {
   if (node.kind !== 'section') return normalize(node, tree, path, problems);
-  const values: Record<string, Normalized> = {};
-  for (const [name, child] of Object.entries(node.fields)) {
-    if (child.kind !== 'section' && child.kind !== 'reserved') values[name] = child.fallback;
-  }
+  const values: Record<string, Normalized> = defaultsOf(node);
   forEachField(node, tree, path, problems, (child, childPath, value, name) => {
-    if (child.kind === 'section' || child.kind === 'reserved') return;
-    const normalized = normalize(child, value, childPath, problems);
+    if (child.kind === 'reserved') return;
+    const normalized =
+      child.kind === 'section'
+        ? normalizeItem(child, value, childPath, problems)
+        : normalize(child, value, childPath, problems);
     if (normalized !== undefined) values[name] = normalized;
   });
+  return values;
+}
+
+function defaultsOf(node: Section): Record<string, Normalized> {
+  const values: Record<string, Normalized> = {};
+  for (const [name, child] of Object.entries(node.fields)) {
+    if (child.kind === 'section') values[name] = defaultsOf(child);
+    else if (child.kind !== 'reserved') values[name] = child.fallback;
+  }
   return values;
 }
 

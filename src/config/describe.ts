@@ -45,15 +45,16 @@ function isYamlWord(text: string): boolean {
 }
 
 function writtenEntry(node: Section, value: Normalized): string {
-  const parts = leaves(node).map(([name, child]) => {
-    return `${writtenName(name)}: ${writtenValue(child, fieldValue(value, name) ?? '')}`;
+  const parts = visible(node).map(([name, child]) => {
+    const own = fieldValue(value, name) ?? '';
+    return `${writtenName(name)}: ${child.kind === 'section' ? writtenEntry(child, own) : writtenValue(child, own)}`;
   });
   return `{ ${parts.join(', ')} }`;
 }
 
-function leaves(node: Section): [string, Leaf][] {
-  return Object.entries(node.fields).filter((entry): entry is [string, Leaf] => {
-    return entry[1].kind !== 'section' && entry[1].kind !== 'reserved';
+function visible(node: Section): [string, Leaf | Section][] {
+  return Object.entries(node.fields).filter((entry): entry is [string, Leaf | Section] => {
+    return entry[1].kind !== 'reserved';
   });
 }
 
@@ -103,7 +104,7 @@ function typeOf(node: Leaf): string {
       return node.expected;
     case 'list':
       return node.item.kind === 'section'
-        ? `list of { ${leaves(node.item)
+        ? `list of { ${visible(node.item)
             .map(([name]) => writtenName(name))
             .join(', ')} }`
         : 'list';

@@ -41,9 +41,13 @@ export const storageSchema = section('Where and how what was promised to clients
     min: 64 * KiB,
     max: GiB,
   }),
-  reserveBytes: bytes(64 * MiB, 'Kept free for settlements when the disk is nearly full.', { max: 16 * GiB }),
+  reserveBytes: bytes(16 * MiB, 'Kept free for settlements when the disk is nearly full.', { max: 16 * GiB }),
   watermarkBytes: bytes(256 * MiB, 'Free space below which publishers are refused until there is more.', {
     max: 1024 * GiB,
+  }),
+  messages: section('Messages that wait for durable sessions; each is stored once.', {
+    maxMessages: count(20_000_000, 'Most messages.', { min: 1000, max: 2 ** 31 - 1 }),
+    maxBytes: bytes(64 * GiB, 'Most bytes on disk.', { min: MiB }),
   }),
   maxPendingBytes: bytes(32 * MiB, 'Waiting to be written before publishers are paused.', {
     min: MiB,
@@ -113,9 +117,13 @@ export const streams = list(
 export const policies = {
   delay: section('Delayed messages: `$delayed/{seconds}/{topic}`, or a user property.', {
     enabled: boolean(true, 'Whether messages may be delayed.'),
-    userProperty: string('delay', 'User property with the delay in seconds; empty looks at topics only.', {
-      maxLength: 255,
-    }),
+    userProperty: string(
+      'robustmq-delay',
+      'User property with the delay in seconds; empty looks at topics only.',
+      {
+        maxLength: 255,
+      },
+    ),
     maxDelaySeconds: seconds(30 * 86_400, 'Longest delay; more is refused.', { min: 1, max: never }),
     maxMessages: count(1_000_000, 'Most messages waiting for their time.', { max: 4_000_000 }),
   }),

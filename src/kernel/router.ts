@@ -49,6 +49,10 @@ export interface Router {
   /** Removes all the sink's subscriptions and says how many there were. */
   removeSink(sink: number): number;
   subscriptionsOf(sink: number): Subscription[];
+  /** Shared groups that the sink is a member of. */
+  groupsOf(sink: number): SharedGroup[];
+  /** By `$share/name/filter`; undefined when nobody is a member. */
+  groupOf(key: string): SharedGroup | undefined;
   countOf(sink: number): number;
   /** The result is the same object at every call. */
   match(topic: Uint8Array): Matches;
@@ -175,6 +179,13 @@ export function createRouter(options: TopicsOptions = {}): Router {
         list.push({ filter: group.filter, group: group.name, options: opts, identifier });
       }
       return list;
+    },
+
+    groupsOf: (sink) => [...(groupsOfSink.get(sink) ?? [])].map(({ group }) => group),
+
+    groupOf(key) {
+      const [, name = '', ...levels] = key.split('/');
+      return entries.get(groupKey(name, Buffer.from(levels.join('/'))))?.group;
     },
 
     countOf(sink) {

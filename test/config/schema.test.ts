@@ -77,6 +77,7 @@ describe('printed configuration', () => {
         'listeners.mqtts.tls.sni=[{"serverName":"a.example","certFile":"b","keyFile":"c d"}]',
         'listeners.ws.allowedOrigins=https://a.example,https://b.example',
         'mqtt.maxSessionExpiry=90s',
+        'streams=[{"name":"a","capture":["b/#"],"retention":{"age":"7d"}},{"name":"c"}]',
       ],
     });
     if (!first.ok) throw new Error(JSON.stringify(first.problems));

@@ -11,8 +11,23 @@ const SEED = seedOfRun(1);
 const RUNS = Number(process.env.ROBUSTMQ_DIFFERENTIAL_RUNS ?? 6);
 const STEPS = 600;
 
+/** Without what a resumed session repeats: that depends on how far the journal was when the connection ended. */
 const streamsOf = (client: ComparedClient): Record<string, readonly string[]> =>
-  Object.fromEntries([...client.streams].sort(([a], [b]) => (a < b ? -1 : 1)));
+  Object.fromEntries(
+    [...client.streams]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([stream, entries]) => [stream, entries.filter((entry) => !entry.includes(' dup true '))]),
+  );
+
+/** When the journal is through with one answer is not decided: each kind of answer keeps its order, not one to another. */
+function byType(answers: readonly string[]): Record<string, string[]> {
+  const kinds: Record<string, string[]> = {};
+  for (const answer of answers) {
+    const { type } = JSON.parse(answer) as { type: string };
+    kinds[type] = [...(kinds[type] ?? []), answer];
+  }
+  return kinds;
+}
 
 /** What the steady clients got and what they had to get, without the messages that the model does not decide. */
 function modelled({ clients, model }: Traffic): Record<'got' | 'expected', Record<string, string[]>> {
@@ -53,7 +68,7 @@ it.each(Array.from({ length: RUNS }, (_, i) => [SEED + i, i % 3 === 2 ? 'merge' 
       const other = fast.clients[i] as ComparedClient;
       const who = `${client.options.clientId}, version ${client.options.version}`;
       expect(streamsOf(other), `messages of ${who}`).toEqual(streamsOf(client));
-      expect(other.answers, `answers to ${who}`).toEqual(client.answers);
+      expect(byType(other.answers), `answers to ${who}`).toEqual(byType(client.answers));
     }
   },
 );

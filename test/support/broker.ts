@@ -114,6 +114,7 @@ async function startOurs(settings: Settings, services: Services): Promise<Runnin
     'listeners.ws.port': 0,
     'logging.level': 'silent',
     'sys.interval': 0,
+    'storage.engine': 'memory',
     'dataplane.flowCache': process.env.ROBUSTMQ_TEST_FLOW_CACHE ?? 'on',
     ...settings,
   };

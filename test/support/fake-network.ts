@@ -6,14 +6,19 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { pino } from 'pino';
 import { loadConfig } from '../../src/config/load.ts';
+import { openDurableTier } from '../../src/durable-tier.ts';
+import { createDeduplication } from '../../src/kernel/deduplication-table.ts';
+import { createDelayed } from '../../src/kernel/delayed/delayed.ts';
 import { createRetainedStore, type RetainedStore } from '../../src/kernel/retained.ts';
 import { createRouter, type Router } from '../../src/kernel/router.ts';
 import type { ConnectionHandler, Transport } from '../../src/net/transport.ts';
+import { createDurable, createDurableTables } from '../../src/protocols/mqtt/durable/durable.ts';
 import {
   createMqttFrontEnd,
   type MqttFrontEnd,
   type MqttFrontEndOptions,
 } from '../../src/protocols/mqtt/front-end.ts';
+import { createSessionRegistry } from '../../src/protocols/mqtt/session-registry.ts';
 import { createDataPlane } from '../../src/wasm/create-data-plane.ts';
 import type { DataPlane } from '../../src/wasm/data-plane.ts';
 import type { Settings } from './broker.ts';
@@ -120,16 +125,25 @@ export class FakeNetwork {
   readonly defects: string[] = [];
   #later: (() => void)[] = [];
 
-  private constructor(config: MqttFrontEndOptions['config'], random: () => number, services: FakeServices) {
-    this.clock = createManualClock();
+  private constructor(
+    config: MqttFrontEndOptions['config'],
+    random: () => number,
+    services: FakeServices,
+    clock: ManualClock,
+    parts: Pick<
+      MqttFrontEndOptions,
+      'router' | 'retained' | 'sessions' | 'durable' | 'delayed' | 'deduplication' | 'streams'
+    >,
+  ) {
+    this.clock = clock;
     this.dataPlane = createDataPlane({
       maxConnections: config.limits.maxConnections,
       memoryBytes: config.dataplane.memoryBytes,
       flowCacheEntries: config.dataplane.flowCache === 'on' ? config.dataplane.flowCacheEntries : 0,
       strictText: config.mqtt.strictUtf8,
     });
-    this.router = createRouter();
-    this.retained = createRetainedStore(config.mqtt.retained, this.clock);
+    this.router = parts.router;
+    this.retained = parts.retained;
     const logger = pino({ level: 'error' }, { write: (line: string) => void this.defects.push(line) });
     this.frontEnd = createMqttFrontEnd({
       config,
@@ -137,8 +151,7 @@ export class FakeNetwork {
       logger,
       random,
       dataPlane: this.dataPlane,
-      router: this.router,
-      retained: this.retained,
+      ...parts,
       version: '0',
       ...services,
     });
@@ -150,12 +163,37 @@ export class FakeNetwork {
     services: FakeServices = {},
   ): Promise<FakeNetwork> {
     const loaded = await loadConfig({
-      sets: Object.entries({ 'sys.interval': 0, 'logging.level': 'silent', ...settings }).map(
-        ([key, value]) => `${key}=${value}`,
-      ),
+      sets: Object.entries({
+        'sys.interval': 0,
+        'logging.level': 'silent',
+        'storage.engine': 'memory',
+        ...settings,
+      }).map(([key, value]) => `${key}=${value}`),
     });
     if (!loaded.ok) throw new Error(`bad test settings: ${JSON.stringify(loaded.problems)}`);
-    return new FakeNetwork(loaded.config, random, services);
+    const { config } = loaded;
+    const clock = createManualClock();
+    const router = createRouter();
+    const retained = createRetainedStore(config.mqtt.retained, clock);
+    const sessions = createSessionRegistry(config.limits.maxSessions);
+    const tables = createDurableTables(config, router, sessions);
+    const delayed = createDelayed({ maxMessages: 1000, maxBytes: 1 << 20 });
+    const deduplication = createDeduplication({ maxIds: 1000, windowMs: 60_000 });
+    const { log } = await openDurableTier({
+      config,
+      clock,
+      logger: pino({ level: 'silent' }),
+      tables: () => [...tables.all, retained.table, delayed.table, deduplication.table],
+      sourcesOf: () => [],
+      journalFolder: '',
+      viewsFolder: '',
+      onFailure: () => {},
+    });
+    tables.attach(log);
+    const durable = createDurable(config, tables, log, () => {});
+    const streams = { capturing: () => [], append: () => 'full' as const };
+    const parts = { router, retained, sessions, durable, delayed, deduplication, streams };
+    return new FakeNetwork(config, random, services, clock, parts);
   }
 
   get window(): Uint8Array {

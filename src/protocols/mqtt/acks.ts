@@ -1,11 +1,12 @@
 /** Acknowledgements of deliveries that the host remembers: those of durable sessions and of shared subscriptions. */
 import type { Mqtt } from './context.ts';
-import { pump } from './pump.ts';
+import { acknowledgedDurable } from './durable/send-queue.ts';
+import { settleShared } from './group-loans.ts';
 import type { Session } from './session.ts';
 
 const PUBREC = 5;
 
-/** The data plane has updated its window and sent PUBREL where one is due. */
+/** The data plane has updated its window and, for an ephemeral session, sent PUBREL where one is due. */
 export function acknowledged(
   mqtt: Mqtt,
   session: Session,
@@ -13,14 +14,14 @@ export function acknowledged(
   packetId: number,
   reason: number,
 ): void {
+  if (session.durable !== undefined) {
+    acknowledgedDurable(mqtt, session, type, packetId, reason);
+    return;
+  }
   const { inFlight } = session;
   const entry = inFlight?.get(packetId);
-  if (inFlight !== undefined && entry !== undefined) {
-    inFlight.delete(packetId);
-    if (type === PUBREC && reason < 0x80) {
-      entry.delivery = undefined;
-      inFlight.set(packetId, entry); // last: PUBREL packets are repeated in the order of their PUBRECs
-    }
-  }
-  if (session.resend.length > 0) pump(mqtt, session);
+  if (inFlight === undefined || entry === undefined) return;
+  if (entry.delivery !== undefined) settleShared(mqtt, entry.delivery);
+  if (type === PUBREC && reason < 0x80) entry.delivery = undefined;
+  else inFlight.delete(packetId);
 }

@@ -1,6 +1,6 @@
 /**
- * Back-pressure on publishers: while output memory runs low or the process holds too much memory, connections that
- * publish are not read, and new ones are refused. Subscribers are always read: their acknowledgements make room.
+ * Back-pressure on publishers: while output memory runs low, the process holds too much memory or the journal has too
+ * much to write, connections that publish are not read, and new ones are refused. Subscribers are always read: their acknowledgements make room.
  */
 import { type Connection, Paused } from './connection.ts';
 import type { Mqtt } from './context.ts';
@@ -15,6 +15,8 @@ export interface Congestion {
   /** Output for this session found no memory: it is tried again when there is some. */
   awaitMemory(session: Session): void;
   setMemoryHigh(isHigh: boolean): void;
+  /** What waits for the journal is below its mark again. */
+  journalReady(): void;
   refusesConnections(): boolean;
   forget(connection: Connection): void;
   readonly pausedCount: number;
@@ -49,7 +51,7 @@ export function createCongestion(mqtt: Mqtt): Congestion {
   }
 
   function resumeAll(): void {
-    if (isOutputLow || isMemoryHigh || paused.size === 0) return;
+    if (isOutputLow || isMemoryHigh || mqtt.durable.log.isBusy() || paused.size === 0) return;
     const waiting = [...paused];
     paused.clear();
     for (const connection of waiting) connection.resume(Paused.Congestion);
@@ -63,7 +65,8 @@ export function createCongestion(mqtt: Mqtt): Congestion {
         mqtt.output.flush();
         check();
       }
-      if ((isOutputLow || isMemoryHigh) && connection.isPublisher && connection.isOpen) {
+      const isLow = isOutputLow || isMemoryHigh || mqtt.durable.log.isBusy();
+      if (isLow && connection.isPublisher && connection.isOpen) {
         if (paused.has(connection)) return;
         paused.add(connection);
         mqtt.counters.publishersPaused++;
@@ -77,6 +80,7 @@ export function createCongestion(mqtt: Mqtt): Congestion {
       isMemoryHigh = isHigh;
       resumeAll();
     },
+    journalReady: resumeAll,
     refusesConnections: () => isMemoryHigh,
     forget: (connection) => {
       paused.delete(connection);

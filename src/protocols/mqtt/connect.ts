@@ -4,6 +4,7 @@
  * and CONNACK goes out ahead of everything the session has waiting.
  */
 import { randomBytes } from 'node:crypto';
+import { TableId } from '../../kernel/state/table.ts';
 import { type AuthResult, type ConnectRequest, isPromise } from './auth.ts';
 import { beginExchange } from './auth-exchange.ts';
 import { type ConnackPacket, type ConnectPacket, PacketType } from './codec/packets.ts';
@@ -11,6 +12,7 @@ import { ReasonCode } from './codec/reason-codes.ts';
 import type { Connection } from './connection.ts';
 import { type Mqtt, startTimer, TimerKind } from './context.ts';
 import { closeConnection } from './disconnect.ts';
+import { encodeEntry } from './durable/session-entries.ts';
 import { attach, endSession, resume } from './lifecycle.ts';
 import { refuseConnect } from './refuse-connect.ts';
 import { sendPacket } from './send-packet.ts';
@@ -161,9 +163,11 @@ function accept(
   if (isPresent) counters.sessionsResumed++;
   else counters.sessionsCreated++;
   session.expirySeconds = expirySeconds;
+  if (!isPresent && expirySeconds > 0) mqtt.durable.table.add(session);
   establish(mqtt, connection, packet, session);
   attach(mqtt, session, connection);
   if (packet.will !== undefined) session.will = pendingWill(packet.will);
+  if (session.durable !== undefined) keepOpen(mqtt, connection, session);
   counters.clientsConnected++;
   counters.clientsMaximum = Math.max(counters.clientsMaximum, counters.clientsConnected);
   if (!sendPacket(mqtt, connection, connack(mqtt, connection, packet, session, isPresent, authData))) {
@@ -173,6 +177,21 @@ function accept(
     return;
   }
   resume(mqtt, session, connection);
+}
+
+/** Nothing is told to the client of a durable session before the journal has it, and its will. */
+function keepOpen(mqtt: Mqtt, connection: Connection, session: Session): void {
+  const { durable } = mqtt;
+  if (session.durable !== undefined) session.durable.detachedAtMs = 0;
+  durable.log.add(TableId.Sessions, encodeEntry.open(session));
+  durable.table.touch(session);
+  connection.isHeld = true;
+  const release = (error: Error | undefined): void => {
+    connection.isHeld = false;
+    if (error === undefined || connection.isGone) mqtt.output.write(connection);
+    else closeConnection(mqtt, connection, { reasonCode: ReasonCode.UnspecifiedError });
+  };
+  durable.log.commit(mqtt.config.storage.durability, release, true);
 }
 
 function expiryOf(mqtt: Mqtt, packet: ConnectPacket): number {
@@ -207,7 +226,7 @@ function establish(mqtt: Mqtt, connection: Connection, packet: ConnectPacket, se
     receiveMaximum: version === 5 ? config.mqtt.receiveMaximum : 65_535,
     maxPacketBytesOut: connection.maxPacketBytesOut,
     maxHeldBytes: config.mqtt.maxHeldBytes,
-    isDurable: false,
+    isDurable: session.durable !== undefined,
   });
   if (connection.keepAliveSeconds > 0) {
     const delayMs = connection.keepAliveSeconds * 1500;

@@ -6,6 +6,7 @@ import type { ConnectionHandler, Transport } from '../../net/transport.ts';
 import type { AuthExchange, ClientIdentity } from './auth.ts';
 import type { ExchangeState } from './auth-exchange.ts';
 import type { ProtocolVersion } from './codec/packets.ts';
+import type { Owed } from './owed.ts';
 import type { Session } from './session.ts';
 
 /** connect: nothing accepted yet. authenticating: CONNECT is good, CONNACK is not sent. closing: only output is left. */
@@ -57,6 +58,13 @@ export class Connection implements ConnectionHandler {
   paused = 0;
   /** Tick of the last packet that the host assembled; the data plane stamps those it sees. */
   assembledTick = 0;
+
+  /** Acknowledgements that wait, in the order of the messages. */
+  readonly owed: Owed[] = [];
+  /** The data plane has been told of them. */
+  owes = false;
+  /** CONNACK, and all behind it, stays until the journal has the session. */
+  isHeld = false;
 
   isWriting = false;
   isInWrite = false;

@@ -4,6 +4,7 @@ import type { Config } from '../../config/config.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import type { RetainedStore } from '../../kernel/retained.ts';
 import type { Router } from '../../kernel/router.ts';
+import type { SharedGroup } from '../../kernel/shared-group.ts';
 import type { TimerWheel } from '../../kernel/timer-wheel.ts';
 import type { DataPlane } from '../../wasm/data-plane.ts';
 import type { Authenticator, AuthMethod, Authorizer } from './auth.ts';
@@ -12,11 +13,14 @@ import type { CodecLimits } from './codec/packets.ts';
 import type { Congestion } from './congestion.ts';
 import type { Connection } from './connection.ts';
 import type { Counters } from './counters.ts';
+import type { StreamCapture } from './durable/capture.ts';
+import type { Durable } from './durable/durable.ts';
 import type { Flows } from './flows.ts';
 import type { Output } from './output.ts';
+import type { Policies } from './policies.ts';
 import type { PublishEncoder } from './publish-encoder.ts';
+import type { Session } from './session.ts';
 import type { SessionRegistry } from './session-registry.ts';
-import type { SharedQueues } from './shared.ts';
 import type { Turn } from './turn.ts';
 
 export interface Mqtt {
@@ -42,10 +46,16 @@ export interface Mqtt {
   readonly encoder: PublishEncoder;
   readonly flows: Flows;
   readonly classes: PublisherClasses;
-  readonly shared: SharedQueues;
+  readonly durable: Durable;
+  readonly policies: Policies;
+  readonly streams: StreamCapture;
   readonly congestion: Congestion;
   /** Number of the current tick of the wheel: the unit of `lastSeen`. */
   tick(): number;
+  /** Sends what waits for a session, as far as there is room. */
+  pump(session: Session): void;
+  /** There may be something that a shared group can give out. */
+  wakeGroup(group: SharedGroup): void;
   /** Handles input that was kept while the connection was stalled. */
   continueInput(connection: Connection): void;
   /** Ends a connection at the end of the turn: for what is found out while a message is being routed. */

@@ -15,7 +15,7 @@ import { handleConnect } from './connect.ts';
 import type { Connection } from './connection.ts';
 import type { Mqtt } from './context.ts';
 import { closeConnection } from './disconnect.ts';
-import { publishPacket } from './publish.ts';
+import { publishPacket, releaseRow } from './publish.ts';
 import { pump } from './pump.ts';
 import { refuseConnect } from './refuse-connect.ts';
 import { handleSubscribe, handleUnsubscribe } from './subscribe.ts';
@@ -91,7 +91,7 @@ function handleAcknowledgement(mqtt: Mqtt, connection: Connection, packet: Publi
   const { type, packetId, reasonCode } = packet;
   if (type === PacketType.Pubrel) {
     const isKnown = dataPlane.forgetReceived(slot, packetId);
-    dataPlane.acknowledge(slot, 7, packetId, isKnown ? 0 : ReasonCode.PacketIdentifierNotFound);
+    releaseRow(mqtt, connection, packetId, isKnown ? 0 : ReasonCode.PacketIdentifierNotFound);
     return;
   }
   const isHosts = dataPlane.settle(slot, type, packetId, reasonCode);

@@ -35,6 +35,11 @@ export interface Counters {
   droppedQueueFull: number;
   droppedExpired: number;
   droppedTooLarge: number;
+  /** Bodies of waiting messages that could not be read back. */
+  unreadableMessages: number;
+  deadLetters: number;
+  duplicates: number;
+  delayed: number;
   /** No output memory. */
   droppedNoMemory: number;
   /** Session away and QoS 0 is not kept, or the session ended with messages waiting. */
@@ -84,6 +89,10 @@ export function createCounters(): Counters {
     droppedQueueFull: 0,
     droppedExpired: 0,
     droppedTooLarge: 0,
+    unreadableMessages: 0,
+    deadLetters: 0,
+    duplicates: 0,
+    delayed: 0,
     droppedNoMemory: 0,
     droppedOffline: 0,
     sharedRedelivered: 0,

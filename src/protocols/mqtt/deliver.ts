@@ -1,37 +1,35 @@
 /**
  * One message to one session: sent at once where that is possible, else into the session's queue. Order holds per
- * session for QoS 1 and 2: while anything waits, later ones wait behind it. QoS 0 waits for nobody.
+ * session for QoS 1 and 2: while anything waits, later ones wait behind it. QoS 0 waits for nobody. What a durable
+ * session is owed always goes through its queue and the journal (durable/).
  */
 import type { Message } from '../../kernel/message.ts';
 import { DeliveryQueue } from '../../kernel/queue.ts';
-import { ReasonCode } from './codec/reason-codes.ts';
 import type { Connection } from './connection.ts';
 import type { Mqtt } from './context.ts';
+import { enqueueDurable } from './durable/publication.ts';
+import { returnShared, settleShared } from './group-loans.ts';
+import { Outcome } from './outcome.ts';
 import type { Encoded } from './publish-encoder.ts';
 import { type Delivery, isDurable, type Session } from './session.ts';
 import { NO_IDENTIFIERS } from './subscription-options.ts';
 
-/** What became of a delivery. */
-export const Outcome = {
-  /** Sent, or kept to be sent. */
-  Taken: 0,
-  /** Given up, and counted. */
-  Dropped: 1,
-  /** The queue would not take it: the publisher should hear of it. */
-  Refused: 2,
-  /** The subscriber's Maximum Packet Size is smaller. */
-  TooLarge: 3,
-} as const;
-export type Outcome = (typeof Outcome)[keyof typeof Outcome];
-
 export function deliver(mqtt: Mqtt, session: Session, delivery: Delivery): Outcome {
   const connection = session.connection;
-  if (connection === undefined) {
-    if (!isDurable(session) || (delivery.qos === 0 && !mqtt.config.mqtt.queue.qos0Offline)) {
+  if (isDurable(session) && (delivery.qos > 0 || connection === undefined)) {
+    if (delivery.qos === 0 && !mqtt.config.mqtt.queue.qos0Offline) {
       mqtt.counters.droppedOffline++;
       return Outcome.Dropped;
     }
-    return enqueue(mqtt, session, delivery);
+    if (connection !== undefined && !fits(mqtt, connection, delivery)) {
+      mqtt.counters.droppedTooLarge++;
+      return Outcome.TooLarge;
+    }
+    return enqueueDurable(mqtt, session, delivery);
+  }
+  if (connection === undefined) {
+    mqtt.counters.droppedOffline++;
+    return Outcome.Dropped;
   }
   if (delivery.qos > 0 && hasBacklog(session)) return enqueue(mqtt, session, delivery);
   const outcome = send(mqtt, session, connection, delivery);
@@ -39,17 +37,21 @@ export function deliver(mqtt: Mqtt, session: Session, delivery: Delivery): Outco
 }
 
 export function hasBacklog(session: Session): boolean {
-  return session.resend.length > 0 || (session.queue !== undefined && session.queue.length > 0);
+  const { durable, queue } = session;
+  if (durable !== undefined) return durable.cursor < durable.queue.end;
+  return queue !== undefined && queue.length > 0;
 }
 
 /** Puts it into the queue; from then on the data plane leaves QoS 1 and 2 for this session to the host. */
 export function enqueue(mqtt: Mqtt, session: Session, delivery: Delivery): Outcome {
   const { counters } = mqtt;
-  session.queue ??= new DeliveryQueue(mqtt.config.mqtt.queue, () => {
+  session.queue ??= new DeliveryQueue(mqtt.config.mqtt.queue, (expired: Delivery) => {
     counters.droppedExpired++;
+    settleShared(mqtt, expired);
   });
-  const dropped = session.queue.push(delivery);
+  const dropped: readonly Delivery[] = session.queue.push(delivery);
   counters.droppedQueueFull += dropped.length;
+  for (const each of dropped) if (each !== delivery) returnShared(mqtt, each);
   if (session.connection !== undefined) mqtt.dataPlane.setHostMode(session.connection.slot, true);
   if (dropped.length === 0) return Outcome.Taken;
   return dropped.includes(delivery) ? Outcome.Refused : Outcome.Taken;
@@ -78,7 +80,7 @@ export function send(
     return Outcome.TooLarge;
   }
   let packetId = 0;
-  const isHosts = isDurable(session) || delivery.group !== undefined;
+  const isHosts = delivery.group !== undefined;
   if (qos > 0) {
     packetId = dataPlane.takePacketId(connection.slot, qos as 1 | 2, isHosts);
     if (packetId === 0) return 'later';
@@ -97,16 +99,8 @@ export function send(
   return Outcome.Taken;
 }
 
-/** Repeats a delivery of an earlier connection with its identifier. */
-export function sendAgain(mqtt: Mqtt, connection: Connection, delivery: Delivery, packetId: number): void {
-  if (!fits(mqtt, connection, delivery)) {
-    mqtt.counters.droppedTooLarge++;
-    mqtt.dataPlane.releasePacketId(connection.slot, packetId);
-    connection.session?.inFlight?.delete(packetId);
-    return;
-  }
-  if (!put(mqtt, connection, delivery, packetId, true)) mqtt.fail(connection, ReasonCode.QuotaExceeded);
-}
+/** What of a delivery a packet is made from. */
+export type PutDelivery = Pick<Delivery, 'message' | 'qos' | 'retain' | 'subscriptionIds'>;
 
 const kind = {
   version5: false,
@@ -116,7 +110,7 @@ const kind = {
   subscriptionIds: NO_IDENTIFIERS,
 };
 
-function describe(connection: Connection, delivery: Delivery, dup: boolean): typeof kind {
+function describe(connection: Connection, delivery: PutDelivery, dup: boolean): typeof kind {
   kind.version5 = connection.version === 5;
   kind.qos = delivery.qos;
   kind.retain = delivery.retain;
@@ -126,7 +120,7 @@ function describe(connection: Connection, delivery: Delivery, dup: boolean): typ
 }
 
 /** Where it fits only just, the three bytes that introduce an alias could be too many. */
-function isNearLimit(connection: Connection, delivery: Delivery): boolean {
+function isNearLimit(connection: Connection, delivery: PutDelivery): boolean {
   const { topic, payload, properties } = delivery.message;
   const { maxPacketBytesOut } = connection;
   return (
@@ -135,16 +129,17 @@ function isNearLimit(connection: Connection, delivery: Delivery): boolean {
   );
 }
 
-function fits(mqtt: Mqtt, connection: Connection, delivery: Delivery): boolean {
+export function fits(mqtt: Mqtt, connection: Connection, delivery: PutDelivery): boolean {
   if (!isNearLimit(connection, delivery)) return true;
   const size = mqtt.encoder.sizeOf(delivery.message, describe(connection, delivery, false));
   return size <= connection.maxPacketBytesOut;
 }
 
-function put(
+/** False = there is no output memory. */
+export function put(
   mqtt: Mqtt,
   connection: Connection,
-  delivery: Delivery,
+  delivery: PutDelivery,
   packetId: number,
   dup: boolean,
 ): boolean {

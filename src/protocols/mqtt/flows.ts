@@ -6,7 +6,8 @@ import type { Message } from '../../kernel/message.ts';
 import type { SharedGroup } from '../../kernel/shared-group.ts';
 import type { Connection } from './connection.ts';
 import type { Mqtt } from './context.ts';
-import { aliasFor, Outcome } from './deliver.ts';
+import { aliasFor } from './deliver.ts';
+import { Outcome } from './outcome.ts';
 import { Routed, type Target, targetsOf, toSession } from './route.ts';
 import { isDurable, type Session } from './session.ts';
 import { deliverShared } from './shared.ts';
@@ -95,6 +96,7 @@ export function createFlows(mqtt: Mqtt): Flows {
   }
 
   function install(classId: number, topic: Uint8Array): boolean {
+    const isCaptured = mqtt.streams.capturing(topic).length > 0;
     const matches = mqtt.router.match(topic);
     const shared = [...matches.groups];
     const { plans, rest } = plan(mqtt, targetsOf(mqtt, matches), topic);
@@ -107,7 +109,7 @@ export function createFlows(mqtt: Mqtt): Flows {
       }
       groups.push(group);
     }
-    const hasHostPart = rest.length > 0 || shared.length > 0;
+    const hasHostPart = rest.length > 0 || shared.length > 0 || isCaptured;
     const flowId = dataPlane.installFlow(
       classId,
       topic,

@@ -3,13 +3,15 @@
  * WebAssembly and the kernel's router. This module builds the parts and hands the transports' events to them.
  *
  * It guarantees: one owner per client identifier; whatever a client sends ends at worst its own connection; every
- * queue is bounded by the configuration; no step of work holds the event loop for long. It does not know sockets, and
- * it keeps nothing beyond the process.
+ * queue is bounded by the configuration; no step of work holds the event loop for long; what a client was promised is in
+ * the journal first. It does not know sockets.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Config } from '../../config/config.ts';
 import type { Clock } from '../../kernel/clock.ts';
+import type { Deduplication } from '../../kernel/deduplication-table.ts';
+import type { Delayed } from '../../kernel/delayed/delayed.ts';
 import type { RetainedStore } from '../../kernel/retained.ts';
 import type { Router } from '../../kernel/router.ts';
 import { TimerWheel } from '../../kernel/timer-wheel.ts';
@@ -31,12 +33,17 @@ import { type Mqtt, startTimer, TimerKind } from './context.ts';
 import { type Counters, createCounters } from './counters.ts';
 import { timeIsUp } from './deadlines.ts';
 import { closeConnection, connectionClosed, endIfDrained } from './disconnect.ts';
+import type { StreamCapture } from './durable/capture.ts';
+import type { Durable } from './durable/durable.ts';
 import { createFlows } from './flows.ts';
 import { continueInput, readInput } from './ingress.ts';
+import { takeUpSessions } from './lifecycle.ts';
 import { createOutput } from './output.ts';
+import { createPolicies } from './policies.ts';
 import { createPublishEncoder } from './publish-encoder.ts';
 import { pump } from './pump.ts';
-import { createSessionRegistry } from './session-registry.ts';
+import type { SessionRegistry } from './session-registry.ts';
+import { wakeGroup } from './shared.ts';
 import { createSysTopics } from './sys-topics.ts';
 import { createTurn } from './turn.ts';
 
@@ -48,6 +55,12 @@ export interface MqttFrontEndOptions {
   readonly dataPlane: DataPlane;
   readonly router: Router;
   readonly retained: RetainedStore;
+  readonly delayed: Delayed;
+  readonly deduplication: Deduplication;
+  readonly streams: StreamCapture;
+  readonly sessions: SessionRegistry;
+  /** Rebuilt from the journal. */
+  readonly durable: Durable;
   /** For `$SYS/broker/version`. */
   readonly version: string;
   readonly authenticator?: Authenticator | undefined;
@@ -130,11 +143,15 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
     }),
     turn,
     counters,
-    sessions: createSessionRegistry(limits.maxSessions),
+    sessions: options.sessions,
+    durable: options.durable,
+    streams: options.streams,
     connections,
     encoder: createPublishEncoder(() => clock.wallMs()),
     classes: createPublisherClasses(authorizer),
-    shared: new Map(),
+    get policies() {
+      return policies;
+    },
     get output() {
       return output;
     },
@@ -145,6 +162,8 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
       return congestion;
     },
     tick,
+    pump: (session) => pump(mqtt, session),
+    wakeGroup: (group) => wakeGroup(mqtt, group),
     continueInput: (connection) => continueInput(mqtt, connection),
     fail(connection, reasonCode) {
       turn.defer(() => {
@@ -157,8 +176,10 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
   const output = createOutput(mqtt);
   const flows = createFlows(mqtt);
   const congestion = createCongestion(mqtt);
+  const policies = createPolicies(mqtt, options.delayed, options.deduplication);
   const sys = createSysTopics(mqtt, options.version);
   router.onChange = (filter) => dataPlane.invalidateFilter(filter);
+  options.durable.log.onReady = () => congestion.journalReady();
 
   function tick(): number {
     return Math.floor((clock.monotonicMs() - originMs) / TICK_MS) + 1;
@@ -246,6 +267,7 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
     dataPlane.setTick(tick());
     try {
       mqtt.timers.advance(clock.monotonicMs(), onTimer, TIMERS_PER_TICK);
+      policies.publishDue();
     } catch (error) {
       logger.error({ err: error }, 'a timer failed');
     }
@@ -256,6 +278,8 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
     turn.wake();
   });
   const onTimer = (kind: number, key: number): void => timeIsUp(mqtt, kind, key);
+
+  takeUpSessions(mqtt);
 
   let stopSys = (): void => {};
   if (config.sys.intervalMs > 0) {

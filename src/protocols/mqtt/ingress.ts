@@ -9,7 +9,7 @@ import type { Connection, Partial } from './connection.ts';
 import { type Mqtt, startTimer, TimerKind } from './context.ts';
 import { controlPacket } from './control.ts';
 import { closeConnection } from './disconnect.ts';
-import { hostPartRow, overflowRow, publishRow } from './publish.ts';
+import { hostPartRow, overflowRow, publishRow, releaseRow } from './publish.ts';
 import { pump } from './pump.ts';
 
 /** `length` bytes are at the start of the read window. */
@@ -151,6 +151,9 @@ function walk(mqtt: Mqtt, connection: Connection, count: number, admitted: numbe
         }
         break;
       }
+      case Row.Release:
+        releaseRow(mqtt, connection, rows[at + RowField.PacketId] as number, frameLength);
+        break;
       case Row.Window:
         if (connection.session !== undefined) pump(mqtt, connection.session);
     }

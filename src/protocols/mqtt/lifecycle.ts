@@ -2,14 +2,16 @@
  * A session and its connection: joined at CONNECT, parted when the connection ends in whatever way, and the end of the
  * session itself. Whatever changes how a session is reached makes the flows of its subscriptions stale.
  */
+import { TableId } from '../../kernel/state/table.ts';
 import type { Connection } from './connection.ts';
 import { type Mqtt, startTimer, TimerKind } from './context.ts';
+import { resumeDurable } from './durable/send-queue.ts';
+import { encodeEntry } from './durable/session-entries.ts';
 import { pump } from './pump.ts';
-import { isDurable, NEVER_EXPIRES, type Session } from './session.ts';
-import { drainSharedFor, forgetEmptyGroups, redeliverShared } from './shared.ts';
+import { NEVER_EXPIRES, type Session } from './session.ts';
+import { drainSharedFor, forgetEmptyGroups, handBackShared, redeliverShared } from './shared.ts';
 import { connectionLost, discardWill, publishWill } from './will.ts';
 
-const PUBREL = 6;
 /** Above it one invalidation of everything is cheaper than one per filter. */
 const FILTERS_INVALIDATED_MAX = 1000;
 
@@ -20,32 +22,16 @@ export function attach(mqtt: Mqtt, session: Session, connection: Connection): vo
   session.expiryTimer = 0;
   session.connection = connection;
   connection.session = session;
-  if (session.received !== undefined) {
-    mqtt.dataPlane.importReceived(connection.slot, session.received);
-    session.received = undefined;
+  const received = session.durable?.received;
+  if (received !== undefined && received.size > 0) {
+    mqtt.dataPlane.importReceived(connection.slot, Uint16Array.from(received));
   }
   invalidateFlows(mqtt, session);
 }
 
-/**
- * After CONNACK: PUBREL packets are repeated at once, PUBLISH packets as the window allows, and only then what waits.
- */
+/** After CONNACK: PUBREL packets are repeated at once, PUBLISH packets as the window allows, and only then what waits. */
 export function resume(mqtt: Mqtt, session: Session, connection: Connection): void {
-  const { dataPlane } = mqtt;
-  session.resend = [];
-  for (const [packetId, { delivery }] of session.inFlight ?? []) {
-    if (delivery === undefined) {
-      dataPlane.restorePacketId(connection.slot, packetId, 'released', true);
-      dataPlane.acknowledge(connection.slot, PUBREL, packetId, 0);
-    } else {
-      dataPlane.restorePacketId(connection.slot, packetId, delivery.qos === 2 ? 'qos2' : 'qos1', true);
-      session.resend.push(packetId);
-    }
-  }
-  session.resend.reverse();
-  if (session.resend.length > 0 || (session.queue !== undefined && session.queue.length > 0)) {
-    dataPlane.setHostMode(connection.slot, true);
-  }
+  resumeDurable(mqtt, session, connection);
   pump(mqtt, session);
   if (session.hasSharedSubscriptions) drainSharedFor(mqtt, session);
 }
@@ -56,20 +42,55 @@ export function detach(mqtt: Mqtt, connection: Connection, keepsWill: boolean): 
   if (session === undefined) return;
   connection.session = undefined;
   session.connection = undefined;
-  session.resend = [];
   mqtt.counters.clientsConnected--;
   if (!keepsWill) discardWill(mqtt, session);
-  if (!isDurable(session)) {
+  const { durable } = session;
+  if (durable === undefined || session.expirySeconds === 0) {
     endSession(mqtt, session);
     return;
   }
-  session.received = mqtt.dataPlane.exportReceived(connection.slot);
+  durable.detachedAtMs = mqtt.clock.wallMs();
+  const entry = encodeEntry.detach(session.serial, durable.detachedAtMs, session.expirySeconds, keepsWill);
+  mqtt.durable.log.add(TableId.Sessions, entry);
+  mqtt.durable.table.touch(session);
+  mqtt.durable.commit();
   invalidateFlows(mqtt, session);
-  if (session.expirySeconds !== NEVER_EXPIRES) {
-    const delayMs = session.expirySeconds * 1000;
-    session.expiryTimer = startTimer(mqtt, delayMs, TimerKind.SessionExpiry, session.number);
-  }
+  awaitExpiry(mqtt, session, 0);
   connectionLost(mqtt, session);
+}
+
+/** `elapsedMs`: since its connection ended. */
+function awaitExpiry(mqtt: Mqtt, session: Session, elapsedMs: number): void {
+  if (session.expirySeconds === NEVER_EXPIRES) return;
+  const delayMs = Math.max(0, session.expirySeconds * 1000 - elapsedMs);
+  session.expiryTimer = startTimer(mqtt, delayMs, TimerKind.SessionExpiry, session.number);
+}
+
+/**
+ * At start, when all tables are there: what was connected when the process ended has lost its connection now; wills and
+ * expiry go on from when each connection ended.
+ */
+export function takeUpSessions(mqtt: Mqtt): void {
+  const nowMs = mqtt.clock.wallMs();
+  for (const session of [...mqtt.durable.table.all()]) {
+    const { durable } = session;
+    if (durable === undefined) continue;
+    if (durable.detachedAtMs === 0) {
+      durable.detachedAtMs = nowMs;
+      const entry = encodeEntry.detach(session.serial, nowMs, session.expirySeconds, true);
+      mqtt.durable.log.add(TableId.Sessions, entry);
+      mqtt.durable.commit();
+      mqtt.durable.table.touch(session);
+    }
+    const elapsedMs = Math.max(0, nowMs - durable.detachedAtMs);
+    if (session.expirySeconds === 0) {
+      endSession(mqtt, session);
+      continue;
+    }
+    awaitExpiry(mqtt, session, elapsedMs);
+    connectionLost(mqtt, session, elapsedMs);
+  }
+  forgetEmptyGroups(mqtt);
 }
 
 /** Everything it was is gone. Precondition: it has no connection. */
@@ -81,15 +102,23 @@ export function endSession(mqtt: Mqtt, session: Session): void {
   mqtt.timers.cancel(session.expiryTimer);
   mqtt.router.removeSink(session.number);
   mqtt.sessions.remove(session);
+  const { durable } = session;
+  counters.droppedOffline += session.queue?.length ?? durable?.queue.length ?? 0;
   if (session.hasSharedSubscriptions) {
     forgetEmptyGroups(mqtt);
     redeliverShared(mqtt, session);
   }
-  counters.droppedOffline += session.queue?.length ?? 0;
+  session.retainedJobs = [];
+  // The will first: once the session's end is in the journal there is nothing that would publish it.
+  publishWill(mqtt, session);
+  if (durable !== undefined) {
+    handBackShared(mqtt, session);
+    mqtt.durable.log.add(TableId.Sessions, encodeEntry.end(session.serial));
+    mqtt.durable.table.remove(session);
+    mqtt.durable.commit();
+  }
   session.queue = undefined;
   session.inFlight = undefined;
-  session.retainedJobs = [];
-  publishWill(mqtt, session);
 }
 
 function invalidateFlows(mqtt: Mqtt, session: Session): void {

@@ -38,7 +38,7 @@ export function createOutput(mqtt: Mqtt): Output {
   }
 
   function write(connection: Connection): void {
-    if (connection.isWriting || connection.phase === 'closed') return;
+    if (connection.isWriting || connection.isHeld || connection.phase === 'closed') return;
     connection.isInWrite = true;
     let rounds = 0;
     for (; rounds < WRITES_IN_A_ROW; rounds++) {

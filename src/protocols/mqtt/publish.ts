@@ -2,6 +2,9 @@
  * Incoming PUBLISH packets that the data plane did not serve by itself: checked, authorized, routed, acknowledged; and
  * what is left to do for those it served in part.
  */
+import type { DelayRequest } from '../../kernel/delayed/delay-request.ts';
+import type { Message } from '../../kernel/message.ts';
+import { TableId } from '../../kernel/state/table.ts';
 import { PublishFlag, ROW_FIELDS, RowField } from '../../wasm/data-plane.ts';
 import { isPromise } from './auth.ts';
 import type { PublishPacket } from './codec/packets.ts';
@@ -10,19 +13,27 @@ import type { Connection } from './connection.ts';
 import type { Mqtt } from './context.ts';
 import { enqueue } from './deliver.ts';
 import { closeConnection } from './disconnect.ts';
+import type { Publication } from './durable/publication.ts';
+import { encodeEntry } from './durable/session-entries.ts';
 import { type Inbound, inboundFromPacket, inboundFromRow, toMessage } from './inbound.ts';
-import { publishMessage } from './publish-message.ts';
+import { type Owed, owe, pay, tellDataPlane } from './owed.ts';
 import { Routed, targetsOf } from './route.ts';
+import type { Session } from './session.ts';
 import { stall } from './stall.ts';
 import { topicNameFault } from './topic.ts';
 
 const PUBACK = 4;
 const PUBREC = 5;
+const PUBCOMP = 7;
 
 /** True = a flow was installed: the same frame is to be scanned again. */
 export function publishRow(mqtt: Mqtt, connection: Connection, row: number, mayAdmit: boolean): boolean {
   const inbound = inboundFromRow(mqtt.dataPlane, row);
   const flags = mqtt.dataPlane.rows[row * ROW_FIELDS + RowField.Extra] as number;
+  if ((flags & PublishFlag.Duplicate) !== 0) {
+    pay(mqtt, connection, owe(connection, PUBREC, inbound.packetId), ReasonCode.Success);
+    return false;
+  }
   const isAdmitted = mayAdmit && (flags & PublishFlag.Admit) !== 0;
   return handlePublish(mqtt, connection, inbound, isAdmitted);
 }
@@ -33,7 +44,7 @@ export function publishPacket(mqtt: Mqtt, connection: Connection, packet: Publis
   mqtt.counters.publishReceived[packet.qos]++;
   if (packet.qos === 2) {
     if (dataPlane.hasReceived(connection.slot, packet.packetId)) {
-      dataPlane.acknowledge(connection.slot, PUBREC, packet.packetId, 0);
+      pay(mqtt, connection, owe(connection, PUBREC, packet.packetId), ReasonCode.Success);
       return;
     }
     if (
@@ -49,18 +60,26 @@ export function publishPacket(mqtt: Mqtt, connection: Connection, packet: Publis
 
 function handlePublish(mqtt: Mqtt, connection: Connection, inbound: Inbound, isAdmitted: boolean): boolean {
   connection.isPublisher = true;
-  const topic = resolveTopic(mqtt, connection, inbound);
-  if (topic === undefined || !isAcceptable(mqtt, connection, inbound, topic)) return false;
-  const { identity } = connection;
-  if (identity === undefined) return false;
-  const { qos, retain } = inbound;
-  const allowed = mqtt.authorizer.mayPublish(identity, { topic, qos, retain });
-  if (isPromise(allowed)) {
-    stall(mqtt, connection, allowed, (isAllowed) => decide(mqtt, connection, inbound, topic, isAllowed));
+  const named = resolveTopic(mqtt, connection, inbound);
+  if (named === undefined || connection.identity === undefined) return false;
+  const asked = mqtt.policies.delayOf(named, inbound.properties);
+  if (asked !== undefined && 'fault' in asked) {
+    refuse(mqtt, connection, inbound, ReasonCode.TopicNameInvalid, `a delayed message: ${asked.fault}`);
     return false;
   }
-  if (allowed && isAdmitted && mqtt.flows.install(connection.classId, topic)) return true;
-  decide(mqtt, connection, inbound, topic, allowed);
+  const topic = asked?.topic ?? named;
+  if (!isAcceptable(mqtt, connection, inbound, topic)) return false;
+  const { qos, retain } = inbound;
+  const allowed = mqtt.authorizer.mayPublish(connection.identity, { topic, qos, retain });
+  if (isPromise(allowed)) {
+    stall(mqtt, connection, allowed, (isAllowed) =>
+      decide(mqtt, connection, inbound, topic, asked, isAllowed),
+    );
+    return false;
+  }
+  const mayInstall = allowed && isAdmitted && asked === undefined;
+  if (mayInstall && mqtt.flows.install(connection.classId, topic)) return true;
+  decide(mqtt, connection, inbound, topic, asked, allowed);
   return false;
 }
 
@@ -103,7 +122,7 @@ function isAcceptable(mqtt: Mqtt, connection: Connection, inbound: Inbound, topi
   }
   if (inbound.payloadNotUtf8) {
     if (qos === 0) closeConnection(mqtt, connection, { reasonCode: ReasonCode.PayloadFormatInvalid });
-    else answer(mqtt, connection, inbound, ReasonCode.PayloadFormatInvalid);
+    else answer(mqtt, connection, inbound, promise(connection, inbound), ReasonCode.PayloadFormatInvalid);
     return false;
   }
   return true;
@@ -114,21 +133,106 @@ function decide(
   connection: Connection,
   inbound: Inbound,
   topic: Uint8Array,
+  asked: DelayRequest | undefined,
   isAllowed: boolean,
 ): void {
   const { counters, config, clock } = mqtt;
   if (!isAllowed) {
     counters.publishesDenied++;
-    answer(mqtt, connection, inbound, ReasonCode.NotAuthorized);
+    answer(mqtt, connection, inbound, promise(connection, inbound), ReasonCode.NotAuthorized);
     return;
   }
   const { session } = connection;
   const nowMs = clock.wallMs();
   const serial = session?.serial ?? -1;
-  const message = toMessage(inbound, topic, serial, nowMs, config.mqtt.maxMessageExpirySeconds);
-  // An interval of zero: it has expired as it comes. It still takes a retained message's place.
-  const routed = publishMessage(mqtt, message, session);
-  answer(mqtt, connection, inbound, reasonFor(mqtt, routed));
+  const own = asked === undefined ? inbound : { ...inbound, properties: asked.properties };
+  const delayMs = (asked?.delaySeconds ?? 0) * 1000;
+  const message = toMessage(own, topic, serial, nowMs + delayMs, config.mqtt.maxMessageExpirySeconds);
+  take(mqtt, connection, inbound, message, delayMs === 0 ? undefined : nowMs + delayMs, undefined);
+}
+
+/** The acknowledgement that it will get, in its place among those of the connection. */
+function promise(connection: Connection, { qos, packetId }: Inbound): Owed | undefined {
+  return qos === 0 ? undefined : owe(connection, qos === 1 ? PUBACK : PUBREC, packetId);
+}
+
+/** Accepted: delayed, recognized as a duplicate, or published; and acknowledged when that is durable. */
+function take(
+  mqtt: Mqtt,
+  connection: Connection,
+  inbound: Inbound,
+  message: Message,
+  dueMs: number | undefined,
+  route: (() => Routed) | undefined,
+): void {
+  const owed = promise(connection, inbound);
+  const { session } = connection;
+  const settle = (routed: Routed, error: Error | undefined): void => {
+    if (error === undefined) answer(mqtt, connection, inbound, owed, reasonFor(mqtt, routed));
+    else notKept(mqtt, connection, inbound, owed);
+  };
+  const also = (own: Publication, routed: Routed): void => {
+    if (inbound.qos === 2 && routed !== Routed.Refused) recordReceived(mqtt, own, session, inbound.packetId);
+  };
+  if (dueMs !== undefined) mqtt.policies.delay(message, dueMs, { also, done: settle });
+  else mqtt.policies.publishOnce(message, session, { ...(route && { route }), also, done: settle });
+  tellDataPlane(mqtt, connection);
+}
+
+/** So that the same packet, sent again after a restart, is known. */
+function recordReceived(mqtt: Mqtt, own: Publication, session: Session | undefined, packetId: number): void {
+  const durable = session?.durable;
+  if (session === undefined || durable === undefined || durable.received?.has(packetId)) return;
+  durable.received ??= new Set();
+  durable.received.add(packetId);
+  mqtt.durable.log.add(TableId.Sessions, encodeEntry.received(session.serial, packetId));
+  mqtt.durable.table.touch(session);
+  own.hasEntries = true;
+}
+
+/** PUBREL of a durable connection: PUBCOMP says that the identifier will not be taken for the same message again. */
+export function releaseRow(mqtt: Mqtt, connection: Connection, packetId: number, reasonCode: number): void {
+  const { session } = connection;
+  const durable = session?.durable;
+  const owed = owe(connection, PUBCOMP, packetId);
+  if (session === undefined || durable?.received?.delete(packetId) !== true) {
+    pay(mqtt, connection, owed, reasonCode);
+    return;
+  }
+  mqtt.durable.log.add(TableId.Sessions, encodeEntry.forgot(session.serial, packetId));
+  mqtt.durable.table.touch(session);
+  mqtt.durable.log.commit(
+    mqtt.config.storage.durability,
+    (error) => {
+      if (error === undefined) pay(mqtt, connection, owed, reasonCode);
+      else mqtt.fail(connection, ReasonCode.UnspecifiedError);
+    },
+    true,
+  );
+  tellDataPlane(mqtt, connection);
+}
+
+/** The journal could not write it: it is not acknowledged, and its sender must know that it has to send it again. */
+function notKept(mqtt: Mqtt, connection: Connection, inbound: Inbound, owed: Owed | undefined): void {
+  mqtt.counters.publishesRefused++;
+  if (owed === undefined || connection.isGone) return;
+  if (connection.version === 5) {
+    if (inbound.qos === 2) mqtt.dataPlane.forgetReceived(connection.slot, inbound.packetId);
+    pay(mqtt, connection, owed, ReasonCode.ImplementationSpecificError);
+  } else {
+    mqtt.fail(connection, ReasonCode.ImplementationSpecificError);
+  }
+}
+
+function refuse(
+  mqtt: Mqtt,
+  connection: Connection,
+  inbound: Inbound,
+  reasonCode: number,
+  message: string,
+): void {
+  if (inbound.qos === 0) closeConnection(mqtt, connection, { reasonCode, message });
+  else answer(mqtt, connection, inbound, promise(connection, inbound), reasonCode);
 }
 
 function reasonFor(mqtt: Mqtt, routed: Routed): number {
@@ -143,19 +247,28 @@ function reasonFor(mqtt: Mqtt, routed: Routed): number {
 
 /**
  * PUBACK or PUBREC. MQTT 3 knows no refusal but closing, which would have the client send it again and again: there the
- * message is acknowledged, and counted as denied or refused.
+ * message is acknowledged, and counted as denied or refused; but for one that the journal has no room for.
  */
-function answer(mqtt: Mqtt, connection: Connection, inbound: Inbound, reasonCode: number): void {
+function answer(
+  mqtt: Mqtt,
+  connection: Connection,
+  inbound: Inbound,
+  owed: Owed | undefined,
+  reasonCode: number,
+): void {
   const { dataPlane } = mqtt;
   const { qos, packetId } = inbound;
-  if (qos === 0 || connection.isGone) return;
+  if (owed === undefined || connection.isGone) return;
   const isRefusal = reasonCode >= 0x80 && connection.version === 5;
+  if (reasonCode === ReasonCode.QuotaExceeded && !isRefusal && mqtt.durable.log.refusal() !== undefined) {
+    mqtt.fail(connection, reasonCode);
+    return;
+  }
   if (qos === 2) {
     if (isRefusal) dataPlane.forgetReceived(connection.slot, packetId);
     else if (!inbound.isRecorded) dataPlane.recordReceived(connection.slot, packetId);
   }
-  dataPlane.acknowledge(connection.slot, qos === 1 ? PUBACK : PUBREC, packetId, reasonCode);
-  mqtt.turn.wake();
+  pay(mqtt, connection, owed, reasonCode);
 }
 
 /** The flow has served its fast destinations; the host part and the acknowledgement are left. */
@@ -168,8 +281,8 @@ export function hostPartRow(mqtt: Mqtt, connection: Connection, row: number): vo
   const inbound = { ...inboundFromRow(dataPlane, row, flows.topicOf(flowId)), isRecorded: true };
   const nowMs = clock.wallMs();
   const message = toMessage(inbound, inbound.topic, serial, nowMs, config.mqtt.maxMessageExpirySeconds);
-  const routed = flows.serveHostPart(flowId, message, session);
-  if (inbound.qos > 0) answer(mqtt, connection, inbound, reasonFor(mqtt, routed));
+  const route = (): Routed => flows.serveHostPart(flowId, message, session);
+  take(mqtt, connection, inbound, message, undefined, route);
 }
 
 /** A delivery of a flow for which the destination has no room now: it waits in the session's queue. */

@@ -1,21 +1,18 @@
 /**
- * What waits for a connected session goes out here, a bounded step at a time: repeated deliveries of an earlier
- * connection first, then the queue, then retained messages of new subscriptions.
+ * What waits for a connected session goes out here, a bounded step at a time: the queue, then retained messages of new
+ * subscriptions.
  */
 import type { Connection } from './connection.ts';
 import type { Mqtt } from './context.ts';
-import { send, sendAgain } from './deliver.ts';
+import { hasBacklog, send } from './deliver.ts';
+import { sendWaiting } from './durable/send-queue.ts';
 import { continueRetained } from './retained-delivery.ts';
 import type { Session } from './session.ts';
 
 const DELIVERIES_PER_STEP = 256;
 
 export function isIdle(session: Session): boolean {
-  return (
-    session.resend.length === 0 &&
-    (session.queue === undefined || session.queue.length === 0) &&
-    session.retainedJobs.length === 0
-  );
+  return !hasBacklog(session) && session.retainedJobs.length === 0;
 }
 
 /** Called whenever there may be room again: a write ended, a window opened, a session was resumed. */
@@ -34,31 +31,16 @@ export function pump(mqtt: Mqtt, session: Session): void {
 function step(mqtt: Mqtt, session: Session): boolean {
   const { connection } = session;
   if (connection === undefined || session.ended) return false;
-  const left = sendQueued(mqtt, session, connection, resend(mqtt, session, connection, DELIVERIES_PER_STEP));
+  const isDurable = session.durable !== undefined;
+  const left = (isDurable ? sendWaiting : sendQueued)(mqtt, session, connection, DELIVERIES_PER_STEP);
   if (left <= 0) return true;
-  if (session.resend.length > 0 || (session.queue !== undefined && session.queue.length > 0)) return false;
+  if (hasBacklog(session)) return false;
   return session.retainedJobs.length > 0 && continueRetained(mqtt, session, connection);
-}
-
-/** Repeats as many as the send window allows: those not repeated yet hold an identifier but are not on the wire. */
-function resend(mqtt: Mqtt, session: Session, connection: Connection, budget: number): number {
-  const { dataPlane } = mqtt;
-  let left = budget;
-  while (session.resend.length > 0 && left > 0) {
-    if (dataPlane.inFlight(connection.slot) - session.resend.length >= connection.sendWindow) break;
-    if (dataPlane.heldBytes(connection.slot) > mqtt.config.mqtt.maxHeldBytes) break;
-    const packetId = session.resend.pop() ?? 0;
-    const waiting = session.inFlight?.get(packetId)?.delivery;
-    if (waiting === undefined) continue;
-    left--;
-    sendAgain(mqtt, connection, waiting, packetId);
-  }
-  return left;
 }
 
 function sendQueued(mqtt: Mqtt, session: Session, connection: Connection, budget: number): number {
   const { queue } = session;
-  if (queue === undefined || session.resend.length > 0) return budget;
+  if (queue === undefined) return budget;
   const nowMs = mqtt.clock.wallMs();
   let left = budget;
   while (left > 0) {

@@ -53,11 +53,12 @@ export function continueRetained(mqtt: Mqtt, session: Session, connection: Conne
   if (job.page.length === 0 && !job.isLast) fetchPage(mqtt, job);
   const subscriptionIds = identifierBytes(job.identifier);
   for (let message = job.page.pop(); message !== undefined; message = job.page.pop()) {
-    if (isNoLocal(job.options) && message.publisher === session.serial) continue;
+    if (isNoLocal(job.options) && message.publisher === (session.serial | 0)) continue;
     mqtt.counters.retainedSent++;
     const qos = Math.min(message.qos, grantedQos(job.options)) as 0 | 1 | 2;
     deliver(mqtt, session, { message, qos, retain: true, subscriptionIds });
-    if (hasBacklog(session) || isHeldUp(mqtt, connection)) break;
+    // What a durable session is owed waits for the journal: a page of it at once.
+    if ((session.durable === undefined && hasBacklog(session)) || isHeldUp(mqtt, connection)) break;
   }
   if (job.page.length === 0 && job.isLast) session.retainedJobs.shift();
   return session.retainedJobs.length > 0 && !hasBacklog(session) && !isHeldUp(mqtt, connection);

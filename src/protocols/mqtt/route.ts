@@ -6,7 +6,8 @@
 import type { Message } from '../../kernel/message.ts';
 import type { Matches } from '../../kernel/router.ts';
 import type { Mqtt } from './context.ts';
-import { deliver, Outcome } from './deliver.ts';
+import { deliver } from './deliver.ts';
+import { Outcome } from './outcome.ts';
 import type { Session } from './session.ts';
 import { deliverShared } from './shared.ts';
 import { grantedQos, identifierBytes, isNoLocal, isRetainAsPublished } from './subscription-options.ts';

@@ -8,14 +8,13 @@ export interface SessionRegistry {
   get(clientId: string): Session | undefined;
   byNumber(number: number): Session | undefined;
   /** The identifier must not be taken. Undefined when the table is full. */
-  create(clientId: string, expirySeconds: number): Session | undefined;
+  create(clientId: string, expirySeconds: number, serial?: number): Session | undefined;
+  /** None up to this one is given again. */
+  reserveSerials(upTo: number): void;
   remove(session: Session): void;
   readonly count: number;
   all(): IterableIterator<Session>;
 }
-
-/** Serials are kept with retained messages, as 32-bit integers. */
-const SERIAL_MAX = 0x7fffffff;
 
 export function createSessionRegistry(maxSessions: number): SessionRegistry {
   const byClientId = new Map<string, Session>();
@@ -37,13 +36,16 @@ export function createSessionRegistry(maxSessions: number): SessionRegistry {
   return {
     get: (clientId) => byClientId.get(clientId),
     byNumber: (number) => byNumber[number],
-    create(clientId, expirySeconds) {
+    create(clientId, expirySeconds, serial) {
       if (byClientId.size >= maxSessions) return undefined;
-      const session = createSession(takeNumber(), nextSerial, clientId, expirySeconds);
-      nextSerial = nextSerial === SERIAL_MAX ? 1 : nextSerial + 1;
+      const session = createSession(takeNumber(), serial ?? nextSerial, clientId, expirySeconds);
+      if (session.serial >= nextSerial) nextSerial = session.serial + 1;
       byNumber[session.number] = session;
       byClientId.set(clientId, session);
       return session;
+    },
+    reserveSerials(upTo) {
+      if (upTo >= nextSerial) nextSerial = upTo + 1;
     },
     remove(session) {
       if (byClientId.get(session.clientId) !== session) return;

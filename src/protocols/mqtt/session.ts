@@ -6,6 +6,7 @@ import type { QueuedDelivery } from '../../kernel/delivery.ts';
 import type { DeliveryQueue } from '../../kernel/queue.ts';
 import type { SharedGroup } from '../../kernel/shared-group.ts';
 import type { Connection } from './connection.ts';
+import type { DurableState } from './durable/session-state.ts';
 import type { RetainedJob } from './retained-delivery.ts';
 import type { PendingWill } from './will.ts';
 
@@ -14,6 +15,8 @@ export const NEVER_EXPIRES = 0xffffffff;
 /** A queued delivery that a shared group gave to this session; when the session ends another member gets it. */
 export interface Delivery extends QueuedDelivery {
   readonly group?: SharedGroup | undefined;
+  /** Where the group keeps it; undefined = nowhere, as it has no durable member. */
+  readonly groupSeq?: number | undefined;
 }
 
 /** A delivery that was sent and whose acknowledgement the host awaits. */
@@ -33,17 +36,12 @@ export interface Session {
   /** Seconds it outlives its connection; 0 = not at all. */
   expirySeconds: number;
   connection: Connection | undefined;
-  /** QoS 1 and 2 (offline also QoS 0 where configured) that could not be sent yet. */
+  /** Of a session that was created to outlive its connection; it has no `queue` and no `inFlight`. */
+  durable: DurableState | undefined;
+  /** QoS 1 and 2 that could not be sent yet. */
   queue: DeliveryQueue | undefined;
-  /**
-   * By packet identifier. PUBLISH packets in the order they were sent, then released ones in the order their
-   * PUBREC came: what a resumed session must repeat, in that order.
-   */
+  /** By packet identifier, for what a shared group gave: another member gets it when this session ends. */
   inFlight: Map<number, InFlight> | undefined;
-  /** Identifiers of `inFlight` still to be repeated after a resume, last one first. */
-  resend: number[];
-  /** Incoming QoS 2 identifiers received and not released, while there is no connection. */
-  received: Uint16Array | undefined;
   retainedJobs: RetainedJob[];
   will: PendingWill | undefined;
   willTimer: number;
@@ -67,10 +65,9 @@ export function createSession(
     clientHash: hashOf(clientId),
     expirySeconds,
     connection: undefined,
+    durable: undefined,
     queue: undefined,
     inFlight: undefined,
-    resend: NO_IDS,
-    received: undefined,
     retainedJobs: NO_JOBS,
     will: undefined,
     willTimer: 0,
@@ -81,12 +78,12 @@ export function createSession(
   };
 }
 
-/** Shared by all idle sessions, which saves two arrays each; never pushed to. */
-const NO_IDS: number[] = Object.freeze([]) as unknown as number[];
+/** Shared by all idle sessions, which saves an array each; never pushed to. */
 const NO_JOBS: RetainedJob[] = Object.freeze([]) as unknown as RetainedJob[];
 
+/** Decided when the session is created: it stays so until it ends. */
 export function isDurable(session: Session): boolean {
-  return session.expirySeconds > 0;
+  return session.durable !== undefined;
 }
 
 /** FNV-1a over UTF-16 units: stable across runs, so that hash strategies are. */

@@ -1,4 +1,6 @@
 /** SUBSCRIBE and UNSUBSCRIBE: each filter is judged by itself, one answer for all, then retained messages. */
+
+import { TableId } from '../../kernel/state/table.ts';
 import { isPromise } from './auth.ts';
 import {
   PacketType,
@@ -10,11 +12,12 @@ import { ReasonCode } from './codec/reason-codes.ts';
 import type { Connection } from './connection.ts';
 import type { Mqtt } from './context.ts';
 import { closeConnection } from './disconnect.ts';
+import { encodeEntry } from './durable/session-entries.ts';
 import { pump } from './pump.ts';
 import { cancelRetained, queueRetained } from './retained-delivery.ts';
 import { sendPacket } from './send-packet.ts';
 import type { Session } from './session.ts';
-import { forgetEmptyGroups } from './shared.ts';
+import { drainSharedFor, forgetEmptyGroups } from './shared.ts';
 import { stall } from './stall.ts';
 import { packOptions } from './subscription-options.ts';
 import { parseFilter } from './topic.ts';
@@ -85,14 +88,35 @@ function subscribe(
     if (allowed[i] !== true) return ReasonCode.NotAuthorized;
     return enter(mqtt, connection, session, each, identifier, retained);
   });
-  sendPacket(mqtt, connection, {
-    type: PacketType.Suback,
-    packetId: packet.packetId,
-    reasonCodes,
-    properties: {},
+  whenDurable(mqtt, connection, session, () => {
+    sendPacket(mqtt, connection, {
+      type: PacketType.Suback,
+      packetId: packet.packetId,
+      reasonCodes,
+      properties: {},
+    });
+    for (const { filter, options } of retained) queueRetained(session, filter, options, identifier);
+    pump(mqtt, session);
   });
-  for (const { filter, options } of retained) queueRetained(session, filter, options, identifier);
-  pump(mqtt, session);
+}
+
+/** At once for a session that ends with its connection; else when the journal has what was changed. */
+function whenDurable(mqtt: Mqtt, connection: Connection, session: Session, act: () => void): void {
+  if (session.durable === undefined) {
+    act();
+    return;
+  }
+  mqtt.durable.table.touch(session);
+  mqtt.durable.log.commit(
+    mqtt.config.storage.durability,
+    (error) => {
+      if (connection.session !== session) return;
+      if (error === undefined) act();
+      else mqtt.fail(connection, ReasonCode.UnspecifiedError);
+      mqtt.turn.wake();
+    },
+    true,
+  );
 }
 
 function enter(
@@ -120,8 +144,13 @@ function enter(
     else router.unsubscribeShared(session.number, group, filter);
     return ReasonCode.QuotaExceeded;
   }
+  if (session.durable !== undefined) {
+    const entry = encodeEntry.subscribe(session.serial, { group, filter }, options, identifier);
+    mqtt.durable.log.add(TableId.Sessions, entry);
+  }
   if (group !== undefined) {
     session.hasSharedSubscriptions = true;
+    drainSharedFor(mqtt, session);
   } else if (request.retainHandling === 0 || (request.retainHandling === 1 && result === 'new')) {
     retained.push({ filter, options });
   }
@@ -141,13 +170,18 @@ export function handleUnsubscribe(mqtt: Mqtt, connection: Connection, packet: Un
       group === undefined
         ? router.unsubscribe(session.number, filter)
         : router.unsubscribeShared(session.number, group, filter);
+    if (existed && session.durable !== undefined) {
+      mqtt.durable.log.add(TableId.Sessions, encodeEntry.unsubscribe(session.serial, { group, filter }));
+    }
     if (group !== undefined && existed) forgetEmptyGroups(mqtt);
     return existed ? ReasonCode.Success : ReasonCode.NoSubscriptionExisted;
   });
-  sendPacket(mqtt, connection, {
-    type: PacketType.Unsuback,
-    packetId: packet.packetId,
-    reasonCodes,
-    properties: {},
+  whenDurable(mqtt, connection, session, () => {
+    sendPacket(mqtt, connection, {
+      type: PacketType.Unsuback,
+      packetId: packet.packetId,
+      reasonCodes,
+      properties: {},
+    });
   });
 }

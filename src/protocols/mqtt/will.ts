@@ -3,8 +3,10 @@
  * asked for a delay, and at the latest when the session ends. A client that comes back in time cancels a delayed one.
  */
 import type { Message } from '../../kernel/message.ts';
+import { TableId } from '../../kernel/state/table.ts';
 import type { Will } from './codec/packets.ts';
 import { type Mqtt, startTimer, TimerKind } from './context.ts';
+import { encodeEntry } from './durable/session-entries.ts';
 import { publishMessage } from './publish-message.ts';
 import type { Session } from './session.ts';
 
@@ -31,13 +33,14 @@ export function pendingWill(will: Will): PendingWill {
 }
 
 /** The connection is gone and the will stands. */
-export function connectionLost(mqtt: Mqtt, session: Session): void {
+export function connectionLost(mqtt: Mqtt, session: Session, elapsedMs = 0): void {
   const { will } = session;
   if (will === undefined) return;
   // A session that ends with its connection does not wait: its end publishes the will (lifecycle.ts).
   if (will.delaySeconds === 0) publishWill(mqtt, session);
   else if (session.expirySeconds > 0) {
-    session.willTimer = startTimer(mqtt, will.delaySeconds * 1000, TimerKind.WillDelay, session.number);
+    const delayMs = Math.max(0, will.delaySeconds * 1000 - elapsedMs);
+    session.willTimer = startTimer(mqtt, delayMs, TimerKind.WillDelay, session.number);
   }
 }
 
@@ -62,5 +65,14 @@ export function publishWill(mqtt: Mqtt, session: Session): void {
     expiresAtMs: will.expirySeconds === undefined ? 0 : mqtt.clock.wallMs() + will.expirySeconds * 1000,
     publisher: session.serial,
   };
-  if (will.expirySeconds !== 0) publishMessage(mqtt, message, session);
+  if (will.expirySeconds === 0) return;
+  publishMessage(mqtt, message, session, {
+    // In one change with the message: it is published once, whatever happens.
+    also(own) {
+      if (session.durable === undefined) return;
+      mqtt.durable.log.add(TableId.Sessions, encodeEntry.willGone(session.serial));
+      mqtt.durable.table.touch(session);
+      own.hasEntries = true;
+    },
+  });
 }

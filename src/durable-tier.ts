@@ -1,0 +1,166 @@
+/**
+ * The durable tier of a node, from its configuration: journal, views, state log and cleaner, opened in order and closed in
+ * reverse. What the tables are is the kernel's and the protocols' business; where a directory comes from, the node's.
+ */
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import type { Config } from './config/config.ts';
+import type { Clock } from './kernel/clock.ts';
+import { openStateLog } from './kernel/state/open.ts';
+import type { OpenStateLog, Storage } from './kernel/state/state-log.ts';
+import type { Table } from './kernel/state/table.ts';
+import { type CleanerSource, createCleaner } from './storage/cleaner/cleaner.ts';
+import { nodeDisk } from './storage/disk/node-disk.ts';
+import { frameCheck } from './storage/journal/frame.ts';
+import { type Journal, openJournal } from './storage/journal/journal.ts';
+import { createSpaceGuard, type SpaceGuard } from './storage/journal/space-guard.ts';
+import type { KvStore } from './storage/kv/kv-store.ts';
+import { openKvStore } from './storage/kv/open.ts';
+import { openObjectStore } from './storage/segments/open.ts';
+import type { SegmentStore } from './storage/segments/segment-store.ts';
+import { createFileWal } from './storage/wal/file-wal.ts';
+import { createMemoryObjects } from './storage/wal/put-if-absent.ts';
+import { createSealedWal } from './storage/wal/sealed-wal.ts';
+import { createSegmentObjects } from './storage/wal/segment-objects.ts';
+import type { WalStore } from './storage/wal/wal-store.ts';
+
+export type Journals = Readonly<Partial<Record<Storage, Journal>>> & { readonly journal: Journal };
+
+export interface DurableTierOptions {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** What is rebuilt; some of it reads journals of its own. */
+  readonly tables: (journals: Journals) => readonly Table[];
+  /** What the cleaner of another journal than the main one asks. */
+  readonly sourcesOf: (storage: Storage) => readonly CleanerSource[];
+  /** Folders of the data directory. */
+  readonly journalFolder: string;
+  readonly viewsFolder: string;
+  /** The journal takes nothing any more. */
+  readonly onFailure: (error: Error) => void;
+}
+
+export interface DurableTier {
+  readonly log: OpenStateLog;
+  readonly journals: Journals;
+  readonly space: SpaceGuard | undefined;
+  readonly views: KvStore['engine'] | undefined;
+  close(): Promise<void>;
+}
+
+const MAIN = 'main';
+const MiB = 1024 * 1024;
+const VIEWS_MAX_BYTES = 4096 * MiB;
+const MIN_DEAD_FRACTION = 0.5;
+
+export async function openDurableTier(options: DurableTierOptions): Promise<DurableTier> {
+  const { config, clock, logger } = options;
+  const { storage } = config;
+  const closers: (() => Promise<void>)[] = [];
+  const closeAll = async (): Promise<void> => {
+    for (const close of closers.reverse()) await close();
+  };
+  try {
+    const hasFiles = storage.engine === 'files';
+    const space = hasFiles ? await openSpace(options, closers) : undefined;
+    const wal = hasFiles ? openFiles(options, closers) : memoryWal();
+    await wal.probe();
+    const limits = { segmentBytes: storage.segmentBytes, maxPendingBytes: storage.maxPendingBytes };
+    const journal = await openJournal({
+      wal,
+      walId: MAIN,
+      limits,
+      ...(space === undefined ? {} : { space }),
+      onFailure: options.onFailure,
+    });
+    const memory = await openJournal({ wal: memoryWal(), walId: 'memory', limits });
+    const object = await openObjectJournal(options, closers);
+    const journals: Journals = { journal, memory, ...(object === undefined ? {} : { object }) };
+    const kv = hasFiles ? await openViews(options) : undefined;
+    if (kv !== undefined) closers.push(() => kv.close());
+    const log = await openStateLog({
+      journal,
+      journals: { memory, ...(object === undefined ? {} : { object }) },
+      ...(kv === undefined ? {} : { kv }),
+      tables: options.tables(journals),
+      clock,
+      ...(space === undefined ? {} : { space }),
+      limits: { maxPendingBytes: storage.maxPendingBytes, cycleBytes: 4 * storage.segmentBytes },
+      logger,
+    });
+    // The state log closes the journals; what cleans must have ended before, what is below comes after.
+    closers.push(() => log.close());
+    const clean = (cleaned: Journal, sources: readonly CleanerSource[]): void => {
+      const cleaner = createCleaner({
+        journal: cleaned,
+        sources,
+        clock,
+        bytesPerSecond: storage.cleanerBytesPerSecond,
+        minDeadFraction: MIN_DEAD_FRACTION,
+        slackBytes: 2 * storage.segmentBytes,
+        onError: (error) => logger.warn({ err: error }, 'a segment could not be cleaned'),
+      });
+      closers.push(() => cleaner.close());
+    };
+    clean(journal, log.sources);
+    clean(memory, options.sourcesOf('memory'));
+    if (object !== undefined) clean(object, options.sourcesOf('object'));
+    logger.debug({ ...log.recovered, views: kv?.engine }, 'journal replayed');
+    return { log, journals, space, views: kv?.engine, close: closeAll };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+type Closers = (() => Promise<void>)[];
+
+function memoryWal(): WalStore {
+  return createSealedWal({ objects: createMemoryObjects(), check: frameCheck });
+}
+
+function openFiles({ journalFolder }: DurableTierOptions, closers: Closers): WalStore {
+  const wal = createFileWal({ disk: nodeDisk, directory: journalFolder, check: frameCheck });
+  closers.push(() => wal.close());
+  return wal;
+}
+
+async function openSpace(
+  { config, clock, journalFolder }: DurableTierOptions,
+  closers: Closers,
+): Promise<SpaceGuard> {
+  const { watermarkBytes, reserveBytes } = config.storage;
+  const space = await createSpaceGuard({
+    disk: nodeDisk,
+    directory: journalFolder,
+    clock,
+    watermarkBytes,
+    reserveBytes,
+  });
+  closers.push(() => space.close());
+  return space;
+}
+
+function openViews({ config, logger, viewsFolder }: DurableTierOptions): Promise<KvStore> {
+  const { views } = config.storage;
+  return openKvStore({
+    folder: join(viewsFolder, MAIN),
+    engine: views === 'auto' ? 'rocksdb' : views,
+    maxBytes: VIEWS_MAX_BYTES,
+    warn: (sentence) => (views === 'auto' ? logger.info(sentence) : logger.warn(sentence)),
+  });
+}
+
+/** Only where something asks for it: the self-test of a store costs requests. */
+async function openObjectJournal(
+  { config, clock }: DurableTierOptions,
+  closers: Closers,
+): Promise<Journal | undefined> {
+  const isWanted = [...config.topics, ...config.streams].some(({ storage }) => storage === 'object');
+  if (!isWanted) return undefined;
+  const store: SegmentStore = await openObjectStore(config.storage.object, clock);
+  closers.push(() => store.close());
+  const wal = createSealedWal({ objects: createSegmentObjects(store), check: frameCheck });
+  return openJournal({ wal, walId: 'object', limits: { segmentBytes: config.storage.segmentBytes } });
+}

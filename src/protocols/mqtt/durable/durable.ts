@@ -1,0 +1,99 @@
+/**
+ * The durable side of MQTT: sessions that outlive their connections, what waits for them and for shared groups, and the
+ * changes of both in the state log. A session's promises (PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK, UNSUBACK, and CONNACK
+ * of a durable session) leave when what they say is as durable as the configuration asks for, never before.
+ *
+ * Not here: ephemeral sessions, whose deliveries are the data plane's; retained messages (kernel/retained.ts); the
+ * journal, and what a body is (kernel/state, kernel/message-store).
+ */
+import type { Config } from '../../../config/config.ts';
+import type { Message } from '../../../kernel/message.ts';
+import { createMessageStore, type MessageStore } from '../../../kernel/message-store/message-store.ts';
+import type { Router } from '../../../kernel/router.ts';
+import type { StateLog } from '../../../kernel/state/state-log.ts';
+import { type Table, TableId } from '../../../kernel/state/table.ts';
+import type { Session } from '../session.ts';
+import type { SessionRegistry } from '../session-registry.ts';
+import { createDeliveryOptions, type DeliveryOptions } from './delivery-options.ts';
+import { createGroupQueues, type GroupQueues } from './group-queues.ts';
+import { encodeEntry } from './session-entries.ts';
+import { createSessionsTable, type SessionsTable } from './sessions-table.ts';
+import { createTopicRules, type TopicRuleOf } from './topic-rules.ts';
+
+export interface DurableTables {
+  readonly store: MessageStore;
+  readonly sessions: SessionsTable;
+  readonly groups: GroupQueues;
+  readonly options: DeliveryOptions;
+  readonly all: readonly Table[];
+  /** Before the first entry, after recovery. */
+  attach(log: StateLog): void;
+}
+
+export interface Durable {
+  readonly log: StateLog;
+  readonly store: MessageStore;
+  readonly table: SessionsTable;
+  readonly groups: GroupQueues;
+  readonly options: DeliveryOptions;
+  ruleOf(topic: Uint8Array): TopicRuleOf;
+  /** With its entry; false when it was settled before. */
+  settle(session: Session, seq: number): boolean;
+  /** Ends a change that nobody waits for: settlements and their like. */
+  commit(): void;
+  /** `storage: object`: the change under way waits for the object store as well. */
+  copyToObjects(message: Message): void;
+}
+
+export function createDurableTables(
+  config: Config,
+  router: Router,
+  sessions: SessionRegistry,
+): DurableTables {
+  const { maxMessages, maxBytes } = config.storage.messages;
+  const store = createMessageStore({ maxMessages, maxBytes });
+  const options = createDeliveryOptions();
+  let log: StateLog | undefined;
+  const logOf = (): StateLog => {
+    if (log === undefined) throw new Error('the state log is not open yet');
+    return log;
+  };
+  const table = createSessionsTable({ sessions, router, store, options });
+  const groups = createGroupQueues(store, logOf);
+  return {
+    store,
+    sessions: table,
+    groups,
+    options,
+    all: [store.table, table, groups],
+    attach(opened) {
+      log = opened;
+      store.attach(opened);
+      options.onNew = (index, set) => opened.add(TableId.Sessions, encodeEntry.defineSet(index, set));
+    },
+  };
+}
+
+export function createDurable(
+  config: Config,
+  tables: DurableTables,
+  log: StateLog,
+  copyToObjects: (message: Message) => void,
+): Durable {
+  const { store, sessions: table, groups, options } = tables;
+  return {
+    log,
+    store,
+    table,
+    groups,
+    options,
+    ruleOf: createTopicRules(config),
+    settle(session, seq) {
+      if (!table.settle(session, seq)) return false;
+      log.add(TableId.Sessions, encodeEntry.settle(session.serial, seq));
+      return true;
+    },
+    commit: () => log.commit('os', undefined, true),
+    copyToObjects,
+  };
+}

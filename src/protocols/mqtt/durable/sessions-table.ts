@@ -1,0 +1,386 @@
+/** The sessions table: durable sessions as the journal and its views have them. Replay goes straight into registry and router. */
+import { ByteReader, ByteWriter } from '../../../kernel/binary.ts';
+import type { MessageStore } from '../../../kernel/message-store/message-store.ts';
+import { createReferencePools } from '../../../kernel/reference-queue/chunk-pool.ts';
+import { decodeReferenceQueue, ReferenceQueue } from '../../../kernel/reference-queue/reference-queue.ts';
+import type { Router } from '../../../kernel/router.ts';
+import { type EntryPlace, type Table, TableId } from '../../../kernel/state/table.ts';
+import type { Session } from '../session.ts';
+import type { SessionRegistry } from '../session-registry.ts';
+import type { DeliveryOptions } from './delivery-options.ts';
+import { readName, readSet, readSigned, readWill, SessionEntry, writeWill } from './session-entries.ts';
+import { createDurableState, type DurableState } from './session-state.ts';
+
+export interface SessionsTable extends Table {
+  /** Of a session that is to outlive its connection. */
+  add(session: Session): DurableState;
+  /** Its page is out of date. */
+  touch(session: Session): void;
+  remove(session: Session): void;
+  /** False when it was settled already. */
+  settle(session: Session, seq: number): boolean;
+  all(): IterableIterator<Session>;
+  readonly count: number;
+}
+
+export interface SessionsTableOptions {
+  readonly sessions: SessionRegistry;
+  readonly router: Router;
+  readonly store: MessageStore;
+  readonly options: DeliveryOptions;
+}
+
+const VERSION = 1;
+const KIND_META = 0;
+const KIND_SETS = 1;
+const KIND_SESSION = 2;
+const SETS_PER_PAGE = 256;
+const SHARED = 1;
+
+export function createSessionsTable(parts: SessionsTableOptions): SessionsTable {
+  const { sessions, router, store, options } = parts;
+  const pools = createReferencePools();
+  const bySerial = new Map<number, Session>();
+  let dirty: Session[] = [];
+  /** Pages to be looked at again besides those of `dirty`: of ended sessions, sets, and the table's own. */
+  const dirtyKeys = new Map<string, Uint8Array>();
+  let metaSerial = 0;
+
+  function touchKey(key: Uint8Array): void {
+    dirtyKeys.set(Buffer.from(key).toString('latin1'), key);
+  }
+
+  function touch(session: Session): void {
+    const { durable } = session;
+    if (durable === undefined || durable.isDirty) return;
+    durable.isDirty = true;
+    dirty.push(session);
+  }
+
+  function enter(session: Session, durable: DurableState): void {
+    session.durable = durable;
+    bySerial.set(session.serial, session);
+    if (session.serial > metaSerial) {
+      metaSerial = session.serial;
+      touchKey(keyOf(KIND_META, 0));
+    }
+    touch(session);
+  }
+
+  function remove(session: Session): void {
+    const { durable } = session;
+    if (durable === undefined) return;
+    const { queue } = durable;
+    for (let seq = queue.nextFrom(queue.floor); seq < queue.end; seq = queue.nextFrom(seq + 1)) {
+      store.release(queue.slotAt(seq));
+    }
+    queue.clear();
+    bySerial.delete(session.serial);
+    session.durable = undefined;
+    touchKey(keyOf(KIND_SESSION, session.serial));
+  }
+
+  function settle(session: Session, seq: number): boolean {
+    const { durable } = session;
+    if (durable === undefined) return false;
+    const slot = durable.queue.slotAt(seq);
+    if (slot === -1) return false;
+    durable.bytes -= store.bytesOf(slot);
+    durable.queue.settle(seq);
+    store.release(slot);
+    durable.released?.delete(seq);
+    durable.repeats?.delete(seq);
+    touch(session);
+    return true;
+  }
+
+  /** Without a trace: what the journal or a page says next replaces it. */
+  function forget(session: Session): void {
+    router.removeSink(session.number);
+    remove(session);
+    sessions.remove(session);
+    session.ended = true;
+  }
+
+  function open(from: ByteReader, place: EntryPlace): void {
+    const serial = from.uint();
+    const clientId = from.text();
+    const expirySeconds = from.uint();
+    const will = readWill(from);
+    let session = bySerial.get(serial);
+    if (session?.durable !== undefined && place.position < session.durable.stamp) return;
+    if (session === undefined) {
+      const other = sessions.get(clientId);
+      if (other !== undefined) forget(other);
+      session = sessions.create(clientId, expirySeconds, serial);
+      if (session === undefined) return;
+      enter(session, createDurableState(new ReferenceQueue(pools)));
+    }
+    session.expirySeconds = expirySeconds;
+    session.will = will;
+    if (session.durable !== undefined) session.durable.detachedAtMs = 0;
+    touch(session);
+  }
+
+  function deliver(from: ByteReader, place: EntryPlace): void {
+    const slot = store.slotOfId(from.uint());
+    let serial = 0;
+    for (let left = from.count(2); left > 0; left--) {
+      serial += readSigned(from);
+      const packed = from.uint();
+      const session = bySerial.get(serial);
+      const durable = session?.durable;
+      if (session === undefined || durable === undefined || place.position < durable.stamp) continue;
+      durable.queue.push(slot, packed);
+      store.addReference(slot);
+      touch(session);
+    }
+  }
+
+  function applyTo(session: Session, durable: DurableState, kind: number, from: ByteReader): void {
+    const { serial, number } = session;
+    switch (kind) {
+      case SessionEntry.Detach:
+        durable.detachedAtMs = from.uint();
+        session.expirySeconds = from.uint();
+        if (from.u8() === 0) session.will = undefined;
+        break;
+      case SessionEntry.End:
+        forget(session);
+        return;
+      case SessionEntry.Subscribe: {
+        const { group, filter } = readName(from);
+        const bits = from.u8();
+        const identifier = from.uint();
+        if (group === undefined) router.subscribe(number, filter, bits, identifier);
+        else router.subscribeShared(number, group, filter, bits, identifier);
+        if (group !== undefined) session.hasSharedSubscriptions = true;
+        break;
+      }
+      case SessionEntry.Unsubscribe: {
+        const { group, filter } = readName(from);
+        if (group === undefined) router.unsubscribe(number, filter);
+        else router.unsubscribeShared(number, group, filter);
+        break;
+      }
+      case SessionEntry.Settle:
+        settle(session, from.uint());
+        break;
+      case SessionEntry.Sent:
+        durable.sentTo = Math.max(durable.sentTo, from.uint());
+        break;
+      case SessionEntry.Released:
+        durable.released ??= new Set();
+        durable.released.add(from.uint());
+        break;
+      case SessionEntry.Received:
+        durable.received ??= new Set();
+        durable.received.add(from.uint());
+        break;
+      case SessionEntry.Forgot:
+        durable.received?.delete(from.uint());
+        break;
+      case SessionEntry.WillGone:
+        session.will = undefined;
+        break;
+      case SessionEntry.Repeated:
+        noteRepeats(durable);
+        break;
+      default:
+        throw new Error(`session ${serial}: an entry of kind ${kind}, which this version does not know`);
+    }
+    touch(session);
+  }
+
+  function loadSession(from: ByteReader, stamp: number): void {
+    const serial = from.uint();
+    const clientId = from.text();
+    const former = bySerial.get(serial);
+    if (former !== undefined) forget(former);
+    const other = sessions.get(clientId);
+    if (other !== undefined) forget(other);
+    const session = sessions.create(clientId, from.uint(), serial);
+    if (session === undefined) throw new Error('more sessions than limits.maxSessions allows are on disk');
+    const detachedAtMs = from.uint();
+    session.will = readWill(from);
+    const sentTo = from.uint();
+    const released = readList(from);
+    const repeats = new Map<number, number>();
+    for (let left = from.count(2); left > 0; left--) repeats.set(from.uint(), from.uint());
+    const received = from.ascending();
+    for (let left = from.count(4); left > 0; left--) {
+      const name = readName(from);
+      const bits = from.u8();
+      const identifier = from.uint();
+      if (name.group === undefined) router.subscribe(session.number, name.filter, bits, identifier);
+      else router.subscribeShared(session.number, name.group, name.filter, bits, identifier);
+      if (name.group !== undefined) session.hasSharedSubscriptions = true;
+    }
+    const queue = decodeReferenceQueue(from, pools, (id) => store.slotOfId(id));
+    if (!from.isComplete) throw new Error(`the page of session ${serial} is damaged`);
+    const durable = createDurableState(queue);
+    for (let seq = queue.nextFrom(queue.floor); seq < queue.end; seq = queue.nextFrom(seq + 1)) {
+      store.addReference(queue.slotAt(seq));
+    }
+    durable.detachedAtMs = detachedAtMs;
+    durable.sentTo = sentTo;
+    if (released.length > 0) durable.released = new Set(released);
+    if (repeats.size > 0) durable.repeats = repeats;
+    if (received.length > 0) durable.received = new Set(received);
+    durable.stamp = stamp;
+    enter(session, durable);
+  }
+
+  function sessionPage(session: Session, durable: DurableState): Uint8Array {
+    const to = new ByteWriter(256).u8(VERSION).uint(session.serial).text(session.clientId);
+    to.uint(session.expirySeconds).uint(durable.detachedAtMs);
+    writeWill(to, session.will);
+    to.uint(durable.sentTo);
+    to.uint(durable.released?.size ?? 0);
+    for (const seq of durable.released ?? []) to.uint(seq);
+    to.uint(durable.repeats?.size ?? 0);
+    for (const [seq, times] of durable.repeats ?? []) to.uint(seq).uint(times);
+    to.ascending([...(durable.received ?? [])].sort((a, b) => a - b));
+    const subscriptions = router.subscriptionsOf(session.number);
+    to.uint(subscriptions.length);
+    for (const { group, filter, options: bits, identifier } of subscriptions) {
+      if (group === undefined) to.u8(0);
+      else to.u8(SHARED).text(group);
+      to.bytes(filter).u8(bits).uint(identifier);
+    }
+    durable.queue.encode(to, (slot) => store.idOf(slot));
+    return to.finish();
+  }
+
+  function setsPage(block: number): Uint8Array | undefined {
+    const first = block * SETS_PER_PAGE;
+    const present = options.sets.slice(first, first + SETS_PER_PAGE);
+    if (present.every((set) => set === undefined)) return undefined;
+    const to = new ByteWriter(256).u8(VERSION).uint(first).uint(present.length);
+    for (const set of present) {
+      to.u8(set === undefined ? 0 : 1);
+      if (set === undefined) continue;
+      to.bytes(set.subscriptionIds);
+      if (set.group === undefined) to.u8(0);
+      else to.u8(SHARED).text(set.group);
+    }
+    return to.finish();
+  }
+
+  function loadSets(from: ByteReader): void {
+    const first = from.uint();
+    const count = from.count();
+    for (let i = 0; i < count; i++) if (from.u8() === 1) options.restore(first + i, readSet(from));
+    if (!from.isComplete) throw new Error('a page of delivery sets is damaged');
+  }
+
+  return {
+    id: TableId.Sessions,
+    name: 'sessions',
+    touch,
+    settle,
+    remove,
+    all: () => bySerial.values(),
+    get count() {
+      return bySerial.size;
+    },
+    add(session) {
+      const durable = createDurableState(new ReferenceQueue(pools));
+      enter(session, durable);
+      return durable;
+    },
+    apply(entry, place) {
+      const from = new ByteReader(entry);
+      const kind = from.u8();
+      if (kind === SessionEntry.Open) open(from, place);
+      else if (kind === SessionEntry.Deliver) deliver(from, place);
+      else if (kind === SessionEntry.DefineSet) {
+        const index = from.uint();
+        options.restore(index, readSet(from));
+        touchKey(keyOf(KIND_SETS, Math.floor(index / SETS_PER_PAGE)));
+      } else {
+        const session = bySerial.get(from.uint());
+        const durable = session?.durable;
+        if (session === undefined || durable === undefined || place.position < durable.stamp) return;
+        applyTo(session, durable, kind, from);
+      }
+      if (from.failed) throw new Error(`an entry of the sessions table at ${place.position} is damaged`);
+    },
+    load(key, page, position) {
+      const from = new ByteReader(page);
+      const version = from.u8();
+      if (version !== VERSION) {
+        throw new Error(
+          `a page of the sessions table has version ${version}; this program knows ${VERSION}: start the version that wrote it`,
+        );
+      }
+      if (key[0] === KIND_META) sessions.reserveSerials(from.uint());
+      else if (key[0] === KIND_SETS) loadSets(from);
+      else loadSession(from, position);
+    },
+    recovered() {
+      // Bodies may come behind what refers to them: their sizes are known only now.
+      for (const { durable } of bySerial.values()) {
+        if (durable === undefined) continue;
+        const { queue } = durable;
+        durable.bytes = 0;
+        for (let seq = queue.nextFrom(queue.floor); seq < queue.end; seq = queue.nextFrom(seq + 1)) {
+          durable.bytes += store.bytesOf(queue.slotAt(seq));
+        }
+      }
+    },
+    *pageKeys() {
+      yield keyOf(KIND_META, 0);
+      for (let at = 0; at < options.sets.length; at += SETS_PER_PAGE)
+        yield keyOf(KIND_SETS, at / SETS_PER_PAGE);
+      for (const { serial } of bySerial.values()) yield keyOf(KIND_SESSION, serial);
+    },
+    page(key) {
+      const number = numberOf(key);
+      if (key[0] === KIND_META) return new ByteWriter(16).u8(VERSION).uint(metaSerial).finish();
+      if (key[0] === KIND_SETS) return setsPage(number);
+      const session = bySerial.get(number);
+      return session?.durable && sessionPage(session, session.durable);
+    },
+    takeDirty(max) {
+      const taken: Uint8Array[] = [];
+      for (const [name, key] of dirtyKeys) {
+        if (taken.length >= max) return taken;
+        dirtyKeys.delete(name);
+        taken.push(key);
+      }
+      const some = dirty.slice(0, max - taken.length);
+      dirty = dirty.slice(some.length);
+      for (const session of some) {
+        if (session.durable === undefined) continue;
+        session.durable.isDirty = false;
+        taken.push(keyOf(KIND_SESSION, session.serial));
+      }
+      return taken;
+    },
+  };
+}
+
+/** All that is not settled and was put out once is put out once more. */
+export function noteRepeats(durable: DurableState): void {
+  const { queue } = durable;
+  for (let seq = queue.nextFrom(queue.floor); seq < durable.sentTo; seq = queue.nextFrom(seq + 1)) {
+    durable.repeats ??= new Map();
+    durable.repeats.set(seq, (durable.repeats.get(seq) ?? 0) + 1);
+  }
+}
+
+function keyOf(kind: number, number: number): Uint8Array {
+  const key = Buffer.alloc(7);
+  key[0] = kind;
+  key.writeUIntBE(number, 1, 6);
+  return key;
+}
+
+function numberOf(key: Uint8Array): number {
+  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).readUIntBE(1, 6);
+}
+
+function readList(from: ByteReader): number[] {
+  return Array.from({ length: from.count() }, () => from.uint());
+}

@@ -1,0 +1,188 @@
+/**
+ * What happens to a message besides being routed: it is delayed, recognized as one that was there before, or, when
+ * nobody can be given it, published again as a dead letter. The state of each is the kernel's; here it meets MQTT.
+ */
+import { deadLetterOf } from '../../kernel/dead-letter.ts';
+import { type Deduplication, idKey, type StagedId } from '../../kernel/deduplication-table.ts';
+import { type DelayFault, type DelayRequest, delayRequest } from '../../kernel/delayed/delay-request.ts';
+import type { Delayed } from '../../kernel/delayed/delayed.ts';
+import type { Message } from '../../kernel/message.ts';
+import { TableId } from '../../kernel/state/table.ts';
+import { userProperty } from '../../kernel/user-properties.ts';
+import type { Mqtt } from './context.ts';
+import type { Grave } from './durable/dead-letters.ts';
+import { publication } from './durable/publication.ts';
+import { type PublishOptions, publishMessage } from './publish-message.ts';
+import { Routed } from './route.ts';
+import type { Session } from './session.ts';
+
+export interface Policies {
+  /** What a publisher asks for; undefined = now. */
+  delayOf(topic: Uint8Array, properties: Uint8Array): DelayRequest | DelayFault | undefined;
+  delay(message: Message, dueMs: number, options: PublishOptions): void;
+  /** Publishes, unless the message has an identifier that was seen before. */
+  publishOnce(message: Message, publisher: Session | undefined, options: PublishOptions): void;
+  /** To the dead-letter topic, where the configuration has one. */
+  bury(grave: Grave): void;
+  /** Publishes delayed messages whose time has come, a bounded number. */
+  publishDue(): void;
+}
+
+const DUE_AT_ONCE = 256;
+const NOTHING = new Uint8Array(0);
+
+/** What was there before is acknowledged, but not ahead of the first one, which may still be on its way. */
+function again(mqtt: Mqtt, message: Message, { also, done }: PublishOptions): void {
+  publication(
+    mqtt,
+    message,
+    (own) => {
+      own.hasEntries = true;
+      also?.(own, Routed.Delivered);
+    },
+    (error) => done?.(Routed.Delivered, error),
+  );
+}
+
+/** User properties that make a message the control plane's. */
+export function policyKeys(config: Mqtt['config']): string[] {
+  const { delay, deduplication } = config;
+  return [delay.enabled ? delay.userProperty : '', deduplication.userProperty].filter((key) => key !== '');
+}
+
+export function createPolicies(mqtt: Mqtt, delayed: Delayed, seen: Deduplication): Policies {
+  const { config, clock } = mqtt;
+  const rules = {
+    enabled: config.delay.enabled,
+    userProperty: Buffer.from(config.delay.userProperty),
+    maxDelaySeconds: config.delay.maxDelaySeconds,
+  };
+
+  const property = Buffer.from(config.deduplication.userProperty);
+  const scopeOf = (message: Message, publisher: Session | undefined): Uint8Array => {
+    const { scope } = config.deduplication;
+    if (scope === 'topic') return message.topic;
+    return scope === 'client' ? Buffer.from(publisher?.clientId ?? '') : NOTHING;
+  };
+
+  return {
+    delayOf: (topic, properties) => delayRequest(topic, properties, rules),
+
+    delay(message, dueMs, { also, done }) {
+      let routed: Routed = Routed.Delivered;
+      let ids: readonly number[] = [];
+      publication(
+        mqtt,
+        message,
+        (own) => {
+          const isVolatile = own.rule.storage === 'memory';
+          const scheduled =
+            own.refusal !== undefined && !isVolatile ? 'full' : delayed.schedule(message, dueMs, isVolatile);
+          if (scheduled === 'full') routed = Routed.Refused;
+          else {
+            mqtt.counters.delayed++;
+            if (!isVolatile) {
+              mqtt.durable.log.add(TableId.Delayed, scheduled.entry);
+              own.hasEntries = true;
+            }
+            ids = [scheduled.id];
+          }
+          also?.(own, routed);
+        },
+        (error) => {
+          if (error !== undefined) delayed.ended(ids);
+          else for (const id of ids) delayed.stored(id);
+          done?.(routed, error);
+        },
+      );
+    },
+
+    publishOnce(message, publisher, options) {
+      const id = property.length === 0 ? undefined : userProperty(message.properties, property);
+      if (id === undefined) {
+        publishMessage(mqtt, message, publisher, options);
+        return;
+      }
+      const nowMs = clock.wallMs();
+      const key = idKey(scopeOf(message, publisher), id);
+      if (seen.check(key, nowMs) !== 'new') {
+        mqtt.counters.duplicates++;
+        again(mqtt, message, options);
+        return;
+      }
+      let staged: StagedId | undefined;
+      publishMessage(mqtt, message, publisher, {
+        ...options,
+        also(own, routed) {
+          if (routed !== Routed.Refused) {
+            staged = seen.stage(key, nowMs, own.rule.storage === 'memory');
+            if (staged.entry.length > 0) {
+              mqtt.durable.log.add(TableId.Deduplication, staged.entry);
+              own.hasEntries = true;
+            }
+          }
+          options.also?.(own, routed);
+        },
+        done(routed, error) {
+          if (staged !== undefined) {
+            if (error === undefined) seen.committed(staged);
+            else seen.forgo(staged);
+          }
+          options.done?.(routed, error);
+        },
+      });
+    },
+
+    bury({ body, reason, clientId, deliveries }) {
+      const death = { reason, client: clientId, atMs: clock.wallMs(), deliveries };
+      const publish = (message: Message): void => {
+        const letter = deadLetterOf(message, death, config.deadLetter);
+        if (letter === undefined) return;
+        mqtt.counters.deadLetters++;
+        publishMessage(mqtt, letter, undefined);
+      };
+      if (typeof body !== 'number') {
+        publish(body);
+        return;
+      }
+      const { store } = mqtt.durable;
+      if (config.deadLetter.topic === '') {
+        store.release(body);
+        return;
+      }
+      store
+        .load([body])
+        .then(() => {
+          const message = store.get(body);
+          if (message !== undefined) publish(message);
+        })
+        .catch((error: unknown) => {
+          mqtt.counters.unreadableMessages++;
+          mqtt.logger.error({ err: error }, 'a dead letter cannot be read');
+        })
+        .finally(() => store.release(body));
+    },
+
+    publishDue() {
+      const nowMs = clock.wallMs();
+      for (let left = DUE_AT_ONCE; left > 0 && delayed.nextDueMs() <= nowMs; left--) {
+        if (mqtt.durable.log.refusal() !== undefined) return;
+        const { messages, entry, ids } = delayed.due(nowMs, 1);
+        const [first] = messages;
+        if (first === undefined) return;
+        const hasExpired = first.message.expiresAtMs !== 0 && first.message.expiresAtMs <= nowMs;
+        if (hasExpired) mqtt.counters.droppedExpired++;
+        // Gone here and published in one change.
+        publishMessage(mqtt, first.message, undefined, {
+          ...(hasExpired ? { route: () => Routed.Unmatched } : {}),
+          also(own) {
+            if (entry === undefined) return;
+            mqtt.durable.log.add(TableId.Delayed, entry);
+            own.hasEntries = true;
+          },
+          done: () => delayed.ended(ids),
+        });
+      }
+    },
+  };
+}
