@@ -92,6 +92,18 @@ describe('sources', () => {
     });
   });
 
+  it('fill the defaults of sections inside the entries of a list', async () => {
+    const loaded = await loadConfig({
+      sets: ['streams=[{"name":"a","retention":{"age":"7d"}},{"name":"b"}]'],
+    });
+    if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
+    const none = { ageSeconds: 0xffffffff, size: 0, count: 0, settled: false };
+    expect(loaded.config.streams.map(({ retention }) => retention)).toEqual([
+      { ...none, ageSeconds: 7 * 86_400 },
+      none,
+    ]);
+  });
+
   it('accept words, booleans for on and off, and plain numbers in the base unit', async () => {
     const { config } = await load(
       file(
