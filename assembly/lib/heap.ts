@@ -67,8 +67,9 @@ function extend(bytes: u32): u32 {
   const committed = <u64>pages * PAGE_BYTES;
   if (end > committed) {
     const needed = <u32>((end - committed + PAGE_BYTES - 1) / PAGE_BYTES);
-    // Growing detaches the host's views, so it is done in steps of a thirty-second of what there is.
-    if (memory.grow(max<u32>(needed, pages >> 5)) < 0 && memory.grow(needed) < 0) unreachable();
+    // Growing detaches the host's views, and V8 counts the memory once more until its collector has run, which it then does
+    // at nearly every step of a large memory. So steps are a quarter of what there is; what is not touched yet costs nothing.
+    if (memory.grow(max<u32>(needed, pages >> 2)) < 0 && memory.grow(needed) < 0) unreachable();
   }
   const block = top;
   top += bytes;
