@@ -15,6 +15,8 @@ export interface Ending {
   readonly message?: string | undefined;
   /** The client said goodbye with 0x00: its will is void. */
   readonly discardsWill?: boolean;
+  /** The node stops: a durable session's will is published by the next start, when its delay has passed. */
+  readonly defersWill?: boolean;
   /** No DISCONNECT, even to MQTT 5: the client ended it, or CONNACK said why. */
   readonly silent?: boolean;
   /** The client will send nothing more: no need to wait for its side to close. */
@@ -41,7 +43,7 @@ export function closeConnection(mqtt: Mqtt, connection: Connection, ending: Endi
   connection.pause(Paused.Closing);
   stopTimers(mqtt, connection);
   forgetInput(connection);
-  detach(mqtt, connection, ending.discardsWill !== true);
+  detach(mqtt, connection, ending.discardsWill !== true, ending.defersWill === true);
   connection.deadline = startTimer(mqtt, LINGER_MS, TimerKind.Deadline, connection.slot);
   mqtt.output.write(connection);
   endIfDrained(mqtt, connection);

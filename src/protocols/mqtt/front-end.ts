@@ -292,7 +292,7 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
 
   /**
    * Wills of connected clients are not published: their subscribers are being disconnected in the same moment, and
-   * MQTT 5 lets a server that shuts down defer them (section 3.1.2.5).
+   * MQTT 5 lets a server that shuts down defer them (section 3.1.2.5): those of durable sessions wait for the next start.
    */
   async function stop(): Promise<void> {
     if (isStopping) return;
@@ -301,7 +301,11 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
     for (const connection of [...connections]) {
       if (connection === undefined) continue;
       guard(connection, () => {
-        closeConnection(mqtt, connection, { reasonCode: ReasonCode.ServerShuttingDown, discardsWill: true });
+        closeConnection(mqtt, connection, {
+          reasonCode: ReasonCode.ServerShuttingDown,
+          discardsWill: connection.session?.durable === undefined,
+          defersWill: true,
+        });
       });
     }
     // In real time whatever the clock: a clock that stands still must not keep a process from stopping.

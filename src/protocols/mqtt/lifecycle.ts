@@ -37,7 +37,7 @@ export function resume(mqtt: Mqtt, session: Session, connection: Connection): vo
 }
 
 /** The connection takes no part any more. `keepsWill` false = DISCONNECT with reason 0x00. */
-export function detach(mqtt: Mqtt, connection: Connection, keepsWill: boolean): void {
+export function detach(mqtt: Mqtt, connection: Connection, keepsWill: boolean, defersWill = false): void {
   const { session } = connection;
   if (session === undefined) return;
   connection.session = undefined;
@@ -56,7 +56,7 @@ export function detach(mqtt: Mqtt, connection: Connection, keepsWill: boolean): 
   mqtt.durable.commit();
   invalidateFlows(mqtt, session);
   awaitExpiry(mqtt, session, 0);
-  connectionLost(mqtt, session);
+  if (!defersWill) connectionLost(mqtt, session);
 }
 
 /** `elapsedMs`: since its connection ended. */
@@ -77,6 +77,8 @@ export function takeUpSessions(mqtt: Mqtt): void {
     if (durable === undefined) continue;
     if (durable.detachedAtMs === 0) {
       durable.detachedAtMs = nowMs;
+      // What was put out last may not have been noted: up to a window of it is repeated as if it was.
+      durable.sentTo = Math.min(durable.queue.end, durable.sentTo + mqtt.config.mqtt.maxInflight);
       const entry = encodeEntry.detach(session.serial, nowMs, session.expirySeconds, true);
       mqtt.durable.log.add(TableId.Sessions, entry);
       mqtt.durable.commit();
