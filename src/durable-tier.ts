@@ -18,6 +18,7 @@ import type { KvStore } from './storage/kv/kv-store.ts';
 import { openKvStore } from './storage/kv/open.ts';
 import { openObjectStore } from './storage/segments/open.ts';
 import type { SegmentStore } from './storage/segments/segment-store.ts';
+import { createTieredWal } from './storage/tier/tiered-wal.ts';
 import { createFileWal } from './storage/wal/file-wal.ts';
 import { createMemoryObjects } from './storage/wal/put-if-absent.ts';
 import { createSealedWal } from './storage/wal/sealed-wal.ts';
@@ -64,7 +65,7 @@ export async function openDurableTier(options: DurableTierOptions): Promise<Dura
   try {
     const hasFiles = storage.engine === 'files';
     const space = hasFiles ? await openSpace(options, closers) : undefined;
-    const wal = hasFiles ? openFiles(options, closers) : memoryWal();
+    const wal = hasFiles ? await openFiles(options, closers) : memoryWal();
     await wal.probe();
     const limits = { segmentBytes: storage.segmentBytes, maxPendingBytes: storage.maxPendingBytes };
     const journal = await openJournal({
@@ -120,10 +121,28 @@ function memoryWal(): WalStore {
   return createSealedWal({ objects: createMemoryObjects(), check: frameCheck });
 }
 
-function openFiles({ journalFolder }: DurableTierOptions, closers: Closers): WalStore {
-  const wal = createFileWal({ disk: nodeDisk, directory: journalFolder, check: frameCheck });
+async function openFiles(options: DurableTierOptions, closers: Closers): Promise<WalStore> {
+  const { config, clock, logger, journalFolder: directory } = options;
+  const wal = createFileWal({ disk: nodeDisk, directory, check: frameCheck });
   closers.push(() => wal.close());
-  return wal;
+  const { tier, object } = config.storage;
+  if (!tier.enabled) return wal;
+  const segments = await openObjectStore(object, clock);
+  closers.push(() => segments.close());
+  const { localBytes, cacheBytes } = tier;
+  const tiered = createTieredWal({
+    wal,
+    disk: nodeDisk,
+    directory,
+    check: frameCheck,
+    segments,
+    clock,
+    localBytes,
+    cacheBytes,
+    log: logger,
+  });
+  closers.push(() => tiered.close());
+  return tiered;
 }
 
 async function openSpace(

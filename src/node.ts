@@ -5,6 +5,7 @@
 import { createRequire } from 'node:module';
 import { totalmem } from 'node:os';
 import type { Logger } from 'pino';
+import { type ControlServer, startControlServer } from './admin/control-server.ts';
 import { demoPages } from './browser/pages.ts';
 import type { Config } from './config/config.ts';
 import { openDurableTier } from './durable-tier.ts';
@@ -21,6 +22,7 @@ import type { Listener, ListenerContext } from './net/listener.ts';
 import { startTcpListener, startUnixListener } from './net/tcp-listener.ts';
 import { startTlsListener } from './net/tls-listener.ts';
 import { startSecureWebSocketListener, startWebSocketListener } from './net/websocket-listener.ts';
+import { createNodeView, type NodeParts } from './node-view.ts';
 import type { Authenticator, AuthMethod, Authorizer } from './protocols/mqtt/auth.ts';
 import { createDurable, createDurableTables } from './protocols/mqtt/durable/durable.ts';
 import { createMqttFrontEnd, type MqttFrontEnd } from './protocols/mqtt/front-end.ts';
@@ -160,6 +162,20 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     },
   });
 
+  const control = await openControl(
+    directory?.controlSocket ?? dependencies.dataDirectory?.controlSocket,
+    logger,
+    {
+      config,
+      mqtt: mqtt.context,
+      tier,
+      streams,
+      partitions,
+      delayedCount: () => delayed.count,
+      version: packageVersion(),
+      nodeId: directory?.nodeId ?? '',
+    },
+  );
   const listeners: Listener[] = [];
   let stopping: Promise<void> | undefined;
   async function stopAll(): Promise<void> {
@@ -169,6 +185,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     for (const listener of listeners) {
       for (const transport of await listener.close()) transport.destroy();
     }
+    await control?.close();
     streams.stop();
     await tier.close();
     if (dependencies.dataDirectory === undefined) await directory?.close();
@@ -199,6 +216,21 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     retained,
     admission,
   };
+}
+
+/** Administration, for whoever may read the data directory. */
+async function openControl(
+  path: string | undefined,
+  logger: Logger,
+  parts: NodeParts,
+): Promise<ControlServer | undefined> {
+  if (path === undefined) return undefined;
+  return startControlServer({
+    path,
+    node: createNodeView(parts),
+    onAudit: (entry) => logger.debug({ audit: entry }, 'administration'),
+    onDefect: (error) => logger.error({ err: error }, 'administration failed'),
+  });
 }
 
 /** Undefined where nothing outlives the process. */

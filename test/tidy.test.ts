@@ -72,11 +72,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/net': ['src/config', 'src/kernel/clock.ts'],
   'src/protocols/mqtt': FRONT_END,
   'src/logging.ts': ['src/config'],
+  'src/node-view.ts': ['src/admin', 'src/config', 'src/durable-tier.ts', 'src/kernel', 'src/protocols'],
   'src/durable-tier.ts': ['src/config', 'src/kernel', 'src/storage'],
   'src/admin': ['src/config', 'src/kernel/clock.ts'],
   'src/node.ts': [
     'src/admin',
     'src/durable-tier.ts',
+    'src/node-view.ts',
     'src/config',
     'src/wasm',
     'src/browser',

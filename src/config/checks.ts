@@ -37,6 +37,10 @@ export function checkConfig(config: Config, placeOf: PlaceOf): ConfigProblem[] {
     problem('dataplane.memorySize', 'must be at least twice mqtt.maxHeldSize');
   }
 
+  if (config.topics.some(({ storage }) => storage === 'object')) {
+    problem('topics', 'storage: object is for streams: capture these topics with a stream that has it');
+  }
+
   const used: NamedListener[] = [];
   for (const named of tcpListeners(config)) {
     const { path, listener } = named;

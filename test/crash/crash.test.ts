@@ -18,7 +18,7 @@ const ROUNDS = Number(process.env.ROBUSTMQ_CRASH_ROUNDS ?? 4);
 const RUNS = Number(process.env.ROBUSTMQ_CRASH_RUNS ?? 1);
 const SETTINGS = (process.env.ROBUSTMQ_CRASH_SET ?? '').split(',').filter((set) => set !== '');
 const FIRST_SEED = seedOfRun(isLong ? Date.now() % 1_000_000 : 1);
-const MAX_SHOWN = 40;
+const MAX_SHOWN = Number(process.env.ROBUSTMQ_CRASH_SHOWN ?? 40);
 
 beforeAll(compile);
 

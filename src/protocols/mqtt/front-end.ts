@@ -78,6 +78,8 @@ export interface MqttFrontEnd {
   /** Tells clients, lets their output leave, and closes. Wills are not published: see `stop`. */
   stop(): Promise<void>;
   readonly counters: Counters;
+  /** For administration, which looks at what the modules share. */
+  readonly context: Mqtt;
   readonly state: { readonly connections: number; readonly sessions: number; readonly timers: number };
 }
 
@@ -321,6 +323,7 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
     forgetDecisions: () => dataPlane.invalidateAll(),
     stop,
     counters,
+    context: mqtt,
     get state() {
       return { connections: open, sessions: mqtt.sessions.count, timers: mqtt.timers.stats().active };
     },

@@ -52,7 +52,9 @@ export function continueRetained(mqtt: Mqtt, session: Session, connection: Conne
   if (isHeldUp(mqtt, connection)) return false;
   if (job.page.length === 0 && !job.isLast) fetchPage(mqtt, job);
   const subscriptionIds = identifierBytes(job.identifier);
-  for (let message = job.page.pop(); message !== undefined; message = job.page.pop()) {
+  while (job.page.length > 0 && hasRoom(mqtt, session)) {
+    const message = job.page.pop();
+    if (message === undefined) break;
     if (isNoLocal(job.options) && message.publisher === (session.serial | 0)) continue;
     mqtt.counters.retainedSent++;
     const qos = Math.min(message.qos, grantedQos(job.options)) as 0 | 1 | 2;
@@ -61,7 +63,13 @@ export function continueRetained(mqtt: Mqtt, session: Session, connection: Conne
     if ((session.durable === undefined && hasBacklog(session)) || isHeldUp(mqtt, connection)) break;
   }
   if (job.page.length === 0 && job.isLast) session.retainedJobs.shift();
-  return session.retainedJobs.length > 0 && !hasBacklog(session) && !isHeldUp(mqtt, connection);
+  if (session.retainedJobs.length === 0 || hasBacklog(session)) return false;
+  return hasRoom(mqtt, session) && !isHeldUp(mqtt, connection);
+}
+
+/** Half of what may wait for a durable session is left to live messages. */
+function hasRoom(mqtt: Mqtt, { durable }: Session): boolean {
+  return durable === undefined || durable.queue.length * 2 < mqtt.config.mqtt.queue.maxMessages;
 }
 
 /** Half of what may be held is left to live messages. */
