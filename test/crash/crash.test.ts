@@ -2,7 +2,8 @@
  * The broker is killed, again and again, under traffic whose every message is in a ledger: nothing acknowledged is
  * lost, nothing of QoS 2 comes twice, nothing settled comes back. `npm run test:crash` is the long form:
  * ROBUSTMQ_CRASH_ROUNDS is the number of rounds of a run, ROBUSTMQ_CRASH_RUNS that of runs (each with a seed of its
- * own), ROBUSTMQ_TEST_SEED repeats one that failed, ROBUSTMQ_CRASH_SET adds settings (`a=b,c=d`). The data directory of
+ * own), ROBUSTMQ_TEST_SEED repeats one that failed, ROBUSTMQ_CRASH_SET adds settings (`a=b,c=d`), ROBUSTMQ_CRASH_STREAMS=off leaves
+ * the stream unread, ROBUSTMQ_CRASH_SHOWN is how many violations are listed. The data directory of
  * a run that failed stays.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -27,7 +28,7 @@ async function check(seed: number, rounds: number, kills: boolean): Promise<void
   const say = (line: string): void => {
     if (isLong) process.stderr.write(`${line}\n`);
   };
-  const audit = process.env.ROBUSTMQ_CRASH_STREAMS === 'on';
+  const audit = process.env.ROBUSTMQ_CRASH_STREAMS !== 'off';
   const result = await run({ seed, rounds, folder, kills, settings: SETTINGS, audit, say });
   const { violations, messages, deliveries, slowestStartMs } = result;
   say(
