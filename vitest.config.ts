@@ -24,6 +24,17 @@ export default defineConfig({
           env: { ROBUSTMQ_TEST_FLOW_CACHE: 'off' },
         },
       },
+      {
+        // What MQTT says of sessions, acknowledgements and what is kept holds whatever is under the journal.
+        extends: true,
+        test: {
+          name: 'files',
+          include: [
+            'test/conformance/{session,qos,retain,will,shared,flow-control,subscribe,unsubscribe}.test.ts',
+          ],
+          env: { ROBUSTMQ_TEST_STORAGE: 'files' },
+        },
+      },
     ],
   },
 });

@@ -1,7 +1,8 @@
 /**
  * The broker under test. Normally our node, in this process, on free ports of the loopback, with time that tests
- * move by hand. ROBUSTMQ_TEST_FLOW_CACHE=off runs it without the fast path. ROBUSTMQ_TEST_BROKER=mosquitto starts
- * a Mosquitto instead, to see whether the tests themselves are right; time is then real and settings are ignored.
+ * move by hand. ROBUSTMQ_TEST_FLOW_CACHE=off runs it without the fast path, ROBUSTMQ_TEST_STORAGE=files with a journal
+ * of files. ROBUSTMQ_TEST_BROKER=mosquitto starts a Mosquitto instead, to see whether the tests themselves are right;
+ * time is then real and settings are ignored.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -114,7 +115,7 @@ async function startOurs(settings: Settings, services: Services): Promise<Runnin
     'listeners.ws.port': 0,
     'logging.level': 'silent',
     'sys.interval': 0,
-    'storage.engine': 'memory',
+    'storage.engine': process.env.ROBUSTMQ_TEST_STORAGE ?? 'memory',
     'dataplane.flowCache': process.env.ROBUSTMQ_TEST_FLOW_CACHE ?? 'on',
     ...settings,
   };
