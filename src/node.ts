@@ -8,14 +8,12 @@ import type { Logger } from 'pino';
 import { type ControlServer, startControlServer } from './admin/control-server.ts';
 import { demoPages } from './browser/pages.ts';
 import type { Config } from './config/config.ts';
+import { createNodeTables, type NodeTables } from './durable-tables.ts';
 import { openDurableTier } from './durable-tier.ts';
 import type { Clock } from './kernel/clock.ts';
-import { createDeduplication } from './kernel/deduplication-table.ts';
-import { createDelayed } from './kernel/delayed/delayed.ts';
-import { createPartitions, type Partitions } from './kernel/log/partitions.ts';
 import { watchMemory, watermarkBytes } from './kernel/memory-watermark.ts';
-import { createRetainedStore, type RetainedStore } from './kernel/retained.ts';
-import { createRouter, type Router } from './kernel/router.ts';
+import type { RetainedStore } from './kernel/retained.ts';
+import type { Router } from './kernel/router.ts';
 import { createStreams } from './kernel/streams/streams.ts';
 import { type Admission, createAdmission } from './net/admission.ts';
 import type { Listener, ListenerContext } from './net/listener.ts';
@@ -24,14 +22,12 @@ import { startTlsListener } from './net/tls-listener.ts';
 import { startSecureWebSocketListener, startWebSocketListener } from './net/websocket-listener.ts';
 import { createNodeView, type NodeParts } from './node-view.ts';
 import type { Authenticator, AuthMethod, Authorizer } from './protocols/mqtt/auth.ts';
-import { createDurable, createDurableTables } from './protocols/mqtt/durable/durable.ts';
+import { createDurable } from './protocols/mqtt/durable/durable.ts';
 import { createMqttFrontEnd, type MqttFrontEnd } from './protocols/mqtt/front-end.ts';
 import { policyKeys } from './protocols/mqtt/policies.ts';
-import { createSessionRegistry } from './protocols/mqtt/session-registry.ts';
 import { stripeOf } from './scheduling/stripes.ts';
 import { type DataDirectory, openDataDirectory } from './storage/data-directory/data-directory.ts';
 import { createDataPlane } from './wasm/create-data-plane.ts';
-import { createLogKernel } from './wasm/create-log.ts';
 import type { DataPlane } from './wasm/data-plane.ts';
 
 export type ListenerAddress = { readonly host: string; readonly port: number } | { readonly path: string };
@@ -69,9 +65,6 @@ export interface NodeDependencies {
 
 /** One process owns all of them. */
 const STRIPES = 1024;
-const MAX_BATCH_BYTES = 8 * 1024 * 1024;
-const LOG_MEMORY_BYTES = 512 * 1024 * 1024;
-const DELAYED_MAX_BYTES = 1024 * 1024 * 1024;
 const WEBSOCKET_SLACK_BYTES = 64 * 1024;
 
 export async function startNode(config: Config, dependencies: NodeDependencies): Promise<RunningNode> {
@@ -83,39 +76,38 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     strictText: config.mqtt.strictUtf8,
     policyKeys: policyKeys(config),
   });
-  const router = createRouter();
-  const retained = createRetainedStore(config.mqtt.retained, clock);
-  const sessions = createSessionRegistry(config.limits.maxSessions);
-  const tables = createDurableTables(config, router, sessions);
-  const delayed = createDelayed({ maxMessages: config.delay.maxMessages, maxBytes: DELAYED_MAX_BYTES });
-  const deduplication = createDeduplication({
-    maxIds: config.deduplication.maxIds,
-    windowMs: config.deduplication.windowSeconds * 1000,
-  });
   const directory = await openDirectory(config, dependencies);
-  const kernel = createLogKernel({ maxBatchBytes: MAX_BATCH_BYTES, memoryLimitBytes: LOG_MEMORY_BYTES });
-  const built: { partitions?: Partitions } = {};
+  const built: { tables?: NodeTables } = {};
   const tier = await openDurableTier({
     config,
     clock,
     logger,
     tables(journals) {
       const leaderEpoch = journals.journal.state().epoch;
-      built.partitions = createPartitions({ journals, kernel, clock, leaderEpoch });
-      return [...tables.all, retained.table, delayed.table, deduplication.table, built.partitions.table];
+      built.tables = createNodeTables({ config, clock, journals, leaderEpoch });
+      return built.tables.all;
     },
     sourcesOf(storage) {
-      return built.partitions === undefined
+      return built.tables === undefined
         ? []
-        : [{ name: 'partitions', ...built.partitions.source(storage) }];
+        : [{ name: 'partitions', ...built.tables.partitions.source(storage) }];
     },
     journalFolder: directory?.journal ?? '',
     viewsFolder: directory?.views ?? '',
     onFailure: (error) => logger.error({ err: error }, 'the journal is read-only'),
   });
-  tables.attach(tier.log);
-  const { partitions } = built;
-  if (partitions === undefined) throw new Error('the partitions were not built');
+  if (built.tables === undefined) throw new Error('the tables were not built');
+  const {
+    router,
+    sessions,
+    mqtt: durable,
+    retained,
+    delayed,
+    deduplication,
+    partitions,
+    kernel,
+  } = built.tables;
+  durable.attach(tier.log);
   partitions.attach(tier.log);
   const streams = await createStreams(config.streams, {
     partitions,
@@ -136,7 +128,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     deduplication,
     streams,
     sessions,
-    durable: createDurable(config, tables, tier.log, () => {}),
+    durable: createDurable(config, durable, tier.log, () => {}),
     version: packageVersion(),
     authenticator: dependencies.authenticator,
     authMethods: dependencies.authMethods,
