@@ -73,10 +73,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/protocols/mqtt': FRONT_END,
   'src/logging.ts': ['src/config'],
   'src/node-view.ts': ['src/admin', 'src/config', 'src/durable-tier.ts', 'src/kernel', 'src/protocols'],
+  'src/durable-tables.ts': ['src/config', 'src/kernel', 'src/protocols', 'src/wasm'],
   'src/durable-tier.ts': ['src/config', 'src/kernel', 'src/storage'],
   'src/admin': ['src/config', 'src/kernel/clock.ts'],
   'src/node.ts': [
     'src/admin',
+    'src/durable-tables.ts',
     'src/durable-tier.ts',
     'src/node-view.ts',
     'src/config',
@@ -91,6 +93,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/cli': [
     'src/admin',
     'src/config',
+    'src/durable-tables.ts',
     'src/kernel',
     'src/logging.ts',
     'src/node.ts',
