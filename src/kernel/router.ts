@@ -48,12 +48,17 @@ export interface Router {
   unsubscribeShared(sink: number, group: string, filter: Uint8Array): boolean;
   /** Removes all the sink's subscriptions and says how many there were. */
   removeSink(sink: number): number;
-  subscriptionsOf(sink: number): Subscription[];
+  /** At most `limit`, where one is given. */
+  subscriptionsOf(sink: number, limit?: number): Subscription[];
   /** Shared groups that the sink is a member of. */
   groupsOf(sink: number): SharedGroup[];
   /** By `$share/name/filter`; undefined when nobody is a member. */
   groupOf(key: string): SharedGroup | undefined;
   countOf(sink: number): number;
+  /** The shared group with that number, which is reused; undefined when there is none. */
+  groupByNumber(number: number): SharedGroup | undefined;
+  /** Above every number of a shared group. */
+  readonly groupNumbers: number;
   /** The result is the same object at every call. */
   match(topic: Uint8Array): Matches;
   totals(): RouterTotals;
@@ -167,12 +172,13 @@ export function createRouter(options: TopicsOptions = {}): Router {
       return removed;
     },
 
-    subscriptionsOf(sink) {
+    subscriptionsOf(sink, limit = Number.POSITIVE_INFINITY) {
       const list: Subscription[] = [];
-      for (let i = 0, count = trie.countOf(sink); i < count; i++) {
+      for (let i = 0, count = Math.min(limit, trie.countOf(sink)); i < count; i++) {
         list.push({ ...trie.describe(sink, i), group: undefined });
       }
       for (const { group } of groupsOfSink.get(sink) ?? []) {
+        if (list.length >= limit) break;
         const member = group.member(sink);
         if (member === undefined) continue;
         const { options: opts, identifier } = member;
@@ -186,6 +192,12 @@ export function createRouter(options: TopicsOptions = {}): Router {
     groupOf(key) {
       const [, name = '', ...levels] = key.split('/');
       return entries.get(groupKey(name, Buffer.from(levels.join('/'))))?.group;
+    },
+
+    groupByNumber: (number) => byNumber[number]?.group,
+
+    get groupNumbers() {
+      return byNumber.length;
     },
 
     countOf(sink) {

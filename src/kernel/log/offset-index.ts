@@ -83,6 +83,15 @@ export class OffsetIndex {
     return this.#bytes;
   }
 
+  /** Largest timestamp of the newest row that has one; -1 without any. */
+  get newestMs(): number {
+    for (let i = this.#count - 1; i >= 0; i--) {
+      const timeMs = this.#words[i * WORDS + TIME] ?? -1;
+      if (timeMs >= 0) return timeMs;
+    }
+    return -1;
+  }
+
   row(i: number): FoundRow {
     const at = i * WORDS;
     const words = this.#words;

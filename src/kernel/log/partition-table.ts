@@ -28,6 +28,8 @@ export interface PartitionTable extends TableSide {
   hide(partition: PartitionState): void;
   get(name: string, number: number): PartitionState | undefined;
   list(name?: string): readonly PartitionState[];
+  /** Of all partitions, each once. */
+  names(): Iterable<string>;
   all(): Iterable<PartitionState>;
   count(): number;
   changed(partition: PartitionState): void;
@@ -121,6 +123,7 @@ export function createPartitionTable(
       if (name === undefined) return [...byLog.values()].filter(({ isDeleted }) => !isDeleted);
       return [...(byName.get(name)?.values() ?? [])].sort((a, b) => a.number - b.number);
     },
+    names: () => byName.keys(),
     all: () => byLog.values(),
     count: () => byLog.size,
     changed({ logId }) {

@@ -18,6 +18,8 @@ export interface Partition {
   readonly nextOffset: number;
   /** Of its batches in the journal, estimated to a batch or so. */
   readonly bytes: number;
+  /** Largest timestamp of its newest run of batches; -1 without one. */
+  readonly newestMs: number;
   readonly isDeleted: boolean;
 }
 
@@ -98,6 +100,9 @@ export function createPartitionState(made: NewPartition, index: OffsetIndex): Pa
     },
     get bytes() {
       return this.index.bytes;
+    },
+    get newestMs() {
+      return this.index.newestMs;
     },
   };
 }

@@ -86,6 +86,8 @@ export interface Partitions {
   get(name: string, number: number): Partition | undefined;
   /** In the order of their numbers, or of their creation without a name. */
   list(name?: string): readonly Partition[];
+  /** Of all partitions, each once. */
+  names(): Iterable<string>;
 
   /**
    * Gives the record its offset. It is in the frame of the caller's next commit, or in one before it, and stays there
@@ -296,6 +298,7 @@ export function createPartitions(options: PartitionsOptions): Partitions {
     },
     get: state.get,
     list: state.list,
+    names: state.names,
 
     append(partition, record) {
       const it = own(partition);

@@ -30,6 +30,8 @@ export interface Maintenance {
   look(): void;
   checkpoint(): Promise<void>;
   cycle(): Promise<void>;
+  /** Where the replay on top of the newest complete views would start. */
+  viewsPosition(): number | undefined;
   /** Stops what runs, and writes the views. */
   close(): Promise<void>;
   readonly source: LiveSource;
@@ -109,6 +111,7 @@ export function createMaintenance(options: MaintenanceOptions): Maintenance {
     },
     checkpoint: () => run(makeCheckpoint),
     cycle: () => run(makeCycle),
+    viewsPosition: () => views?.position,
     async close() {
       isClosing = true;
       pacer.release();

@@ -229,6 +229,7 @@ export async function openStateLog(options: StateLogOptions): Promise<OpenStateL
       await journals.object?.close();
     },
     snapshot: () => maintenance.cycle(),
+    viewsPosition: () => maintenance.viewsPosition(),
     get sources() {
       return sources;
     },

@@ -80,6 +80,8 @@ export interface OpenStateLog extends StateLog {
   /** Of the state log itself and of each table that needs bytes beyond its pages. */
   readonly sources: readonly LiveSource[];
   readonly recovered: Recovered;
+  /** From where a start would replay on top of the views; undefined as long as there are none that are complete. */
+  viewsPosition(): number | undefined;
 }
 
 /** What a start did. */

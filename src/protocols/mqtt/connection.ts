@@ -41,6 +41,8 @@ export class Connection implements ConnectionHandler {
   session: Session | undefined;
   identity: ClientIdentity | undefined;
   keepAliveSeconds = 0;
+  /** Wall-clock time at which it took up its session. */
+  connectedAtMs = 0;
   /** Publishers of one class share flows. */
   classId = 0;
   maxPacketBytesOut = 0xffffffff;

@@ -22,6 +22,7 @@ export function attach(mqtt: Mqtt, session: Session, connection: Connection): vo
   session.expiryTimer = 0;
   session.connection = connection;
   connection.session = session;
+  connection.connectedAtMs = mqtt.clock.wallMs();
   const received = session.durable?.received;
   if (received !== undefined && received.size > 0) {
     mqtt.dataPlane.importReceived(connection.slot, Uint16Array.from(received));

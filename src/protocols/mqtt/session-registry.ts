@@ -13,6 +13,8 @@ export interface SessionRegistry {
   reserveSerials(upTo: number): void;
   remove(session: Session): void;
   readonly count: number;
+  /** Above every number in use. */
+  readonly numbers: number;
   all(): IterableIterator<Session>;
 }
 
@@ -55,6 +57,9 @@ export function createSessionRegistry(maxSessions: number): SessionRegistry {
     },
     get count() {
       return byClientId.size;
+    },
+    get numbers() {
+      return byNumber.length;
     },
     all: () => byClientId.values(),
   };
