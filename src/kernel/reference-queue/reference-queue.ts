@@ -63,6 +63,20 @@ export class ReferenceQueue {
     return this.live;
   }
 
+  /** Makes `seq` the number of the next delivery; those in between count as settled. False when it was given before. */
+  advanceTo(seq: number): boolean {
+    if (seq < this.next) return false;
+    if (this.live === 0) {
+      this.clear();
+      this.base = seq;
+      this.first = seq;
+      this.next = seq;
+      return true;
+    }
+    while (this.next < seq) pushSettled(this);
+    return true;
+  }
+
   /** Slots are below 2^32 - 1. Returns the delivery's number. */
   push(slot: number, options: number): number {
     if (this.next - this.base === this.capacity) this.grow();

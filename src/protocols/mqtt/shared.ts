@@ -246,8 +246,8 @@ export function handBackShared(mqtt: Mqtt, session: Session): void {
     const slot = queue.slotAt(seq);
     store.addReference(slot);
     const bits = qosOf(packed);
-    groups.push(key, slot, bits);
-    groups.writeEnqueue(key, store.idOf(slot), bits);
+    const groupSeq = groups.push(key, slot, bits);
+    groups.writeEnqueue(key, store.idOf(slot), bits, groupSeq);
     mqtt.counters.sharedRedelivered++;
     woken.add(group);
   }

@@ -41,6 +41,7 @@ const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ settleFront: fc.integer({ min: 1, max: 150 }) }) },
   { weight: 3, arbitrary: fc.record({ settleAt: fc.array(fc.double({ min: 0, max: 1, noNaN: true })) }) },
   { weight: 2, arbitrary: fc.record({ settleBehind: fc.integer({ min: 1, max: 300 }) }) },
+  { weight: 1, arbitrary: fc.record({ advance: fc.integer({ min: -3, max: 150 }) }) },
   { weight: 1, arbitrary: fc.constant({ clear: true } as const) },
 );
 
@@ -72,6 +73,10 @@ describe('ReferenceQueue', () => {
                 settle(queue.floor + Math.floor(at * (queue.end - queue.floor)));
             } else if ('settleBehind' in each) {
               for (let i = 1; i <= each.settleBehind; i++) settle(queue.floor + i);
+            } else if ('advance' in each) {
+              const seq = model.end + each.advance;
+              expect(queue.advanceTo(seq)).toBe(each.advance >= 0);
+              model.end = Math.max(model.end, seq);
             } else {
               queue.clear();
               model.waiting.clear();

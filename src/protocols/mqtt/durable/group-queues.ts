@@ -27,7 +27,7 @@ export interface GroupQueues extends Table {
   all(): IterableIterator<GroupQueue>;
   /** One more reference, which the caller has counted; to be journaled with `writeEnqueue`. */
   push(key: string, slot: number, options: number): number;
-  writeEnqueue(key: string, messageId: number, options: number): void;
+  writeEnqueue(key: string, messageId: number, options: number, seq: number): void;
   /** Adds the entry; false when it was settled already. */
   settle(key: string, seq: number): boolean;
   /** The group is no more, or has nobody to keep for. Returns how many messages it kept. */
@@ -94,11 +94,9 @@ export function createGroupQueues(store: MessageStore, logOf: () => StateLog): G
     get: (key) => groups.get(key),
     all: () => groups.values(),
     push,
-    writeEnqueue(key, messageId, options) {
-      logOf().add(
-        TableId.SharedGroups,
-        to.begin(Entry.Enqueue).text(key).uint(messageId).uint(options).view(),
-      );
+    writeEnqueue(key, messageId, options, seq) {
+      to.begin(Entry.Enqueue).text(key).uint(messageId).uint(options).uint(seq);
+      logOf().add(TableId.SharedGroups, to.view());
     },
     settle(key, seq) {
       const group = groups.get(key);
@@ -120,6 +118,7 @@ export function createGroupQueues(store: MessageStore, logOf: () => StateLog): G
       if (kind === Entry.Enqueue) {
         const slot = store.slotOfId(from.uint());
         const options = from.uint();
+        if (!groupOf(key).queue.advanceTo(from.uint())) return;
         store.addReference(slot);
         push(key, slot, options);
       } else if (kind === Entry.Settle && known !== undefined) settleIn(known, from.uint());

@@ -22,11 +22,13 @@ export interface Publication {
   isStored: boolean;
   readonly serials: number[];
   readonly options: number[];
+  readonly seqs: number[];
   /** Connected sessions that wait for it. */
   readonly online: Session[];
   /** Groups that keep it. */
   readonly groupKeys: string[];
   readonly groupOptions: number[];
+  readonly groupSeqs: number[];
   /** Something besides deliveries is to be written. */
   hasEntries: boolean;
   /** The journal takes no messages. */
@@ -49,9 +51,11 @@ function begin(mqtt: Mqtt, message: Message): Publication {
     isStored: false,
     serials: [],
     options: [],
+    seqs: [],
     online: [],
     groupKeys: [],
     groupOptions: [],
+    groupSeqs: [],
     hasEntries: false,
     refusal: mqtt.durable.log.refusal(),
     wasNeeded: false,
@@ -93,12 +97,12 @@ function finish(mqtt: Mqtt, own: Publication, done: Published | undefined): void
   if (slot >= 0) {
     if (!own.isStored) offset = store.stage(slot);
     const id = store.idOf(slot);
-    const { serials, options } = own;
+    const { serials, options, seqs } = own;
     if (serials.length > 0) {
-      log.add(TableId.Sessions, encodeEntry.deliver(id, serials, options, serials.length));
+      log.add(TableId.Sessions, encodeEntry.deliver(id, serials, options, seqs, serials.length));
     }
     own.groupKeys.forEach((key, i) => {
-      mqtt.durable.groups.writeEnqueue(key, id, own.groupOptions[i] as number);
+      mqtt.durable.groups.writeEnqueue(key, id, own.groupOptions[i] as number, own.groupSeqs[i] as number);
     });
     if (rule.storage === 'object' && !own.isStored) mqtt.durable.copyToObjects(message);
   }
@@ -167,7 +171,7 @@ function enterGroup(mqtt: Mqtt, own: Publication, key: string): Outcome {
   const slot = keep(mqtt, own);
   if (slot < 0) return Outcome.Refused;
   const { qos } = own.message;
-  groups.push(key, slot, qos);
+  own.groupSeqs.push(groups.push(key, slot, qos));
   own.groupKeys.push(key);
   own.groupOptions.push(qos);
   return Outcome.Taken;
@@ -226,7 +230,7 @@ function enter(mqtt: Mqtt, own: Publication, session: Session, delivery: Deliver
   }
   const slot = keep(mqtt, own);
   if (slot < 0) return Outcome.Refused;
-  state.queue.push(slot, packed);
+  own.seqs.push(state.queue.push(slot, packed));
   state.bytes += durable.store.bytesOf(slot);
   durable.table.touch(session);
   own.serials.push(session.serial);

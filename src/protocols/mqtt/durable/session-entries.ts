@@ -1,6 +1,7 @@
 /**
  * The journal entries of the sessions table. A session is named by its serial, which is never given twice; a delivery
- * by the session and its sequence number, which follows from the order of the entries.
+ * by the session and its sequence number, which its entry says: a page can have changes that are still on their way to
+ * the journal, and who replays those has to know that they are in it.
  */
 import type { ByteReader } from '../../../kernel/binary.ts';
 import type { PendingWill } from '../will.ts';
@@ -60,19 +61,25 @@ export const encodeEntry = {
     writeName(to, name);
     return to.view();
   },
-  /** One message to many sessions: some two or three bytes for each. */
+  /** One message to many sessions, with the number that each gave it: some three or four bytes for each. */
   deliver(
     messageId: number,
     serials: readonly number[],
     options: readonly number[],
+    seqs: readonly number[],
     count: number,
   ): Uint8Array {
     to.begin(SessionEntry.Deliver).uint(messageId).uint(count);
     let previous = 0;
+    let previousSeq = 0;
     for (let i = 0; i < count; i++) {
       const serial = serials[i] as number;
-      to.int(serial - previous).uint(options[i] as number);
+      const seq = seqs[i] as number;
+      to.int(serial - previous)
+        .uint(options[i] as number)
+        .int(seq - previousSeq);
       previous = serial;
+      previousSeq = seq;
     }
     return to.view();
   },

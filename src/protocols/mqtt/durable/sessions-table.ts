@@ -125,12 +125,16 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
   function deliver(from: ByteReader, place: EntryPlace): void {
     const slot = store.slotOfId(from.uint());
     let serial = 0;
-    for (let left = from.count(2); left > 0; left--) {
+    let seq = 0;
+    for (let left = from.count(3); left > 0; left--) {
       serial += readSigned(from);
       const packed = from.uint();
+      seq += readSigned(from);
       const session = bySerial.get(serial);
       const durable = session?.durable;
       if (session === undefined || durable === undefined || place.position < durable.stamp) continue;
+      // A page is made while changes are on their way to the journal: it may have the delivery already.
+      if (!durable.queue.advanceTo(seq)) continue;
       durable.queue.push(slot, packed);
       store.addReference(slot);
       touch(session);
@@ -170,8 +174,7 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
         durable.sentTo = Math.max(durable.sentTo, from.uint());
         break;
       case SessionEntry.Released:
-        durable.released ??= new Set();
-        durable.released.add(from.uint());
+        released(durable, from.uint());
         break;
       case SessionEntry.Received:
         durable.received ??= new Set();
@@ -190,6 +193,13 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
         throw new Error(`session ${serial}: an entry of kind ${kind}, which this version does not know`);
     }
     touch(session);
+  }
+
+  function released(durable: DurableState, seq: number): void {
+    // The page may be from after its settlement.
+    if (durable.queue.isSettled(seq)) return;
+    durable.released ??= new Set();
+    durable.released.add(seq);
   }
 
   function loadSession(from: ByteReader, stamp: number): void {
