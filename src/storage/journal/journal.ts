@@ -91,7 +91,10 @@ export interface Journal extends JournalReading {
    */
   remove(starts: readonly number[]): Promise<number>;
   state(): JournalState;
-  /** Writes what is pending, syncs, and closes the log. */
+  /**
+   * Writes what is pending, syncs, and seals the epoch: from now on its length is known, and a start refuses a journal
+   * that has lost some of it. Where it cannot be sealed, the next start does that, as after a crash.
+   */
   close(): Promise<void>;
 }
 
@@ -153,6 +156,8 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
     async close() {
       await removing;
       await committer.close();
+      // Without a seal the end looks like that of a crash: torn bytes would be cut off, and a lost file not be missed.
+      if (committer.failure() === undefined) await wal.seal(walId, epoch).catch(() => {});
     },
   };
 }

@@ -34,6 +34,15 @@ export interface SegmentReader {
   keepFooter(start: number, footer: Uint8Array): SegmentIndex;
 }
 
+/** What one read of the log brings. */
+interface Piece {
+  readonly position: number;
+  readonly blocks: Promise<WalBlock[]>;
+  /** Behind its last block, once that is known, which can be before they are checked. */
+  end: number | undefined;
+  onEnd: () => void;
+}
+
 /** Reads old blocks in large pieces through a cache of `cacheBytes`, and footers through one of `MAX_FOOTER_BYTES`. */
 export function createReader(wal: WalStore, walId: string, cacheBytes: number): SegmentReader {
   const cache = new Map<number, WalBlock>();
@@ -43,7 +52,9 @@ export function createReader(wal: WalStore, walId: string, cacheBytes: number): 
   let typicalBytes = 0;
   /** Behind what was read last: who asks for that reads on, and the next piece is fetched ahead. */
   let readEnd = -1;
-  let ahead: { readonly position: number; readonly blocks: Promise<WalBlock[]> } | undefined;
+  let ahead: Piece | undefined;
+  /** The piece that was asked for last: only it is followed by another. */
+  let current: Piece | undefined;
 
   function keep(position: number, block: WalBlock): void {
     if (cache.has(position)) return;
@@ -56,22 +67,42 @@ export function createReader(wal: WalStore, walId: string, cacheBytes: number): 
     }
   }
 
-  function load(segment: ReadableSegment, position: number, isSequential: boolean): Promise<WalBlock[]> {
+  function load(segment: ReadableSegment, position: number, isSequential: boolean): Piece {
     // Whole blocks also where they are large: a piece that ends inside a block is read twice.
-    const bytes = isSequential
+    const wanted = isSequential
       ? Math.max(SEQUENTIAL_BYTES, 2 * typicalBytes)
       : Math.max(READ_BYTES, typicalBytes);
+    const bytes = Math.min(MAX_READ_BYTES, wanted);
     const { epoch, epochOffset, end } = segment;
-    return wal.read(walId, epoch, position - epochOffset, end - epochOffset, Math.min(MAX_READ_BYTES, bytes));
+    const onEnd = (at: number): void => {
+      piece.end = at + epochOffset;
+      piece.onEnd();
+    };
+    const blocks = wal.read(walId, epoch, position - epochOffset, end - epochOffset, bytes, onEnd);
+    const piece: Piece = { position, blocks, end: undefined, onEnd: () => {} };
+    return piece;
+  }
+
+  /** The disk works while the bodies of this piece are checked and taken; what goes wrong is met when it is asked for. */
+  function readOn(segment: ReadableSegment, piece: Piece): void {
+    const { end } = piece;
+    if (end === undefined || end >= segment.end || ahead !== undefined || current !== piece) return;
+    ahead = load(segment, end, true);
+    ahead.blocks.catch(() => {});
   }
 
   async function block(segment: ReadableSegment, position: number): Promise<WalBlock> {
     const known = cache.get(position);
     if (known !== undefined) return known;
     const isSequential = position === readEnd;
-    const started = ahead?.position === position ? ahead.blocks : undefined;
+    const piece = ahead?.position === position ? ahead : load(segment, position, isSequential);
     ahead = undefined;
-    const blocks = await (started ?? load(segment, position, isSequential));
+    current = piece;
+    if (isSequential) {
+      piece.onEnd = () => readOn(segment, piece);
+      readOn(segment, piece);
+    }
+    const blocks = await piece.blocks;
     const [first, last] = [blocks[0], blocks.at(-1)];
     const from = position - segment.epochOffset;
     if (first?.position !== from || last === undefined) {
@@ -79,10 +110,9 @@ export function createReader(wal: WalStore, walId: string, cacheBytes: number): 
     }
     typicalBytes = first.end - first.position;
     readEnd = last.end + segment.epochOffset;
-    if (isSequential && readEnd < segment.end) {
-      // The disk works while these are checked and taken; what goes wrong is met when it is asked for.
-      ahead = { position: readEnd, blocks: load(segment, readEnd, true) };
-      ahead.blocks.catch(() => {});
+    if (isSequential && piece.end === undefined) {
+      piece.end = readEnd;
+      readOn(segment, piece);
     }
     // Behind first, so that the one asked for is the last to be dropped.
     for (const each of blocks.toReversed()) keep(each.position + segment.epochOffset, each);

@@ -1,5 +1,5 @@
 import { BLOCK_HEADER_BYTES } from '../wal/block.ts';
-import { WalCorrupt, type WalStore } from '../wal/wal-store.ts';
+import { type WalBlock, WalCorrupt, type WalStore } from '../wal/wal-store.ts';
 import { type ClosedSegment, Control, type Directory, decodeDirectory, decodeRemoved } from './control.ts';
 import { CONTROL_LOG, walkFrames } from './frame.ts';
 import { createIndexBuilder, footerSegment, type IndexBuilder } from './segment-index.ts';
@@ -50,7 +50,7 @@ async function scanNewest(wal: WalStore, walId: string, epoch: number, length: n
   let directory: Directory | undefined;
   let epochOffset = 0;
   for (let at = anchor; at < length; ) {
-    const blocks = await wal.read(walId, epoch, at, length, READ_BYTES);
+    const blocks = await readTail(wal, walId, epoch, at, length);
     for (const block of blocks) {
       walkFrames(block.body, ({ logId, stripe, payload, offset }) => {
         if (logId === CONTROL_LOG && stripe === Control.Directory && directory === undefined) {
@@ -79,4 +79,21 @@ async function scanNewest(wal: WalStore, walId: string, epoch: number, length: n
     removed: [...(directory?.removed ?? []), ...known.filter(({ start }) => gone.has(start))],
     last: { segment, index },
   };
+}
+
+/** The end of the newest epoch is the one place where damage can be a loss that nobody else would ever notice. */
+async function readTail(
+  wal: WalStore,
+  walId: string,
+  epoch: number,
+  at: number,
+  length: number,
+): Promise<WalBlock[]> {
+  try {
+    return await wal.read(walId, epoch, at, length, READ_BYTES);
+  } catch (error) {
+    if (!(error instanceof WalCorrupt)) throw error;
+    const reason = `epoch ${epoch} is whole up to ${at} and was sealed at ${length}: what is missing was acknowledged`;
+    throw new WalCorrupt(error.file, error.position, reason);
+  }
 }
