@@ -324,8 +324,10 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
           `a page of the sessions table has version ${version}; this program knows ${VERSION}: start the version that wrote it`,
         );
       }
-      if (key[0] === KIND_META) sessions.reserveSerials(from.uint());
-      else if (key[0] === KIND_SETS) loadSets(from);
+      if (key[0] === KIND_META) {
+        metaSerial = Math.max(metaSerial, from.uint());
+        sessions.reserveSerials(metaSerial);
+      } else if (key[0] === KIND_SETS) loadSets(from);
       else loadSession(from, position);
     },
     recovered() {
