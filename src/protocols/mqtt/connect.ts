@@ -13,7 +13,7 @@ import type { Connection } from './connection.ts';
 import { type Mqtt, startTimer, TimerKind } from './context.ts';
 import { closeConnection } from './disconnect.ts';
 import { encodeEntry } from './durable/session-entries.ts';
-import { attach, endSession, resume } from './lifecycle.ts';
+import { attach, endSession, hasExpired, resume } from './lifecycle.ts';
 import { refuseConnect } from './refuse-connect.ts';
 import { sendPacket } from './send-packet.ts';
 import { NEVER_EXPIRES, type Session } from './session.ts';
@@ -149,7 +149,7 @@ function accept(
     closeConnection(mqtt, former.connection, { reasonCode: ReasonCode.SessionTakenOver });
   }
   let session = sessions.get(clientId);
-  if (session !== undefined && packet.clean) {
+  if (session !== undefined && (packet.clean || hasExpired(mqtt, session))) {
     endSession(mqtt, session);
     session = undefined;
   }

@@ -67,6 +67,12 @@ function awaitExpiry(mqtt: Mqtt, session: Session, elapsedMs: number): void {
   session.expiryTimer = startTimer(mqtt, delayMs, TimerKind.SessionExpiry, session.number);
 }
 
+/** Its timer may be late: after a start, or when many sessions end at once. */
+export function hasExpired(mqtt: Mqtt, { durable, expirySeconds }: Session): boolean {
+  if (durable === undefined || durable.detachedAtMs === 0 || expirySeconds === NEVER_EXPIRES) return false;
+  return durable.detachedAtMs + expirySeconds * 1000 <= mqtt.clock.wallMs();
+}
+
 /**
  * At start, when all tables are there: what was connected when the process ended has lost its connection now; wills and
  * expiry go on from when each connection ended.
@@ -78,8 +84,13 @@ export function takeUpSessions(mqtt: Mqtt): void {
     if (durable === undefined) continue;
     if (durable.detachedAtMs === 0) {
       durable.detachedAtMs = nowMs;
-      // What was put out last may not have been noted: up to a window of it is repeated as if it was.
-      durable.sentTo = Math.min(durable.queue.end, durable.sentTo + mqtt.config.mqtt.maxInflight);
+      // What was put out last may not have been noted: up to a window of it is repeated as if it was. That is noted, too:
+      // the start after this one, should there be one before it is put out, sees a session that was not connected.
+      const sentTo = Math.min(durable.queue.end, durable.sentTo + mqtt.config.mqtt.maxInflight);
+      if (sentTo > durable.sentTo) {
+        durable.sentTo = sentTo;
+        mqtt.durable.log.add(TableId.Sessions, encodeEntry.sent(session.serial, sentTo));
+      }
       const entry = encodeEntry.detach(session.serial, nowMs, session.expirySeconds, true);
       mqtt.durable.log.add(TableId.Sessions, entry);
       mqtt.durable.commit();
