@@ -1,0 +1,153 @@
+/** Offsets that groups commit. */
+import { array, bool, int16, int32, int64, string, structs, uuid } from '../schema/fields.ts';
+import { message } from '../schema/message.ts';
+
+export const offsetCommitRequest = message(
+  'OffsetCommitRequest',
+  { versions: '0-10', flexible: '8+' },
+  {
+    groupId: string(),
+    generationIdOrMemberEpoch: int32({ in: '1+', default: -1 }),
+    memberId: string({ in: '1+' }),
+    groupInstanceId: string({ in: '7+', nullable: '7+', default: null }),
+    retentionTimeMs: int64({ in: '2-4', default: -1 }),
+    topics: structs({
+      name: string({ in: '0-9' }),
+      topicId: uuid({ in: '10+' }),
+      partitions: structs({
+        partitionIndex: int32(),
+        committedOffset: int64(),
+        committedLeaderEpoch: int32({ in: '6+', default: -1 }),
+        commitTimestamp: int64({ in: '1', default: -1 }),
+        committedMetadata: string({ nullable: '0+' }),
+      }),
+    }),
+  },
+);
+
+export const offsetCommitResponse = message(
+  'OffsetCommitResponse',
+  { versions: '0-10', flexible: '8+' },
+  {
+    throttleTimeMs: int32({ in: '3+' }),
+    topics: structs({
+      name: string({ in: '0-9' }),
+      topicId: uuid({ in: '10+' }),
+      partitions: structs({
+        partitionIndex: int32(),
+        errorCode: int16(),
+      }),
+    }),
+  },
+);
+
+export const offsetFetchRequest = message(
+  'OffsetFetchRequest',
+  { versions: '0-10', flexible: '6+' },
+  {
+    groupId: string({ in: '0-7' }),
+    topics: structs(
+      {
+        name: string({ in: '0-7' }),
+        partitionIndexes: array(int32(), { in: '0-7' }),
+      },
+      { in: '0-7', nullable: '2-7' },
+    ),
+    groups: structs(
+      {
+        groupId: string({ in: '8+' }),
+        memberId: string({ in: '9+', nullable: '9+', default: null }),
+        memberEpoch: int32({ in: '9+', default: -1 }),
+        topics: structs(
+          {
+            name: string({ in: '8-9' }),
+            topicId: uuid({ in: '10+' }),
+            partitionIndexes: array(int32(), { in: '8+' }),
+          },
+          { in: '8+', nullable: '8+' },
+        ),
+      },
+      { in: '8+' },
+    ),
+    requireStable: bool({ in: '7+' }),
+  },
+);
+
+export const offsetFetchResponse = message(
+  'OffsetFetchResponse',
+  { versions: '0-10', flexible: '6+' },
+  {
+    throttleTimeMs: int32({ in: '3+' }),
+    topics: structs(
+      {
+        name: string({ in: '0-7' }),
+        partitions: structs(
+          {
+            partitionIndex: int32({ in: '0-7' }),
+            committedOffset: int64({ in: '0-7' }),
+            committedLeaderEpoch: int32({ in: '5-7', default: -1 }),
+            metadata: string({ in: '0-7', nullable: '0-7' }),
+            errorCode: int16({ in: '0-7' }),
+          },
+          { in: '0-7' },
+        ),
+      },
+      { in: '0-7' },
+    ),
+    errorCode: int16({ in: '2-7' }),
+    groups: structs(
+      {
+        groupId: string({ in: '8+' }),
+        topics: structs(
+          {
+            name: string({ in: '8-9' }),
+            topicId: uuid({ in: '10+' }),
+            partitions: structs(
+              {
+                partitionIndex: int32({ in: '8+' }),
+                committedOffset: int64({ in: '8+' }),
+                committedLeaderEpoch: int32({ in: '8+', default: -1 }),
+                metadata: string({ in: '8+', nullable: '8+' }),
+                errorCode: int16({ in: '8+' }),
+              },
+              { in: '8+' },
+            ),
+          },
+          { in: '8+' },
+        ),
+        errorCode: int16({ in: '8+' }),
+      },
+      { in: '8+' },
+    ),
+  },
+);
+
+export const offsetDeleteRequest = message(
+  'OffsetDeleteRequest',
+  { versions: '0', flexible: 'none' },
+  {
+    groupId: string(),
+    topics: structs({
+      name: string(),
+      partitions: structs({
+        partitionIndex: int32(),
+      }),
+    }),
+  },
+);
+
+export const offsetDeleteResponse = message(
+  'OffsetDeleteResponse',
+  { versions: '0', flexible: 'none' },
+  {
+    errorCode: int16(),
+    throttleTimeMs: int32(),
+    topics: structs({
+      name: string(),
+      partitions: structs({
+        partitionIndex: int32(),
+        errorCode: int16(),
+      }),
+    }),
+  },
+);
