@@ -69,7 +69,11 @@ export function createDurableTables(
     attach(opened) {
       log = opened;
       store.attach(opened);
-      options.onNew = (index, set) => opened.add(TableId.Sessions, encodeEntry.defineSet(index, set));
+      options.inUse = table.setsInUse;
+      options.onNew = (index, set) => {
+        opened.add(TableId.Sessions, encodeEntry.defineSet(index, set));
+        table.touchSet(index);
+      };
     },
   };
 }

@@ -14,8 +14,7 @@ import { NO_IDENTIFIERS } from '../subscription-options.ts';
 import { type GraveReason, graveOf } from './dead-letters.ts';
 import { isRetained, qosOf } from './delivery-options.ts';
 import { encodeEntry } from './session-entries.ts';
-import { type DurableState, isIdentifierTaken, packetIdOf, seqOf } from './session-state.ts';
-import { noteRepeats } from './sessions-table.ts';
+import { type DurableState, isIdentifierTaken, noteRepeats, packetIdOf, seqOf } from './session-state.ts';
 
 const PUBACK = 4;
 const PUBREC = 5;
@@ -176,10 +175,10 @@ export function acknowledgedDurable(
 ): void {
   const { durable: state, connection } = session;
   if (state === undefined || connection === undefined) return;
-  const seq = seqOf(packetId, state.cursor);
+  const seq = seqOf(state, packetId);
   const { durable } = mqtt;
   if (type === PUBREC && reason < 0x80) {
-    if (!state.released?.has(seq)) {
+    if (seq !== -1 && !state.released?.has(seq)) {
       state.released ??= new Set();
       state.released.add(seq);
       durable.log.add(TableId.Sessions, encodeEntry.released(session.serial, seq));
@@ -196,7 +195,8 @@ export function acknowledgedDurable(
     );
     return;
   }
-  if (reason >= 0x80 && (type === PUBACK || type === PUBREC) && mqtt.config.deadLetter.rejected) {
+  const isRejected = seq !== -1 && reason >= 0x80 && (type === PUBACK || type === PUBREC);
+  if (isRejected && mqtt.config.deadLetter.rejected) {
     giveUp(mqtt, session, seq, 'rejected', (state.repeats?.get(seq) ?? 0) + 1);
   } else durable.settle(session, seq);
   durable.commit();
@@ -216,7 +216,7 @@ export function resumeDurable(mqtt: Mqtt, session: Session, connection: Connecti
   }
   if (state.sentTo <= state.queue.floor) return;
   noteRepeats(state);
-  durable.log.add(TableId.Sessions, encodeEntry.repeated(session.serial));
+  durable.log.add(TableId.Sessions, encodeEntry.repeated(session.serial, state.rounds));
   durable.table.touch(session);
   durable.commit();
 }

@@ -94,8 +94,9 @@ export const encodeEntry = {
   forgot: (serial: number, packetId: number): Uint8Array =>
     to.begin(SessionEntry.Forgot).uint(serial).uint(packetId).view(),
   willGone: (serial: number): Uint8Array => to.begin(SessionEntry.WillGone).uint(serial).view(),
-  /** All that is not settled and was sent is sent again. */
-  repeated: (serial: number): Uint8Array => to.begin(SessionEntry.Repeated).uint(serial).view(),
+  /** All that is not settled and was sent is sent again, for the `round`th time. */
+  repeated: (serial: number, round: number): Uint8Array =>
+    to.begin(SessionEntry.Repeated).uint(serial).uint(round).view(),
   defineSet(index: number, { subscriptionIds, group }: DeliverySet): Uint8Array {
     to.begin(SessionEntry.DefineSet).uint(index).bytes(subscriptionIds);
     if (group === undefined) to.u8(0);

@@ -14,6 +14,8 @@ export interface DurableState {
   released: Set<number> | undefined;
   /** How often a delivery was repeated, for those that were. */
   repeats: Map<number, number> | undefined;
+  /** How often all that had been sent was repeated. */
+  rounds: number;
   /** Incoming QoS 2 identifiers that were received and not released. */
   received: Set<number> | undefined;
   /** Wall-clock time at which its last connection ended; 0 = it is connected. */
@@ -33,17 +35,38 @@ export function packetIdOf(seq: number): number {
   return ((seq - 1) % IDENTIFIERS) + 1;
 }
 
-/** The newest sequence number below `next` that has this packet identifier. */
-export function seqOf(packetId: number, next: number): number {
-  const last = next - 1;
+/**
+ * The delivery that the client has under this packet identifier; -1 = none. Below the cursor there is at most one: later
+ * ones with the same identifier were settled without being sent. The cursor of a new connection may not have come to
+ * what was released before.
+ */
+export function seqOf({ queue, cursor, released }: DurableState, packetId: number): number {
+  const last = cursor - 1;
   const back = (last - packetId) % IDENTIFIERS;
-  return last - (back < 0 ? back + IDENTIFIERS : back);
+  const found = unsettledFrom(queue, last - (back < 0 ? back + IDENTIFIERS : back));
+  if (found !== -1) return found;
+  for (const seq of released ?? []) if (packetIdOf(seq) === packetId) return seq;
+  return -1;
 }
 
 /** Whether another delivery still holds the identifier. */
-export function isIdentifierTaken(state: DurableState, seq: number): boolean {
-  const before = seq - IDENTIFIERS;
-  return before > 0 && before >= state.queue.floor && !state.queue.isSettled(before);
+export function isIdentifierTaken({ queue }: DurableState, seq: number): boolean {
+  return unsettledFrom(queue, seq - IDENTIFIERS) !== -1;
+}
+
+function unsettledFrom(queue: ReferenceQueue, newest: number): number {
+  for (let seq = newest; seq >= queue.floor; seq -= IDENTIFIERS) if (!queue.isSettled(seq)) return seq;
+  return -1;
+}
+
+/** All that is not settled and was put out once is put out once more. */
+export function noteRepeats(state: DurableState): void {
+  const { queue } = state;
+  state.rounds++;
+  for (let seq = queue.nextFrom(queue.floor); seq < state.sentTo; seq = queue.nextFrom(seq + 1)) {
+    state.repeats ??= new Map();
+    state.repeats.set(seq, (state.repeats.get(seq) ?? 0) + 1);
+  }
 }
 
 export function createDurableState(queue: ReferenceQueue): DurableState {
@@ -54,6 +77,7 @@ export function createDurableState(queue: ReferenceQueue): DurableState {
     sentTo: queue.floor,
     released: undefined,
     repeats: undefined,
+    rounds: 0,
     received: undefined,
     detachedAtMs: 0,
     stamp: 0,

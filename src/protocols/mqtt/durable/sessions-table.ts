@@ -7,9 +7,10 @@ import type { Router } from '../../../kernel/router.ts';
 import { type EntryPlace, type Table, TableId } from '../../../kernel/state/table.ts';
 import type { Session } from '../session.ts';
 import type { SessionRegistry } from '../session-registry.ts';
-import type { DeliveryOptions } from './delivery-options.ts';
+import { type DeliveryOptions, setIndexOf } from './delivery-options.ts';
 import { readName, readSet, readSigned, readWill, SessionEntry, writeWill } from './session-entries.ts';
-import { createDurableState, type DurableState } from './session-state.ts';
+import { createDurableState, type DurableState, noteRepeats } from './session-state.ts';
+import { decodeSets, encodeSets, pageOfSet, setPages } from './set-pages.ts';
 
 export interface SessionsTable extends Table {
   /** Of a session that is to outlive its connection. */
@@ -17,6 +18,10 @@ export interface SessionsTable extends Table {
   /** Its page is out of date. */
   touch(session: Session): void;
   remove(session: Session): void;
+  /** A delivery set has a new meaning. */
+  touchSet(index: number): void;
+  /** Numbers of the delivery sets that something refers to. */
+  setsInUse(): Set<number>;
   /** False when it was settled already. */
   settle(session: Session, seq: number): boolean;
   all(): IterableIterator<Session>;
@@ -34,7 +39,6 @@ const VERSION = 1;
 const KIND_META = 0;
 const KIND_SETS = 1;
 const KIND_SESSION = 2;
-const SETS_PER_PAGE = 256;
 const SHARED = 1;
 
 export function createSessionsTable(parts: SessionsTableOptions): SessionsTable {
@@ -55,6 +59,23 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
     if (durable === undefined || durable.isDirty) return;
     durable.isDirty = true;
     dirty.push(session);
+  }
+
+  function touchSet(index: number): void {
+    touchKey(keyOf(KIND_SETS, pageOfSet(index)));
+  }
+
+  function setsInUse(): Set<number> {
+    const found = new Set<number>();
+    for (const { durable } of bySerial.values()) {
+      if (durable === undefined) continue;
+      const { queue } = durable;
+      for (let seq = queue.nextFrom(queue.floor); seq < queue.end; seq = queue.nextFrom(seq + 1)) {
+        const index = setIndexOf(queue.optionsAt(seq));
+        if (index >= 0) found.add(index);
+      }
+    }
+    return found;
   }
 
   function enter(session: Session, durable: DurableState): void {
@@ -187,7 +208,8 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
         session.will = undefined;
         break;
       case SessionEntry.Repeated:
-        noteRepeats(durable);
+        // A page that was made while this was on its way to the journal has it already.
+        if (from.uint() > durable.rounds) noteRepeats(durable);
         break;
       default:
         throw new Error(`session ${serial}: an entry of kind ${kind}, which this version does not know`);
@@ -215,6 +237,7 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
     session.will = readWill(from);
     const sentTo = from.uint();
     const released = readList(from);
+    const rounds = from.uint();
     const repeats = new Map<number, number>();
     for (let left = from.count(2); left > 0; left--) repeats.set(from.uint(), from.uint());
     const received = from.ascending();
@@ -234,6 +257,7 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
     }
     durable.detachedAtMs = detachedAtMs;
     durable.sentTo = sentTo;
+    durable.rounds = rounds;
     if (released.length > 0) durable.released = new Set(released);
     if (repeats.size > 0) durable.repeats = repeats;
     if (received.length > 0) durable.received = new Set(received);
@@ -248,7 +272,7 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
     to.uint(durable.sentTo);
     to.uint(durable.released?.size ?? 0);
     for (const seq of durable.released ?? []) to.uint(seq);
-    to.uint(durable.repeats?.size ?? 0);
+    to.uint(durable.rounds).uint(durable.repeats?.size ?? 0);
     for (const [seq, times] of durable.repeats ?? []) to.uint(seq).uint(times);
     to.ascending([...(durable.received ?? [])].sort((a, b) => a - b));
     const subscriptions = router.subscriptionsOf(session.number);
@@ -262,32 +286,12 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
     return to.finish();
   }
 
-  function setsPage(block: number): Uint8Array | undefined {
-    const first = block * SETS_PER_PAGE;
-    const present = options.sets.slice(first, first + SETS_PER_PAGE);
-    if (present.every((set) => set === undefined)) return undefined;
-    const to = new ByteWriter(256).u8(VERSION).uint(first).uint(present.length);
-    for (const set of present) {
-      to.u8(set === undefined ? 0 : 1);
-      if (set === undefined) continue;
-      to.bytes(set.subscriptionIds);
-      if (set.group === undefined) to.u8(0);
-      else to.u8(SHARED).text(set.group);
-    }
-    return to.finish();
-  }
-
-  function loadSets(from: ByteReader): void {
-    const first = from.uint();
-    const count = from.count();
-    for (let i = 0; i < count; i++) if (from.u8() === 1) options.restore(first + i, readSet(from));
-    if (!from.isComplete) throw new Error('a page of delivery sets is damaged');
-  }
-
   return {
     id: TableId.Sessions,
     name: 'sessions',
     touch,
+    touchSet,
+    setsInUse,
     settle,
     remove,
     all: () => bySerial.values(),
@@ -306,8 +310,9 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
       else if (kind === SessionEntry.Deliver) deliver(from, place);
       else if (kind === SessionEntry.DefineSet) {
         const index = from.uint();
-        options.restore(index, readSet(from));
-        touchKey(keyOf(KIND_SETS, Math.floor(index / SETS_PER_PAGE)));
+        const set = readSet(from);
+        if (from.failed || !options.restore(index, set)) from.fail();
+        touchSet(index);
       } else {
         const session = bySerial.get(from.uint());
         const durable = session?.durable;
@@ -327,7 +332,7 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
       if (key[0] === KIND_META) {
         metaSerial = Math.max(metaSerial, from.uint());
         sessions.reserveSerials(metaSerial);
-      } else if (key[0] === KIND_SETS) loadSets(from);
+      } else if (key[0] === KIND_SETS) decodeSets(from, options);
       else loadSession(from, position);
     },
     recovered() {
@@ -343,14 +348,13 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
     },
     *pageKeys() {
       yield keyOf(KIND_META, 0);
-      for (let at = 0; at < options.sets.length; at += SETS_PER_PAGE)
-        yield keyOf(KIND_SETS, at / SETS_PER_PAGE);
+      for (const number of setPages(options)) yield keyOf(KIND_SETS, number);
       for (const { serial } of bySerial.values()) yield keyOf(KIND_SESSION, serial);
     },
     page(key) {
       const number = numberOf(key);
       if (key[0] === KIND_META) return new ByteWriter(16).u8(VERSION).uint(metaSerial).finish();
-      if (key[0] === KIND_SETS) return setsPage(number);
+      if (key[0] === KIND_SETS) return encodeSets(options, number, VERSION);
       const session = bySerial.get(number);
       return session?.durable && sessionPage(session, session.durable);
     },
@@ -371,15 +375,6 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
       return taken;
     },
   };
-}
-
-/** All that is not settled and was put out once is put out once more. */
-export function noteRepeats(durable: DurableState): void {
-  const { queue } = durable;
-  for (let seq = queue.nextFrom(queue.floor); seq < durable.sentTo; seq = queue.nextFrom(seq + 1)) {
-    durable.repeats ??= new Map();
-    durable.repeats.set(seq, (durable.repeats.get(seq) ?? 0) + 1);
-  }
 }
 
 function keyOf(kind: number, number: number): Uint8Array {
