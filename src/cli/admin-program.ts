@@ -104,7 +104,7 @@ export function addOfflineVerbs(program: Command, io: Io, ends: Ends): void {
   )
     .option('--json', 'the report as JSON')
     .addHelpText('after', examples('robustmq verify --data-dir /var/lib/robustmq'))
-    .action(async (options) => ends((await verbs()).verify(options, io, undefined)));
+    .action(async (options) => ends((await verbs()).verify(options, io)));
   withConfig(
     program
       .command('repair')

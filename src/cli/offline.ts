@@ -1,7 +1,8 @@
 /** `robustmq verify` and `robustmq repair --dry-run`: a data directory is looked at while no broker runs on it. */
-import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
+import { createNodeTables } from '../durable-tables.ts';
+import { type Clock, systemClock } from '../kernel/clock.ts';
 import type { Table } from '../kernel/state/table.ts';
 import { verifyViews } from '../kernel/state/verify-views.ts';
 import { type DataDirectory, JOURNAL_WAL_ID } from '../storage/data-directory/data-directory.ts';
@@ -9,7 +10,7 @@ import { diskErrorCode } from '../storage/disk/disk.ts';
 import { type OfflineJournal, openJournalForReading } from '../storage/journal/reading.ts';
 import { planRepair, type RepairPlan } from '../storage/journal/repair-plan.ts';
 import { type KvStore, KvStoreError } from '../storage/kv/kv-store.ts';
-import { openKvStore } from '../storage/kv/open.ts';
+import { openKvStoreForReading } from '../storage/kv/open.ts';
 import { SegmentStoreError } from '../storage/segments/segment-store.ts';
 import { WalCorrupt, WalFormatUnknown } from '../storage/wal/wal-store.ts';
 import { CliError, ExitCode } from './exit-codes.ts';
@@ -25,6 +26,13 @@ export interface OfflineOptions extends ConfigOptions {
 /** New and empty ones, as a node has them with this configuration. */
 export type MakeTables = (config: Config) => readonly Table[];
 
+const tablesOfNode: MakeTables = (config) =>
+  createNodeTables({ config, clock: stopped, journals: {}, leaderEpoch: 0 }).all;
+
+/** What expires while one looks would be a difference. */
+const startedMs = systemClock.wallMs();
+const stopped: Clock = { monotonicMs: () => 0, wallMs: () => startedMs, every: () => () => {} };
+
 interface JournalReport {
   readonly name: JournalAtRest['name'];
   readonly segments: number;
@@ -37,6 +45,8 @@ interface JournalReport {
 interface ViewsReport {
   /** null: there are none. */
   readonly engine: KvStore['engine'] | null;
+  /** Why a start would not use them; null where they were compared. */
+  readonly unused: string | null;
   readonly problems: readonly string[];
 }
 
@@ -52,7 +62,7 @@ interface VerifyReport {
 export async function verify(
   options: OfflineOptions,
   io: Io,
-  makeTables: MakeTables | undefined,
+  makeTables: MakeTables = tablesOfNode,
   openStore?: OpenStore,
 ): Promise<number> {
   return offline(options, io, openStore, async (config, data, list) => {
@@ -67,9 +77,9 @@ export async function verify(
     });
     // Without a journal to compare with nothing can be said about views.
     const views =
-      main === undefined || makeTables === undefined
-        ? { engine: null, problems: [] }
-        : await auditViews(data, main, object, () => makeTables(config));
+      main === undefined
+        ? { engine: null, unused: 'there is no journal to compare with', problems: [] }
+        : await auditViews(config, data, main, object, () => makeTables(config));
     const isSound = [...journals, views].every(({ problems }) => problems.length === 0);
     const report: VerifyReport = { dataDir: data.path, nodeId: data.nodeId, isSound, journals, views };
     await write(io.out, options.json === true ? jsonOf(report) : verifyText(report));
@@ -158,39 +168,28 @@ async function auditJournal(name: JournalAtRest['name'], journal: OfflineJournal
 }
 
 async function auditViews(
+  { storage }: Config,
   data: DataDirectory,
   journal: OfflineJournal,
   object: OfflineJournal | undefined,
   makeTables: () => readonly Table[],
 ): Promise<ViewsReport> {
-  const engine = await engineOf(data);
   let kv: KvStore | undefined;
+  let unused: string | null = null;
   try {
-    if (engine !== null) {
-      const warn = (): void => {};
-      kv = await openKvStore({ folder: viewsOf(data), engine, maxBytes: Number.MAX_SAFE_INTEGER, warn });
-    }
+    const engine = storage.views === 'auto' ? 'rocksdb' : storage.views;
+    kv = await openKvStoreForReading({ folder: join(data.views, JOURNAL_WAL_ID), engine });
     const objects = object === undefined ? {} : { object };
-    return { engine, problems: await verifyViews({ journal, ...objects, kv, makeTables }) };
+    const onUnused = (reason: string): void => {
+      unused = reason;
+    };
+    const problems = await verifyViews({ journal, ...objects, kv, makeTables, onUnused });
+    return { engine: kv?.engine ?? null, unused, problems };
   } catch (error) {
-    return { engine, problems: [asDamage(error)] };
+    return { engine: kv?.engine ?? null, unused, problems: [asDamage(error)] };
   } finally {
     await kv?.close();
   }
-}
-
-const viewsOf = (data: DataDirectory): string => join(data.views, JOURNAL_WAL_ID);
-
-/** The engine whose views lie there, whatever the configuration asks for: looking must not carry them over. */
-async function engineOf(data: DataDirectory): Promise<KvStore['engine'] | null> {
-  for (const engine of ['rocksdb', 'memory'] as const) {
-    const isThere = await access(join(viewsOf(data), engine)).then(
-      () => true,
-      () => false,
-    );
-    if (isThere) return engine;
-  }
-  return null;
 }
 
 /** What is wrong with the data, as a sentence; a defect of the program is thrown on. */
@@ -216,9 +215,11 @@ function verifyText({ dataDir, isSound, journals, views }: VerifyReport): string
     const verdict = problems.length === 0 ? 'sound' : 'damaged';
     parts.push(`${titleOf(name)}: ${what}: ${verdict}\n`, listed(problems));
   }
-  const { engine, problems } = views;
-  if (problems.length > 0) parts.push(`views (${engine ?? 'none'}): wrong\n`, listed(problems));
-  else parts.push(engine === null ? 'views: none compared\n' : `views (${engine}): agree with the journal\n`);
+  const { engine, unused, problems } = views;
+  const title = engine === null ? 'views' : `views (${engine})`;
+  const verdict =
+    problems.length > 0 ? 'wrong' : unused === null ? 'agree with the journal' : `not used: ${unused}`;
+  parts.push(`${title}: ${verdict}\n`, listed(problems));
   parts.push(`${dataDir} is ${isSound ? 'sound' : 'not sound'}\n`);
   return parts.join('');
 }

@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { CliError } from '../../src/cli/exit-codes.ts';
 import type { OpenStore } from '../../src/cli/journals-at-rest.ts';
 import { type MakeTables, verify } from '../../src/cli/offline.ts';
 import { run } from '../../src/cli/program.ts';
@@ -73,9 +74,19 @@ const use = (image: string): void => {
   cpSync(image, path, { recursive: true });
 };
 
-async function runs(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
+/** Of the images here. */
+const tables: MakeTables = () => [valueTable(9)];
+
+async function runs(verb: string, ...argv: string[]): Promise<{ code: number; out: string; err: string }> {
   const io = testIo();
-  const code = await run([...argv, '--data-dir', path], io);
+  const options = { dataDir: path, set: [], json: argv.includes('--json') };
+  const running =
+    verb === 'verify' ? verify(options, io, tables) : run([verb, ...argv, '--data-dir', path], io);
+  const code = await running.catch((error: unknown) => {
+    if (!(error instanceof CliError)) throw error;
+    io.err.write(error.message);
+    return error.exitCode;
+  });
   return { code, out: io.outText(), err: io.errText() };
 }
 
@@ -212,7 +223,6 @@ describe('verify', () => {
 });
 
 describe('verify of views', () => {
-  const tables: MakeTables = () => [valueTable(9)];
   async function audit(): Promise<{ code: number; views: { engine: string; problems: string[] } }> {
     const io = testIo();
     const code = await verify({ dataDir: path, set: [], json: true }, io, tables);
@@ -226,14 +236,17 @@ describe('verify of views', () => {
     for (const image of [clean, crashed]) {
       rmSync(path, { recursive: true });
       use(image);
-      expect(await audit()).toEqual({ code: 0, views: { engine: 'memory', problems: [] } });
+      expect(await audit()).toEqual({ code: 0, views: { engine: 'memory', unused: null, problems: [] } });
     }
   });
 
   it('has nothing against views that are lost', async () => {
     use(clean);
     rmSync(join(path, 'views'), { recursive: true });
-    expect(await audit()).toEqual({ code: 0, views: { engine: null, problems: [] } });
+    expect(await audit()).toEqual({
+      code: 0,
+      views: { engine: null, unused: 'there are none', problems: [] },
+    });
   });
 
   it('finds a page that differs', async () => {
@@ -268,7 +281,7 @@ describe('segments that moved to an object store', () => {
   async function audit(open = openStore): Promise<{ code: number; out: string }> {
     const io = testIo();
     const set = ['storage.tier.enabled=true', 'storage.object.bucket=b'];
-    return { code: await verify({ dataDir: path, set }, io, undefined, open), out: io.outText() };
+    return { code: await verify({ dataDir: path, set }, io, tables, open), out: io.outText() };
   }
   const objects = (): string[] =>
     readdirSync(folder(), { recursive: true, withFileTypes: true })

@@ -186,7 +186,9 @@ export async function recoverFromViews(
     const newer = head === undefined ? undefined : await findCycle(journal, head.position);
     const reason = head === undefined ? 'there are none' : await whyUnusable(journal, end, head, newer);
     if (head === undefined || reason !== undefined) {
-      logger?.info({ reason }, 'the views cannot be used: the journal alone is replayed');
+      const isUsual = typeof reason === 'string';
+      const what = { reason: isUsual ? reason : reason?.alarming };
+      logger?.[isUsual ? 'info' : 'warn'](what, 'the views cannot be used: the journal alone is replayed');
       return undefined;
     }
     views = head;
@@ -203,13 +205,22 @@ export async function recoverFromViews(
   return { from: 'views', position: views.position, pages, entries, cycle, views };
 }
 
+/** What no crash leaves: something was lost that had been made to last. */
+interface Alarm {
+  readonly alarming: string;
+}
+
 async function whyUnusable(
   journal: ReadableJournal,
   end: number,
   head: ViewsHead,
   newer: Cycle | undefined,
-): Promise<string | undefined> {
-  if (head.needs > end) return 'they are ahead of the journal';
+): Promise<string | Alarm | undefined> {
+  if (head.needs > end) {
+    return {
+      alarming: `they are ahead of the journal: they hold what it had up to position ${head.needs}, and it ends at ${end}`,
+    };
+  }
   // Below the begin of a complete cycle the journal can have been removed.
   if (newer !== undefined && newer.begin > head.position) return 'they are older than the newest snapshot';
   for await (const { position, payload } of recordsOf(journal, MARK_LOG, head.position)) {
@@ -218,5 +229,7 @@ async function whyUnusable(
     if (mark.kind === 'checkpoint' && Buffer.compare(mark.id, head.id) === 0) return undefined;
     break;
   }
-  return 'they belong to another journal, or to a part of it that is gone';
+  return {
+    alarming: `they belong to another journal, or to a part of it that is gone: there is no checkpoint of theirs at position ${head.position}`,
+  };
 }

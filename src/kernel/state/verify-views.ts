@@ -13,13 +13,15 @@ export interface VerifyViewsOptions {
   readonly kv: KvStore | undefined;
   /** New and empty ones at each call. */
   readonly makeTables: () => readonly Table[];
+  /** There is nothing to compare: a start would pass the views over, as it may after a crash. */
+  readonly onUnused?: (reason: string) => void;
 }
 
 const MAX_PROBLEMS = 1000;
 
 /** Resolves with what is wrong, in sentences; views that a start would not use are none, and nothing is wrong. */
 export async function verifyViews(options: VerifyViewsOptions): Promise<string[]> {
-  const { journal, object, kv, makeTables } = options;
+  const { journal, object, kv, makeTables, onUnused = () => {} } = options;
   const { start, end } = journal;
   const problems: string[] = [];
   const fromJournal = makeTables();
@@ -28,12 +30,15 @@ export async function verifyViews(options: VerifyViewsOptions): Promise<string[]
   } catch (error) {
     return [`the tables cannot be rebuilt from the journal: ${reasonOf(error)}`];
   }
-  if (kv === undefined) return [];
+  if (kv === undefined) {
+    onUnused('there are none');
+    return [];
+  }
   const fromViews = makeTables();
   try {
     const used = await recoverFromViews(journal, end, object, fromViews, kv, {
-      info: () => {},
-      warn: (fields, message) => problems.push(`${message} (${JSON.stringify(fields)})`),
+      info: (fields) => onUnused(reasonIn(fields)),
+      warn: (fields, message) => problems.push(`${message}: ${reasonIn(fields)}`),
       error: () => {},
     });
     if (used === undefined) return problems;
@@ -57,13 +62,26 @@ function* pageDifferences(table: Table, other: Table): Generator<string> {
   const keys = new Map<string, Uint8Array>();
   for (const each of [table, other]) for (const key of each.pageKeys()) keys.set(hexOf(key), key);
   for (const [name, key] of keys) {
-    const [mine, theirs] = [table.page(key), other.page(key)];
-    if (mine === undefined && theirs === undefined) continue;
-    const which = `the view of table "${table.name}", page ${name},`;
-    if (mine === undefined) yield `${which} has what the journal does not have`;
-    else if (theirs === undefined) yield `${which} lacks what the journal has`;
-    else if (Buffer.compare(mine, theirs) !== 0) yield `${which} differs from the journal`;
+    const [right, found] = [table.page(key), other.page(key)];
+    if (right === undefined && found === undefined) continue;
+    const which = `table "${table.name}", page ${name}: the view`;
+    if (right === undefined) yield `${which} has what the journal does not have`;
+    else if (found === undefined) yield `${which} lacks what the journal has`;
+    else if (Buffer.compare(right, found) !== 0) yield `${which} ${howTheyDiffer(right, found)}`;
   }
 }
 
+function howTheyDiffer(right: Uint8Array, found: Uint8Array): string {
+  const at = right.findIndex((byte, i) => byte !== found[i]);
+  const from = at === -1 ? right.length : at;
+  const lengths =
+    right.length === found.length
+      ? `${right.length} bytes`
+      : `${found.length} bytes instead of ${right.length}`;
+  return `gives another page than the journal: ${lengths}, different from byte ${from} on`;
+}
+
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+const reasonIn = (fields: object): string =>
+  'err' in fields ? reasonOf(fields.err) : 'reason' in fields ? reasonOf(fields.reason) : '';

@@ -67,13 +67,22 @@ export async function loadViews(kv: KvStore, tables: ReadonlyMap<number, Table>)
   for (const [id, table] of tables) {
     for await (const entries of kv.scan(tableRange(STRIPE, id))) {
       for (const { key, value } of entries) {
-        const stamped = unwrap(value);
-        table.load(key.subarray(PREFIX_BYTES), stamped.page, stamped.stamp);
+        loadPage(table, key.subarray(PREFIX_BYTES), value);
         pages++;
       }
     }
   }
   return pages;
+}
+
+function loadPage(table: Table, key: Uint8Array, value: Uint8Array): void {
+  try {
+    const { page, stamp } = unwrap(value);
+    table.load(key, page, stamp);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`table "${table.name}", page ${Buffer.from(key).toString('hex')}: ${reason}`, { cause });
+  }
 }
 
 const STAMP_BYTES = 9;

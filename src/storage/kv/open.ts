@@ -83,3 +83,21 @@ export async function openKvStore({
   }
   return open(engine, folderOf(engine));
 }
+
+/**
+ * What a start with `engine` would find, whatever engine wrote it: nothing is taken over, nothing is changed. Undefined
+ * when there is nothing.
+ */
+export async function openKvStoreForReading({
+  folder,
+  engine: wanted,
+}: Pick<Options, 'folder' | 'engine'>): Promise<KvStore | undefined> {
+  for (const engine of [wanted, OTHER[wanted]]) {
+    const at = join(folder, engine);
+    if (!(await isThere(at))) continue;
+    return engine === 'memory'
+      ? openMemoryStore({ folder: at, maxBytes: 0 })
+      : openRocksDbStore({ folder: at, readOnly: true });
+  }
+  return undefined;
+}

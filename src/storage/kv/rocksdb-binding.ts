@@ -27,7 +27,11 @@ export interface RocksDb {
 
 export type RocksDbConstructor = new (
   path: string,
-  options: { readonly writeBufferSize: number; readonly maxBackgroundJobs: number },
+  options: {
+    readonly writeBufferSize: number;
+    readonly maxBackgroundJobs: number;
+    readonly readOnly?: boolean;
+  },
 ) => RocksDb;
 
 /** A name in a variable: the compiler must not ask for types that do not exist. */

@@ -49,12 +49,13 @@ function addWrite(
   for (const [stripe, position] of positions) batch.tryPut(positionKey(stripe), encodePosition(position));
 }
 
-async function checkFormat(db: RocksDb, folder: string): Promise<void> {
+async function checkFormat(db: RocksDb, folder: string, readOnly: boolean): Promise<void> {
   const batch = db.read({ capacity: 1, autoDestroy: true });
   const found = batch.get(FORMAT_KEY);
   batch.tryFlush();
   const format = await found;
   if (format === null) {
+    if (readOnly) return;
     const first = db.write({ capacity: 1, autoDestroy: true });
     first.tryPut(FORMAT_KEY, Uint8Array.of(KV_FORMAT_VERSION));
     await first.flush();
@@ -65,10 +66,10 @@ async function checkFormat(db: RocksDb, folder: string): Promise<void> {
   }
 }
 
-async function openDb(folder: string, load: () => Promise<RocksDbConstructor>): Promise<RocksDb> {
+async function openDb({ folder, load = loadRocksDb, readOnly = false }: Options): Promise<RocksDb> {
   const RocksDb = await load();
-  await mkdir(folder, { recursive: true });
-  const db = new RocksDb(folder, TUNING);
+  if (!readOnly) await mkdir(folder, { recursive: true });
+  const db = new RocksDb(folder, { ...TUNING, readOnly });
   try {
     await db.ready();
   } catch (cause) {
@@ -76,7 +77,7 @@ async function openDb(folder: string, load: () => Promise<RocksDbConstructor>): 
     throw new KvStoreError(`RocksDB does not open ${folder}: ${reason}`, { cause });
   }
   try {
-    await checkFormat(db, folder);
+    await checkFormat(db, folder, readOnly);
   } catch (error) {
     await db.close();
     throw error;
@@ -87,10 +88,12 @@ async function openDb(folder: string, load: () => Promise<RocksDbConstructor>): 
 interface Options {
   readonly folder: string;
   readonly load?: () => Promise<RocksDbConstructor>;
+  /** No file is changed, and writes are refused by RocksDB. The folder must be there. */
+  readonly readOnly?: boolean;
 }
 
-export async function openRocksDbStore({ folder, load = loadRocksDb }: Options): Promise<KvStore> {
-  const db = await openDb(folder, load);
+export async function openRocksDbStore(options: Options): Promise<KvStore> {
+  const db = await openDb(options);
   const applied = new Map<number, JournalPosition>();
   /** As they will be when all waiting writes are done: a write is checked against the one before it. */
   const promised = new Map<number, JournalPosition>();

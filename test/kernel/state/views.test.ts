@@ -229,8 +229,8 @@ describe('views', () => {
     await kv.write([{ key, value: changed }], kv.applied());
     await kv.write([{ key: kvKey(0, 2, Buffer.from([8])), value: undefined }], kv.applied());
     expect(await audit()).toEqual([
-      'the view of table "sums 2", page 07, differs from the journal',
-      'the view of table "sums 2", page 08, lacks what the journal has',
+      'table "sums 2", page 07: the view gives another page than the journal: 1 bytes, different from byte 0 on',
+      'table "sums 2", page 08: the view lacks what the journal has',
     ]);
   });
 });
