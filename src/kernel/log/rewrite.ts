@@ -56,7 +56,7 @@ export function createRewriter(options: RewriteOptions): Rewriter {
   const { stateLog, kernel, journalOf, pace } = options;
 
   /** Durable: what lies there may be freed after that. */
-  const commit = (apply: () => void = () => {}): Promise<void> =>
+  const commit = ({ storage }: PartitionState, apply: () => void = () => {}): Promise<void> =>
     new Promise((resolve, reject) => {
       const done = (error: Error | undefined): void => {
         if (error === undefined) {
@@ -64,7 +64,7 @@ export function createRewriter(options: RewriteOptions): Rewriter {
           resolve();
         } else reject(error);
       };
-      stateLog().commit('sync', done, true);
+      stateLog().commit('sync', done, true, storage);
     });
 
   function copy(partition: PartitionState, batch: StoredBatch, bytes: Uint8Array): void {
@@ -129,7 +129,7 @@ export function createRewriter(options: RewriteOptions): Rewriter {
       refine(partition, offset, batches, cuts);
       const inside = batches.filter((batch) => cuts.sideOf(batch.position) === 1);
       for (const batch of inside) copy(partition, batch, batch.bytes);
-      if (inside.length > 0) await commit();
+      if (inside.length > 0) await commit(partition);
       from = offset + 1;
       // The run may go on behind the piece.
       if (inside.length > 0) from = offset;
@@ -200,7 +200,7 @@ export function createRewriter(options: RewriteOptions): Rewriter {
       copies = [];
       removals = [];
       bytes = 0;
-      await commit(() => {
+      await commit(partition, () => {
         for (const each of apply) each();
       });
     };

@@ -2,6 +2,9 @@
  * Frames on their way: each is appended to the journal with its records, in order, and acknowledged in order. A frame
  * that a journal has no room for waits here, and all behind it: whether its changes may be taken was decided before
  * they were made, so what has come this far is never refused and always counts as a settlement.
+ *
+ * What has to be in the object store as well is acknowledged by a second queue (stored-queue.ts), behind the first: a
+ * store takes hundreds of times as long as a disk, and only those who asked for it wait.
  */
 
 import { FRAME_HEADER_BYTES } from '../../storage/journal/frame.ts';
@@ -12,6 +15,7 @@ import { BLOCK_HEADER_BYTES } from '../../storage/wal/block.ts';
 import type { Clock } from '../clock.ts';
 import { STATE_LOG } from './frame-format.ts';
 import type { Done, StateLogger, Storage } from './state-log.ts';
+import { createStoredQueue, type Stored } from './stored-queue.ts';
 
 export interface FrameRecord {
   readonly entry: Entry;
@@ -28,6 +32,8 @@ export interface Frame {
   readonly foreign: readonly (FrameRecord & { readonly storage: Storage })[];
   readonly level: Level;
   readonly dones: readonly Done[];
+  /** Those that wait for the object storage, too. */
+  readonly storedDones: readonly Done[];
 }
 
 export interface FrameQueueOptions {
@@ -43,12 +49,13 @@ export interface FrameQueueOptions {
 
 export interface FrameQueue {
   push(frame: Frame): void;
-  /** Of all frames that are not acknowledged. */
+  /** Of all frames that are not acknowledged, without their records of the object storage. */
   readonly pendingBytes: number;
+  readonly pendingObjectBytes: number;
   readonly failure: Error | undefined;
-  /** Behind the last acknowledged frame. */
+  /** Behind the last frame of which all is acknowledged. */
   readonly end: number;
-  /** Behind the last record of the object storage whose frame was acknowledged. */
+  /** Behind the last record of the object storage that was acknowledged with its frame. */
   readonly objectEnd: number;
   /** Calls back when all frames are acknowledged, at once when there are none. */
   whenEmpty(done: Done): void;
@@ -67,7 +74,9 @@ interface Waiting {
   /** Appends that are not answered. */
   open: number;
   error: Error | undefined;
-  readonly dones: Done[];
+  readonly stored: Stored | undefined;
+  /** The one ahead of it that waits for the object storage last. */
+  readonly follows: Stored | undefined;
 }
 
 export const bytesOfRecords = (records: readonly FrameRecord[]): number =>
@@ -79,10 +88,17 @@ export function createFrameQueue(options: FrameQueueOptions): FrameQueue {
   let unsent = 0;
   let pendingBytes = 0;
   let failure: Error | undefined;
-  let end = journal.state().end;
-  let objectEnd = journals.object?.state().end ?? 0;
   let isSettling = false;
   let stopRetry: (() => void) | undefined;
+
+  const stored = createStoredQueue({
+    object: journals.object,
+    end: journal.state().end,
+    hasRoom,
+    guarded,
+    whyFailed: () => failure,
+    onAnswer: sendMore,
+  });
 
   function guarded(call: () => void): void {
     try {
@@ -101,16 +117,13 @@ export function createFrameQueue(options: FrameQueueOptions): FrameQueue {
   }
 
   function canSend({ frame, bytes }: Waiting): boolean {
-    return (
-      hasRoom(journal, bytes) &&
-      frame.foreign.every(({ storage }) => {
-        const of = storage === 'journal' ? undefined : journals[storage];
-        return of === undefined || hasRoom(of, bytes);
-      })
-    );
+    const { memory } = journals;
+    const isInMemory = frame.foreign.some(({ storage }) => storage === 'memory');
+    return hasRoom(journal, bytes) && (!isInMemory || memory === undefined || hasRoom(memory, bytes));
   }
 
   function sendMore(): void {
+    const isObjectWaiting = stored.send();
     while (unsent < waiting.length) {
       const next = waiting[unsent];
       if (next === undefined) break;
@@ -121,8 +134,11 @@ export function createFrameQueue(options: FrameQueueOptions): FrameQueue {
       unsent++;
       send(next);
     }
-    stopRetry?.();
-    stopRetry = undefined;
+    if (isObjectWaiting) stopRetry ??= clock.every(RETRY_MS, sendMore);
+    else {
+      stopRetry?.();
+      stopRetry = undefined;
+    }
     settle();
   }
 
@@ -136,10 +152,8 @@ export function createFrameQueue(options: FrameQueueOptions): FrameQueue {
     const { ahead, main } = planAppends(frame, limits.maxAppendBytes);
     for (const records of ahead) appendPart(one, records);
     if (main.length > 0) appendPart(one, main);
-    for (const storage of ['memory', 'object'] as const) {
-      const records = frame.foreign.filter((each) => each.storage === storage);
-      if (records.length > 0) appendForeign(one, storage, records);
-    }
+    const inMemory = frame.foreign.filter(({ storage }) => storage === 'memory');
+    if (inMemory.length > 0) appendToMemory(one, inMemory);
   }
 
   function appendPart(one: Waiting, records: readonly FrameRecord[]): void {
@@ -163,12 +177,11 @@ export function createFrameQueue(options: FrameQueueOptions): FrameQueue {
   }
 
   /** A storage whose journal fails takes nobody else's with it: only frames with records of it fail. */
-  function appendForeign(one: Waiting, storage: 'memory' | 'object', records: readonly FrameRecord[]): void {
+  function appendToMemory(one: Waiting, records: readonly FrameRecord[]): void {
     one.open++;
-    const of = journals[storage];
     const entries = records.map((record) => record.entry);
-    const level = storage === 'memory' ? 'memory' : one.frame.level;
-    const appended = of?.append(entries, level, true) ?? Promise.reject(new Error(`no storage "${storage}"`));
+    const appended =
+      journals.memory?.append(entries, 'memory', true) ?? Promise.reject(new Error('no storage "memory"'));
     appended.then(
       (positions) => {
         records.forEach((record, i) => void one.placed.set(record, positions[i] ?? -1));
@@ -188,6 +201,14 @@ export function createFrameQueue(options: FrameQueueOptions): FrameQueue {
     if (isSettling) return;
     isSettling = true;
     let some = false;
+    while (settleWritten() || stored.settle()) some = true;
+    isSettling = false;
+    if (some) options.onSettled();
+  }
+
+  /** False when nothing was due. */
+  function settleWritten(): boolean {
+    let some = false;
     for (let head = waiting[0]; head?.isSent && head.open === 0; head = waiting[0]) {
       waiting.shift();
       unsent--;
@@ -195,60 +216,67 @@ export function createFrameQueue(options: FrameQueueOptions): FrameQueue {
       some = true;
       settleOne(head);
     }
-    isSettling = false;
-    if (some) options.onSettled();
+    return some;
   }
 
   function settleOne(one: Waiting): void {
     // A frame sent before the failure was known can be written in part of its journals: it counts as failed.
     const error = one.error ?? failure;
-    for (const [record, position] of one.placed) {
-      guarded(() => record.onPosition?.(position));
-      if ('storage' in record && record.storage === 'object') objectEnd = Math.max(objectEnd, position + 1);
-    }
-    const position = error === undefined ? (one.payloadPosition >= 0 ? one.payloadPosition : end) : -1;
-    for (const done of one.dones) guarded(() => done(error, position));
-    if (error === undefined) for (const each of one.positions) end = Math.max(end, each + 1);
+    for (const [record, position] of one.placed) guarded(() => record.onPosition?.(position));
+    const frameEnd = one.positions.reduce((most, position) => Math.max(most, position + 1), 0);
+    const position = error === undefined ? (one.payloadPosition >= 0 ? one.payloadPosition : stored.end) : -1;
+    for (const done of one.frame.dones) guarded(() => done(error, position));
+    stored.acknowledged(one, error, position, error === undefined ? frameEnd : 0);
+  }
+
+  function push(frame: Frame): void {
+    const { payload, marks, records, foreign, storedDones } = frame;
+    const objects = foreign.filter(({ storage }) => storage === 'object');
+    const bytes =
+      (payload === undefined ? 0 : payload.byteLength + FRAME_HEADER_BYTES) +
+      bytesOfRecords(marks) +
+      bytesOfRecords(records) +
+      bytesOfRecords(foreign) -
+      bytesOfRecords(objects);
+    pendingBytes += bytes;
+    const follows = stored.last;
+    waiting.push({
+      frame,
+      bytes,
+      positions: [],
+      placed: new Map(),
+      payloadPosition: -1,
+      isSent: false,
+      open: 0,
+      error: undefined,
+      stored: stored.push(objects, storedDones),
+      follows,
+    });
+    sendMore();
   }
 
   return {
-    push(frame) {
-      const { payload, marks, records, foreign, dones } = frame;
-      const bytes =
-        (payload === undefined ? 0 : payload.byteLength + FRAME_HEADER_BYTES) +
-        bytesOfRecords(marks) +
-        bytesOfRecords(records) +
-        bytesOfRecords(foreign);
-      pendingBytes += bytes;
-      waiting.push({
-        frame,
-        bytes,
-        positions: [],
-        placed: new Map(),
-        payloadPosition: -1,
-        isSent: false,
-        open: 0,
-        error: undefined,
-        dones: [...dones],
-      });
-      sendMore();
-    },
+    push,
     get pendingBytes() {
       return pendingBytes;
+    },
+    get pendingObjectBytes() {
+      return stored.pendingBytes;
     },
     get failure() {
       return failure;
     },
     get end() {
-      return end;
+      return stored.end;
     },
     get objectEnd() {
-      return objectEnd;
+      return stored.objectEnd;
     },
     whenEmpty(done) {
-      const last = waiting.at(-1);
-      if (last === undefined) done(failure, failure === undefined ? end : -1);
-      else last.dones.push(done);
+      const nothing = { payload: undefined, marks: [], records: [], foreign: [], dones: [] };
+      if (waiting.length > 0 || stored.last !== undefined) {
+        push({ ...nothing, level: 'memory', storedDones: [done] });
+      } else done(failure, failure === undefined ? stored.end : -1);
     },
     close() {
       stopRetry?.();
@@ -287,4 +315,4 @@ function planAppends(frame: Frame, maxBytes: number): { ahead: FrameRecord[][]; 
   return { ahead, main: [...fixed, ...records.slice(from)] };
 }
 
-const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
+export const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));

@@ -42,6 +42,7 @@ export async function openStateLog(options: StateLogOptions): Promise<OpenStateL
   let records: FrameRecord[] = [];
   let foreign: ForeignRecord[] = [];
   let dones: Done[] = [];
+  let storedDones: Done[] = [];
   let level = 0;
   /** Of marks and records. */
   let recordBytes = 0;
@@ -116,11 +117,13 @@ export async function openStateLog(options: StateLogOptions): Promise<OpenStateL
       foreign,
       level: LEVELS[level] ?? 'sync',
       dones,
+      storedDones,
     };
     marks = [];
     records = [];
     foreign = [];
     dones = [];
+    storedDones = [];
     level = 0;
     recordBytes = 0;
     isWritten = false;
@@ -170,12 +173,12 @@ export async function openStateLog(options: StateLogOptions): Promise<OpenStateL
       recordBytes += bytes;
       schedule();
     },
-    commit(atLevel, done, isSettlement = false) {
+    commit(atLevel, done, isSettlement = false, storage = 'journal') {
       const refused = whyNot(isSettlement);
       if (refused === undefined) {
         isWritten = true;
         if (level < LEVELS.length - 1) level = Math.max(level, LEVELS.indexOf(atLevel));
-        if (done !== undefined) dones.push(done);
+        if (done !== undefined) (storage === 'object' ? storedDones : dones).push(done);
         beginChange();
       } else {
         cutChange();
@@ -207,7 +210,8 @@ export async function openStateLog(options: StateLogOptions): Promise<OpenStateL
       if (storage !== 'journal') {
         const state = journals[storage]?.state();
         if (state === undefined || state.failure !== undefined) return 'failed';
-        if (state.isFull || state.pendingBytes > limits.journal.maxPendingBytes / 2) return 'full';
+        const waits = storage === 'object' ? queue.pendingObjectBytes : state.pendingBytes;
+        if (state.isFull || waits > limits.journal.maxPendingBytes / 2) return 'full';
       }
       judgeRoom();
       return isFull ? 'full' : undefined;
@@ -261,10 +265,10 @@ export async function openStateLog(options: StateLogOptions): Promise<OpenStateL
   const sources = [maintenance.source, ...tables.flatMap(sourceOf)];
 
   /** Resolves with the position of the frame when all so far is as durable as that. */
-  function written(atLevel: Level): Promise<number> {
+  function written(atLevel: Level, storage: Storage = 'journal'): Promise<number> {
     return new Promise((resolve, reject) => {
       const done: Done = (error, position) => (error === undefined ? resolve(position) : reject(error));
-      log.commit(atLevel, done, true);
+      log.commit(atLevel, done, true, storage);
     });
   }
 
@@ -278,7 +282,8 @@ export async function openStateLog(options: StateLogOptions): Promise<OpenStateL
     marks.push({ entry: { logId: MARK_LOG, stripe: 0, payload }, onPosition });
     recordBytes += bytes;
     before.recordBytes += bytes;
-    await written('sync');
+    // All `done`s ahead of it have run: pages that are written from now on have what a replay from here does not bring.
+    await written('sync', 'object');
     return position;
   }
 

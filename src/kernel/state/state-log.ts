@@ -4,7 +4,8 @@
  * rebuilds the tables at start, writes their views, and keeps what a start has to replay short.
  *
  * Guaranteed: the changes of one `commit` are all there after a crash or none is; `done` runs in the order of the
- * commits, never before the level that it asked for is reached, and never with success after a failed write.
+ * commits, never before the level that it asked for is reached, and never with success after a failed write. Those that
+ * wait for the object store have an order of their own, behind that of the others: a slow store holds nobody else.
  */
 import type { Entry } from '../../storage/journal/group.ts';
 import {
@@ -33,16 +34,18 @@ export interface StateLog {
   add(table: number, entry: Uint8Array): number;
   /**
    * A record of another log, in the same append as the current frame (for `journal`; other storages have journals of
-   * their own and `done` of the frame waits for both). It lies behind the frame, and belongs to the current change.
-   * `onPosition` runs before the `done`s of the frame. The payload must stay untouched.
+   * their own). It lies behind the frame, and belongs to the current change. `onPosition` runs before the `done`s of the
+   * frame; that of an `object` record before those `done`s of the frame that wait for the object storage. The payload
+   * must stay untouched.
    */
   addRecord(storage: Storage, record: Entry, onPosition: (position: number) => void): void;
   /**
    * Ends the current change. Without `done` nobody waits. `isSettlement`: goes on when the disk is nearly full. Whether
    * others are taken is what `refusal` said last in this turn: who asks before a change, and makes it at once, is not
-   * refused here. A refused change leaves nothing in the journal, and its `done` has a `ChangeRefused`.
+   * refused here. A refused change leaves nothing in the journal, and its `done` has a `ChangeRefused`. `storage`:
+   * `object` waits for the object records of its frame and of all before it as well, and fails with them.
    */
-  commit(level: Level, done?: Done, isSettlement?: boolean): void;
+  commit(level: Level, done?: Done, isSettlement?: boolean, storage?: Storage): void;
   /**
    * Called before a frame is closed: who gathers over a turn adds what it has. Its additions need no `commit`. Who has
    * gathered a lot adds it earlier, since only what was added counts to the size at which a frame is closed.
@@ -59,7 +62,7 @@ export interface StateLog {
   isBusy(): boolean;
   onReady: () => void;
 
-  /** Behind the last acknowledged frame. */
+  /** Behind the last frame whose `done`s have all run. */
   end(): number;
   /** Writes the views now. */
   checkpoint(): Promise<void>;

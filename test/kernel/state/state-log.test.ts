@@ -2,10 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { StateLogDamaged } from '../../../src/kernel/state/errors.ts';
 import { decodeMark, walkEntries, walkPages } from '../../../src/kernel/state/frame-format.ts';
 import { openStateLog } from '../../../src/kernel/state/open.ts';
-import type { OpenStateLog, StateLogOptions } from '../../../src/kernel/state/state-log.ts';
+import type { OpenStateLog, StateLogOptions, Storage } from '../../../src/kernel/state/state-log.ts';
+import { frameCheck } from '../../../src/storage/journal/frame.ts';
 import type { JournalRecord } from '../../../src/storage/journal/group.ts';
-import { DEFAULT_LIMITS } from '../../../src/storage/journal/journal.ts';
+import { DEFAULT_LIMITS, openJournal } from '../../../src/storage/journal/journal.ts';
 import type { SpaceGuard } from '../../../src/storage/journal/space-guard.ts';
+import { createMemoryObjects, type PutIfAbsent } from '../../../src/storage/wal/put-if-absent.ts';
+import { createSealedWal } from '../../../src/storage/wal/sealed-wal.ts';
 import { type FaultyDisk, faultyDisk } from '../../storage/disk/faulty-disk.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 import { committed, journalOn } from './support.ts';
@@ -263,7 +266,7 @@ describe('the state log', () => {
     await log.close();
   });
 
-  it('waits for the journals of other storages, whose failure is theirs alone', async () => {
+  it('waits for the object storage where it is asked to, whose failure is its own alone', async () => {
     const [disk, objectDisk] = [faultyDisk(12), faultyDisk(13)];
     const object = await journalOn(objectDisk);
     const log = await openOn(disk, { journals: { object } });
@@ -271,13 +274,13 @@ describe('the state log', () => {
     const batch = { logId: 1024, stripe: 0, payload: Buffer.from('batch') };
     log.addRecord('object', batch, () => events.push('record'));
     log.tables.values.set(log, 1, 1);
-    log.commit('sync', (error) => events.push(`done ${error === undefined}`));
+    log.commit('sync', (error) => events.push(`done ${error === undefined}`), false, 'object');
     await log.drained();
     expect(events).toEqual(['record', 'done true']);
     expect(log.refusal('memory')).toBe('failed');
     objectDisk.faults = { ...objectDisk.faults, failingSyncOneIn: 1 };
     log.addRecord('object', batch, () => events.push('never'));
-    await expect(committed(log)).rejects.toThrow(/read-only/);
+    await expect(committed(log, 'sync', false, 'object')).rejects.toThrow(/read-only/);
     expect([log.refusal(), log.refusal('object')]).toEqual([undefined, 'failed']);
     log.tables.values.set(log, 2, 1);
     await committed(log);
@@ -289,6 +292,61 @@ describe('the state log', () => {
     };
     await openOn(disk.kill(), { tables: [table], journals: { object: await journalOn(objectDisk.kill()) } });
     expect(seen).toContain('object');
+  });
+
+  it('lets nobody else wait for a slow object storage, and has its own order there', async () => {
+    const answers: (() => void)[] = [];
+    const objects = createMemoryObjects();
+    let isSlow = false;
+    const slow: PutIfAbsent = {
+      ...objects,
+      async create(key, body) {
+        if (isSlow) await new Promise<void>((resolve) => answers.push(resolve));
+        return objects.create(key, body);
+      },
+    };
+    const wal = createSealedWal({ objects: slow, check: frameCheck });
+    const object = await openJournal({ wal, walId: 'object' });
+    const log = await openOn(faultyDisk(14), { journals: { object } });
+    isSlow = true;
+    const order: string[] = [];
+    const change = (name: string, storage: Storage, hasRecord = storage === 'object'): void => {
+      log.tables.values.set(log, 1, 1);
+      const record = { logId: 1024, stripe: 0, payload: Buffer.from(name) };
+      if (hasRecord) log.addRecord('object', record, () => order.push(`record ${name}`));
+      log.commit(
+        'sync',
+        (error) => order.push(error === undefined ? name : `${name} failed`),
+        false,
+        storage,
+      );
+    };
+    change('a', 'object');
+    await new Promise(setImmediate);
+    change('b', 'journal');
+    await new Promise(setImmediate);
+    // Without a record of its own it is behind those that have one.
+    change('c', 'object', false);
+    await new Promise(setImmediate);
+    change('d', 'journal');
+    await committed(log);
+    expect(order).toEqual(['b', 'd']);
+    const { end } = log;
+    // Pages of now have not what `a` and `c` do when they are done.
+    const before = end();
+    let isChecked = false;
+    const snapshot = log.snapshot().then(() => {
+      isChecked = true;
+    });
+    await committed(log);
+    expect([end(), isChecked]).toEqual([before, false]);
+    isSlow = false;
+    for (const answer of answers) answer();
+    await log.drained();
+    expect(order).toEqual(['b', 'd', 'record a', 'a', 'c']);
+    await snapshot;
+    expect(end()).toBeGreaterThan(before);
+    await log.close();
   });
 
   it('refuses frames of another format and damaged entries, and says where', () => {

@@ -1,4 +1,4 @@
-import type { OpenStateLog, StateLog } from '../../../src/kernel/state/state-log.ts';
+import type { OpenStateLog, StateLog, Storage } from '../../../src/kernel/state/state-log.ts';
 import { frameCheck } from '../../../src/storage/journal/frame.ts';
 import { type Journal, type JournalOptions, openJournal } from '../../../src/storage/journal/journal.ts';
 import { createFileWal } from '../../../src/storage/wal/file-wal.ts';
@@ -17,12 +17,14 @@ export function committed(
   log: StateLog,
   level: 'memory' | 'os' | 'sync' = 'sync',
   isSettlement = false,
+  storage: Storage = 'journal',
 ): Promise<number> {
   return new Promise((resolve, reject) => {
     log.commit(
       level,
       (error, position) => (error === undefined ? resolve(position) : reject(error)),
       isSettlement,
+      storage,
     );
   });
 }
