@@ -45,7 +45,9 @@ describe('delivery options', () => {
           expect(setIndexOf(bits) >= 0).toBe(ids.length > 1 || group !== undefined);
         });
         // A set is told once, however often it is meant.
-        const meant = decisions.filter(({ identifiers: ids, group }) => ids.length > 1 || group !== undefined);
+        const meant = decisions.filter(
+          ({ identifiers: ids, group }) => ids.length > 1 || group !== undefined,
+        );
         const distinct = new Set(meant.map(({ identifiers: ids, group }) => JSON.stringify([ids, group])));
         expect(told.length).toBe(distinct.size);
       }),
