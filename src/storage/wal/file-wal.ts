@@ -87,9 +87,11 @@ export function createFileWal(options: FileWalOptions): FileWal {
     from: number,
     limit: number,
     maxBytes: number,
+    onEnd: ((position: number) => void) | undefined,
   ): Promise<readonly WalBlock[]> {
     for (let bytes = Math.max(BLOCK_HEADER_BYTES, Math.min(maxBytes, limit - from)); ; ) {
-      const cut = cutBlocks(await readAt(file, start, from, bytes), from, epoch, check, maxBlockBytes);
+      const piece = await readAt(file, start, from, bytes);
+      const cut = cutBlocks(piece, from, epoch, check, maxBlockBytes, onEnd);
       if (cut.blocks.length > 0) return cut.blocks;
       if (cut.needBytes <= bytes) {
         throw new WalCorrupt(file.path, FILE_HEADER_BYTES + from - start, 'the block there is damaged');
@@ -174,7 +176,7 @@ export function createFileWal(options: FileWalOptions): FileWal {
       const files = await listEpochFiles(disk, folder(walId));
       return [...new Set(files.map((file) => file.epoch))];
     },
-    async read(walId, epoch, from, until, maxBytes) {
+    async read(walId, epoch, from, until, maxBytes, onEnd) {
       const list = await startsOf(walId, epoch);
       const index = list.findLastIndex((start) => start <= from);
       const start = list[index];
@@ -185,7 +187,7 @@ export function createFileWal(options: FileWalOptions): FileWal {
         path,
         () => openChecked(path, epoch, start),
         async (file) => {
-          const blocks = await readBlocks(file, epoch, start, from, limit, maxBytes);
+          const blocks = await readBlocks(file, epoch, start, from, limit, maxBytes, onEnd);
           return blocks.filter((block) => block.position < until);
         },
       );

@@ -57,9 +57,18 @@ export interface WalStore {
   epochs(walId: string): Promise<number[]>;
   /**
    * Blocks from the one at `from`, at least one and some `maxBytes` of them, none at or behind `until`. All in that
-   * range were acknowledged or lie below the sealed length: one that is not whole is `WalCorrupt`.
+   * range were acknowledged or lie below the sealed length: one that is not whole is `WalCorrupt`. An engine that knows
+   * where the next blocks begin before it has checked these says so with `onEnd`, after the call and before it resolves: who reads on
+   * can begin there.
    */
-  read(walId: string, epoch: number, from: number, until: number, maxBytes: number): Promise<WalBlock[]>;
+  read(
+    walId: string,
+    epoch: number,
+    from: number,
+    until: number,
+    maxBytes: number,
+    onEnd?: (position: number) => void,
+  ): Promise<WalBlock[]>;
   /** Position of the last anchor below `length` (the epoch's sealed length, above 0). */
   lastAnchor(walId: string, epoch: number, length: number): Promise<number>;
   /** What a sealer would find now. Writes nothing; an epoch that has its writer may have grown a moment later. */
