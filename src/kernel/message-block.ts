@@ -1,21 +1,19 @@
 /**
  * A message as one block of bytes, the same in memory, in entries of the journal and in pages: u16 topic length, u32
- * lengths of properties and payload, i32 publisher, f64 expiry, u8 of QoS and flags; then topic, properties, payload.
- * All numbers are big-endian. The number of the publishing session means nothing after a restart: who reads a block
- * back from the disk calls `forgetPublisher`.
+ * lengths of properties and payload, f64 publisher, f64 expiry, u8 of QoS and flags; then topic, properties, payload.
+ * All numbers are big-endian.
  */
 import type { Message } from './message.ts';
 
-export const BLOCK_HEADER_BYTES = 23;
+export const BLOCK_HEADER_BYTES = 27;
 const PROPERTIES_AT = 2;
 const PAYLOAD_AT = 6;
 const PUBLISHER_AT = 10;
-const EXPIRY_AT = 14;
-const FLAGS_AT = 22;
+const EXPIRY_AT = 18;
+const FLAGS_AT = 26;
 /** Beside the QoS. */
 export const VOLATILE = 4;
 export const RETAIN = 8;
-const BROKER = -1;
 
 export function blockBytes({ topic, properties, payload }: Message): number {
   return BLOCK_HEADER_BYTES + topic.length + properties.length + payload.length;
@@ -34,7 +32,7 @@ export function writeBlock(
   view.setUint16(0, topic.length);
   view.setUint32(PROPERTIES_AT, properties.length);
   view.setUint32(PAYLOAD_AT, payload.length);
-  view.setInt32(PUBLISHER_AT, message.publisher);
+  view.setFloat64(PUBLISHER_AT, message.publisher);
   view.setFloat64(EXPIRY_AT, message.expiresAtMs);
   view.setUint8(FLAGS_AT, message.qos | flags);
   const propertiesAt = at + BLOCK_HEADER_BYTES + topic.length;
@@ -47,7 +45,7 @@ export function writeBlock(
 export const topicLengthAt = (view: DataView, at: number): number => view.getUint16(at);
 export const propertiesLengthAt = (view: DataView, at: number): number => view.getUint32(at + PROPERTIES_AT);
 export const payloadLengthAt = (view: DataView, at: number): number => view.getUint32(at + PAYLOAD_AT);
-export const publisherAt = (view: DataView, at: number): number => view.getInt32(at + PUBLISHER_AT);
+export const publisherAt = (view: DataView, at: number): number => view.getFloat64(at + PUBLISHER_AT);
 export const expiresAtMsAt = (view: DataView, at: number): number => view.getFloat64(at + EXPIRY_AT);
 export const flagsAt = (view: DataView, at: number): number => view.getUint8(at + FLAGS_AT);
 
@@ -62,10 +60,6 @@ export function wholeBlockAt(view: DataView, at: number): number {
   const length =
     BLOCK_HEADER_BYTES + topicLengthAt(view, at) + propertiesLengthAt(view, at) + payloadLengthAt(view, at);
   return topicLengthAt(view, at) > 0 && at + length <= view.byteLength ? length : 0;
-}
-
-export function forgetPublisher(view: DataView, at: number): void {
-  view.setInt32(at + PUBLISHER_AT, BROKER);
 }
 
 /** Views of a whole block with the payload. */

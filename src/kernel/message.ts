@@ -16,6 +16,6 @@ export interface Message {
   readonly retain: boolean;
   /** Wall-clock deadline in ms since the epoch; 0 = never expires. */
   readonly expiresAtMs: number;
-  /** Number of the session that published it, for No Local; -1 = the broker itself. */
+  /** Stands for the identifier of the client that published it, for No Local; -1 = the broker itself. */
   readonly publisher: number;
 }

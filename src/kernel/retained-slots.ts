@@ -175,7 +175,6 @@ export class RetainedSlots {
     const block = this.tree.place(topicAt, topicLength, slot + 1, staged + at, length);
     if (block === 0) return false;
     if (outside > 0) this.outside.set(slot, from.slice(at + length, at + bytes));
-    format.forgetPublisher(this.view(), block);
     this.blocks[slot] = block;
     this.lengths[slot] = length;
     const expiresAtMs = format.expiresAtMsAt(view, at);

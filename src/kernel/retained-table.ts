@@ -12,7 +12,7 @@ import * as format from './message-block.ts';
 import { NO_ROOM, PAGE_SLOTS, type RetainedSlots } from './retained-slots.ts';
 import { type Table, TableId } from './state/table.ts';
 
-const VERSION = 1;
+const VERSION = 2;
 const SET = 1;
 const DELETE = 2;
 const MANY = 0;

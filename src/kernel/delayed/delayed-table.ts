@@ -48,7 +48,6 @@ export function createDelayedTable(waiting: WaitingMessages, onRecovered: () => 
     const view = new DataView(block.buffer);
     if (format.wholeBlockAt(view, 0) !== block.length)
       throw new Error('delayed messages: a message is damaged');
-    format.forgetPublisher(view, 0);
     return { id, dueMs, block, isVolatile: false, isStored: true, isEnding: false, timer: 0 };
   };
 

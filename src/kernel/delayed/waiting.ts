@@ -2,7 +2,7 @@
  * The waiting messages by id, grouped as their pages are: 64 ids, of which those with large blocks have pages of their
  * own. Ids ascend and are given once.
  */
-export const VERSION = 1;
+export const VERSION = 2;
 export const SCHEDULE = 1;
 export const DONE = 2;
 

@@ -9,7 +9,7 @@ import type { Mqtt } from './context.ts';
 import { aliasFor } from './deliver.ts';
 import { Outcome } from './outcome.ts';
 import { Routed, type Target, targetsOf, toSession } from './route.ts';
-import { isDurable, type Session } from './session.ts';
+import { clientKeyOf, isDurable, type Session } from './session.ts';
 import { deliverShared } from './shared.ts';
 
 export interface Flows {
@@ -136,7 +136,7 @@ export function createFlows(mqtt: Mqtt): Flows {
     for (const target of flow.targets) {
       const session = mqtt.sessions.byNumber(target.sink);
       if (session === undefined) continue;
-      if (target.noLocal && session.serial === message.publisher) taken = true;
+      if (target.noLocal && clientKeyOf(session) === message.publisher) taken = true;
       else note(toSession(mqtt, session, target, message));
     }
     const publisherHash = publisher?.clientHash ?? 0;

@@ -18,7 +18,7 @@ import { encodeEntry } from './durable/session-entries.ts';
 import { type Inbound, inboundFromPacket, inboundFromRow, toMessage } from './inbound.ts';
 import { type Owed, owe, pay, tellDataPlane } from './owed.ts';
 import { Routed, targetsOf } from './route.ts';
-import type { Session } from './session.ts';
+import { clientKeyOf, type Session } from './session.ts';
 import { stall } from './stall.ts';
 import { topicNameFault } from './topic.ts';
 
@@ -144,12 +144,15 @@ function decide(
   }
   const { session } = connection;
   const nowMs = clock.wallMs();
-  const serial = session?.serial ?? -1;
+  const publisher = publisherOf(session);
   const own = asked === undefined ? inbound : { ...inbound, properties: asked.properties };
   const delayMs = (asked?.delaySeconds ?? 0) * 1000;
-  const message = toMessage(own, topic, serial, nowMs + delayMs, config.mqtt.maxMessageExpirySeconds);
+  const message = toMessage(own, topic, publisher, nowMs + delayMs, config.mqtt.maxMessageExpirySeconds);
   take(mqtt, connection, inbound, message, delayMs === 0 ? undefined : nowMs + delayMs, undefined);
 }
+
+const publisherOf = (session: Session | undefined): number =>
+  session === undefined ? -1 : clientKeyOf(session);
 
 /** The acknowledgement that it will get, in its place among those of the connection. */
 function promise(connection: Connection, { qos, packetId }: Inbound): Owed | undefined {
@@ -276,11 +279,11 @@ export function hostPartRow(mqtt: Mqtt, connection: Connection, row: number): vo
   const { dataPlane, clock, config, flows } = mqtt;
   const flowId = dataPlane.rows[row * ROW_FIELDS + RowField.Extra] as number;
   const { session } = connection;
-  const serial = session?.serial ?? -1;
+  const publisher = publisherOf(session);
   // The data plane has recorded a QoS 2 identifier.
   const inbound = { ...inboundFromRow(dataPlane, row, flows.topicOf(flowId)), isRecorded: true };
   const nowMs = clock.wallMs();
-  const message = toMessage(inbound, inbound.topic, serial, nowMs, config.mqtt.maxMessageExpirySeconds);
+  const message = toMessage(inbound, inbound.topic, publisher, nowMs, config.mqtt.maxMessageExpirySeconds);
   const route = (): Routed => flows.serveHostPart(flowId, message, session);
   take(mqtt, connection, inbound, message, undefined, route);
 }
@@ -293,9 +296,9 @@ export function overflowRow(mqtt: Mqtt, connection: Connection, row: number): vo
   const session = mqtt.connections[slot]?.session;
   if (session === undefined) return;
   const inbound = inboundFromRow(dataPlane, row);
-  const serial = connection.session?.serial ?? -1;
+  const publisher = publisherOf(connection.session);
   const { topic } = inbound;
-  const message = toMessage(inbound, topic, serial, clock.wallMs(), config.mqtt.maxMessageExpirySeconds);
+  const message = toMessage(inbound, topic, publisher, clock.wallMs(), config.mqtt.maxMessageExpirySeconds);
   // Flows carry no alias: the field holds the group, an address, that the destination is a member of.
   const encoding =
     flows.encodingOf((dataPlane.rows[at + RowField.TopicAlias] as number) >>> 0) ??

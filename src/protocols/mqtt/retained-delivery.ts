@@ -8,7 +8,7 @@ import type { RetainedCursor } from '../../kernel/retained.ts';
 import type { Connection } from './connection.ts';
 import type { Mqtt } from './context.ts';
 import { deliver, hasBacklog } from './deliver.ts';
-import type { Session } from './session.ts';
+import { clientKeyOf, type Session } from './session.ts';
 import { grantedQos, identifierBytes, isNoLocal } from './subscription-options.ts';
 
 export interface RetainedJob {
@@ -55,7 +55,7 @@ export function continueRetained(mqtt: Mqtt, session: Session, connection: Conne
   while (job.page.length > 0 && hasRoom(mqtt, session)) {
     const message = job.page.pop();
     if (message === undefined) break;
-    if (isNoLocal(job.options) && message.publisher === (session.serial | 0)) continue;
+    if (isNoLocal(job.options) && message.publisher === clientKeyOf(session)) continue;
     mqtt.counters.retainedSent++;
     const qos = Math.min(message.qos, grantedQos(job.options)) as 0 | 1 | 2;
     deliver(mqtt, session, { message, qos, retain: true, subscriptionIds });

@@ -8,7 +8,7 @@ import type { Matches } from '../../kernel/router.ts';
 import type { Mqtt } from './context.ts';
 import { deliver } from './deliver.ts';
 import { Outcome } from './outcome.ts';
-import type { Session } from './session.ts';
+import { clientKeyOf, type Session } from './session.ts';
 import { deliverShared } from './shared.ts';
 import { grantedQos, identifierBytes, isNoLocal, isRetainAsPublished } from './subscription-options.ts';
 
@@ -59,7 +59,7 @@ export function route(mqtt: Mqtt, message: Message, publisher: Session | undefin
 function toTarget(mqtt: Mqtt, target: Target, message: Message, tally: Tally): void {
   const session = mqtt.sessions.byNumber(target.sink);
   if (session === undefined) return;
-  if (target.noLocal && session.serial === message.publisher) {
+  if (target.noLocal && clientKeyOf(session) === message.publisher) {
     tally.taken++; // it matched: only the publisher itself is spared
     return;
   }

@@ -2,6 +2,7 @@
  * What the broker remembers of a client between its packets and, where the client asked for it, between its
  * connections. State only: who changes it is named at each field's user (deliver.ts, pump.ts, lifecycle.ts).
  */
+import { createHash } from 'node:crypto';
 import type { QueuedDelivery } from '../../kernel/delivery.ts';
 import type { DeliveryQueue } from '../../kernel/queue.ts';
 import type { SharedGroup } from '../../kernel/shared-group.ts';
@@ -28,11 +29,13 @@ export interface InFlight {
 export interface Session {
   /** The router's sink. Reused after the session has ended. */
   readonly number: number;
-  /** Never reused; marks what this session published, for No Local. */
+  /** Never reused. */
   readonly serial: number;
   readonly clientId: string;
   /** For `hash-client`. */
   readonly clientHash: number;
+  /** See `clientKeyOf`; 0 = not asked for yet. */
+  clientKey: number;
   /** Seconds it outlives its connection; 0 = not at all. */
   expirySeconds: number;
   connection: Connection | undefined;
@@ -63,6 +66,7 @@ export function createSession(
     serial,
     clientId,
     clientHash: hashOf(clientId),
+    clientKey: 0,
     expirySeconds,
     connection: undefined,
     durable: undefined,
@@ -84,6 +88,17 @@ const NO_JOBS: RetainedJob[] = Object.freeze([]) as unknown as RetainedJob[];
 /** Decided when the session is created: it stays so until it ends. */
 export function isDurable(session: Session): boolean {
   return session.durable !== undefined;
+}
+
+/**
+ * Marks what this client published, for No Local, which is about client identifiers: it stays the same over sessions and
+ * restarts. 48 bits of a hash that nobody can aim at: that two clients share them does not happen.
+ */
+export function clientKeyOf(session: Session): number {
+  if (session.clientKey === 0) {
+    session.clientKey = createHash('sha256').update(session.clientId).digest().readUIntBE(0, 6);
+  }
+  return session.clientKey;
 }
 
 /** FNV-1a over UTF-16 units: stable across runs, so that hash strategies are. */

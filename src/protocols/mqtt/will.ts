@@ -8,7 +8,7 @@ import type { Will } from './codec/packets.ts';
 import { type Mqtt, startTimer, TimerKind } from './context.ts';
 import { encodeEntry } from './durable/session-entries.ts';
 import { publishMessage } from './publish-message.ts';
-import type { Session } from './session.ts';
+import { clientKeyOf, type Session } from './session.ts';
 
 export interface PendingWill {
   readonly topic: Uint8Array;
@@ -63,7 +63,7 @@ export function publishWill(mqtt: Mqtt, session: Session): void {
     retain: will.retain,
     // The interval runs from publication, not from CONNECT.
     expiresAtMs: will.expirySeconds === undefined ? 0 : mqtt.clock.wallMs() + will.expirySeconds * 1000,
-    publisher: session.serial,
+    publisher: clientKeyOf(session),
   };
   if (will.expirySeconds === 0) return;
   publishMessage(mqtt, message, session, {
