@@ -1,13 +1,15 @@
 /**
- * The journal against the disk it lies on. Two rows: appends of 1 KiB records in batches of 64 KiB and their reading
- * back, beside a plain loop of writes and reads of the same size; and single records of 256 bytes from 256 concurrent
- * callers, each synced, beside a plain loop of a write and an fdatasync. Writing ends when all is on the disk, as with
- * `dd conv=fdatasync`: the journal syncs each segment before the next, the loop once. What is read back is in the page
- * cache for both. Repeats are interleaved, medians are shown.
+ * The journal against the disk it lies on: appends of 1 KiB records in batches of 64 KiB and their reading back, beside
+ * a plain loop of writes and reads of the same size; and single records of 256 bytes from 256 concurrent callers, each
+ * synced, beside a plain loop of a write and an fdatasync. Writing ends when all is on the disk, as with
+ * `dd conv=fdatasync`: the journal syncs each segment before the next, the loop once. It is read back twice: from the
+ * page cache, and after the page cache was told to forget the files (by `dd iflag=nocache`), from the disk. Repeats
+ * are interleaved, medians are shown.
  *
  *   node --import tsx bench/journal.ts --mb 512 --secs 3 --repeats 3 --dir .bench
  */
-import { closeSync, fdatasync, openSync, read, rmSync, write } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { closeSync, fdatasync, openSync, read, readdirSync, rmSync, write } from 'node:fs';
 import { mkdir, mkdtemp } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -30,6 +32,7 @@ const BATCH_BYTES = 64 * 1024;
 const RECORD_BYTES = 1024;
 const SMALL_BYTES = 256;
 const CALLERS = 256;
+const WAL_ID = 'bench';
 /** Batches that a writer has under way. */
 const WINDOW = 32;
 const totalBytes = Number(values.mb) * MIB;
@@ -53,7 +56,7 @@ const countingDisk: Disk = {
 
 const median = (list: readonly number[]): number => list.toSorted((a, b) => a - b)[list.length >> 1] ?? 0;
 const openOn = (directory: string): Promise<Journal> =>
-  openJournal({ wal: createFileWal({ disk: countingDisk, directory, check: frameCheck }), walId: 'bench' });
+  openJournal({ wal: createFileWal({ disk: countingDisk, directory, check: frameCheck }), walId: WAL_ID });
 
 async function inFresh<T>(run: (directory: string) => Promise<T>): Promise<T> {
   const base = resolve(values.dir);
@@ -76,8 +79,25 @@ type Callback = (error: Error | null) => void;
 const done = (start: (callback: Callback) => void): Promise<void> =>
   new Promise((settle, reject) => start((error) => (error === null ? settle() : reject(error))));
 
-/** MB/s of the plain loop: written to the file, and read from it. */
-function rawStream(): Promise<{ write: number; read: number }> {
+/** The page cache lets go of what it has of these files; all of it must have been synced. */
+function forget(paths: readonly string[]): void {
+  for (const path of paths) {
+    const { status } = spawnSync('dd', [`if=${path}`, 'iflag=nocache', 'count=0', 'status=none']);
+    if (status !== 0) throw new Error('there is no dd with iflag=nocache: nothing can be read from the disk');
+  }
+}
+
+/** MB/s. */
+interface Stream {
+  readonly write: number;
+  readonly cached: number;
+  readonly cold: number;
+}
+
+const speed = (took: number): number => totalBytes / MIB / took;
+
+/** The plain loop: written to the file, and read from it. */
+function rawStream(): Promise<Stream> {
   return inFresh(async (directory) => {
     const fd = openSync(join(directory, 'raw'), 'wx+');
     const block = Buffer.alloc(BATCH_BYTES, 'r');
@@ -87,18 +107,22 @@ function rawStream(): Promise<{ write: number; read: number }> {
       }
       await done((callback) => fdatasync(fd, callback));
     });
-    const got = await timed(async () => {
-      for (let at = 0; at < totalBytes; at += BATCH_BYTES) {
-        await done((callback) => read(fd, block, 0, BATCH_BYTES, at, callback));
-      }
-    });
+    const readAll = (): Promise<number> =>
+      timed(async () => {
+        for (let at = 0; at < totalBytes; at += BATCH_BYTES) {
+          await done((callback) => read(fd, block, 0, BATCH_BYTES, at, callback));
+        }
+      });
+    const cached = await readAll();
+    forget([join(directory, 'raw')]);
+    const cold = await readAll();
     closeSync(fd);
-    return { write: totalBytes / MIB / wrote, read: totalBytes / MIB / got };
+    return { write: speed(wrote), cached: speed(cached), cold: speed(cold) };
   });
 }
 
-/** MB/s of the journal: batches of 64 records as one payload, as record batches are. */
-function journalStream(): Promise<{ write: number; read: number }> {
+/** The journal: batches of 64 records as one payload, as record batches are. */
+function journalStream(): Promise<Stream> {
   return inFresh(async (directory) => {
     const journal = await openOn(directory);
     const batch = Buffer.alloc((BATCH_BYTES / RECORD_BYTES) * RECORD_BYTES, 'j');
@@ -112,19 +136,26 @@ function journalStream(): Promise<{ write: number; read: number }> {
       );
       await journal.close();
     });
-    const again = await openOn(directory);
-    let seen = 0;
-    const got = await timed(async () => {
-      for (let from = 0; ; ) {
-        const { records, next } = await again.read(1, from, MIB);
-        if (records.length === 0) break;
-        seen += records.length;
-        from = next;
-      }
-    });
-    if (seen !== batches) throw new Error(`${seen} batches of ${batches} were read back`);
-    await again.close();
-    return { write: totalBytes / MIB / wrote, read: totalBytes / MIB / got };
+    const readAll = async (before: () => void): Promise<number> => {
+      const again = await openOn(directory);
+      before();
+      let seen = 0;
+      const took = await timed(async () => {
+        for (let from = 0; ; ) {
+          const { records, next } = await again.read(1, from, MIB);
+          if (records.length === 0) break;
+          seen += records.length;
+          from = next;
+        }
+      });
+      if (seen !== batches) throw new Error(`${seen} batches of ${batches} were read back`);
+      await again.close();
+      return took;
+    };
+    const cached = await readAll(() => {});
+    const files = join(directory, WAL_ID);
+    const cold = await readAll(() => forget(readdirSync(files).map((name) => join(files, name))));
+    return { write: speed(wrote), cached: speed(cached), cold: speed(cold) };
   });
 }
 
@@ -177,17 +208,20 @@ for (let repeat = 0; repeat < Number(values.repeats); repeat++) {
     synced: await journalSync(),
   });
 }
-const rawWrite = median(runs.map((run) => run.raw.write));
-const rawRead = median(runs.map((run) => run.raw.read));
-const ourWrite = median(runs.map((run) => run.ours.write));
-const ourRead = median(runs.map((run) => run.ours.read));
 const fsyncs = median(runs.map((run) => run.fsyncs));
 const records = median(runs.map((run) => run.synced.records));
 const perSync = median(runs.map((run) => run.synced.perSync));
-const percent = (part: number, whole: number): string => `${Math.round((100 * part) / whole)} %`;
+
+function streamRow(work: string, what: keyof Stream): string {
+  const ours = median(runs.map((run) => run.ours[what]));
+  const raw = median(runs.map((run) => run.raw[what]));
+  return `| ${work} | ${ours.toFixed(0)} MB/s | ${raw.toFixed(0)} MB/s | ${((100 * ours) / raw).toFixed(0)} % |`;
+}
+
 process.stdout.write(`| work | journal | disk | ratio |
-|---|---|---|---|
-| append 64 KiB batches, os | ${ourWrite.toFixed(0)} MB/s | ${rawWrite.toFixed(0)} MB/s | ${percent(ourWrite, rawWrite)} |
-| read them back in order | ${ourRead.toFixed(0)} MB/s | ${rawRead.toFixed(0)} MB/s | ${percent(ourRead, rawRead)} |
+|---|--:|--:|--:|
+${streamRow('append 64 KiB batches, os', 'write')}
+${streamRow('read them back in order, from the disk', 'cold')}
+${streamRow('read them back in order, from the page cache', 'cached')}
 | 256 B records of ${CALLERS} callers, sync | ${records.toFixed(0)} records/s, ${perSync.toFixed(0)} per fdatasync | ${fsyncs.toFixed(0)} fdatasync/s | ${(records / fsyncs).toFixed(0)} x |
 `);

@@ -58,8 +58,8 @@ export interface WalStore {
   /**
    * Blocks from the one at `from`, at least one and some `maxBytes` of them, none at or behind `until`. All in that
    * range were acknowledged or lie below the sealed length: one that is not whole is `WalCorrupt`. An engine that knows
-   * where the next blocks begin before it has checked these says so with `onEnd`, after the call and before it resolves: who reads on
-   * can begin there.
+   * where the next blocks begin before it has checked these says so with `onEnd`,
+   * after the call and before it resolves: who reads on can begin there.
    */
   read(
     walId: string,
