@@ -19,14 +19,40 @@ export interface ObjectStoreSettings {
  * lets two creators of a key both win would let two owners write one log.
  */
 export async function openObjectStore(settings: ObjectStoreSettings, clock: Clock): Promise<SegmentStore> {
-  const { endpoint, region, bucket, prefix, accessKeyId, secretAccessKey, pathStyle } = settings;
+  const store = await open(settings, clock);
+  try {
+    await store.probe();
+    return store;
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+/** For looking at what is there: no self-test, which would have to write. */
+export async function openObjectStoreForReading(
+  settings: ObjectStoreSettings,
+  clock: Clock,
+): Promise<SegmentStore> {
+  const store = await open(settings, clock);
+  const refuse = (): Promise<never> =>
+    Promise.reject(new SegmentStoreError('the object store was opened for reading only'));
+  return { ...store, create: refuse, remove: refuse, probe: refuse };
+}
+
+async function open(settings: ObjectStoreSettings, clock: Clock): Promise<SegmentStore> {
+  return withPrefix(await openEngine(settings, clock), settings.prefix);
+}
+
+async function openEngine(settings: ObjectStoreSettings, clock: Clock): Promise<SegmentStore> {
+  const { endpoint, region, bucket, accessKeyId, secretAccessKey, pathStyle } = settings;
   if (bucket === '') throw new SegmentStoreError('an object store needs storage.object.bucket');
   if ((accessKeyId === '') !== (secretAccessKey === '')) {
     throw new SegmentStoreError(
       'storage.object.accessKeyId and storage.object.secretAccessKey are set both or neither',
     );
   }
-  const store = await openS3Store({
+  return openS3Store({
     bucket,
     region,
     clock,
@@ -35,12 +61,4 @@ export async function openObjectStore(settings: ObjectStoreSettings, clock: Cloc
     ...(endpoint === '' ? {} : { endpoint }),
     ...(accessKeyId === '' ? {} : { credentials: { accessKeyId, secretAccessKey } }),
   });
-  try {
-    const mine = withPrefix(store, prefix);
-    await mine.probe();
-    return mine;
-  } catch (error) {
-    await store.close();
-    throw error;
-  }
 }
