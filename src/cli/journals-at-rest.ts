@@ -4,17 +4,21 @@ import { systemClock } from '../kernel/clock.ts';
 import { type DataDirectory, JOURNAL_WAL_ID } from '../storage/data-directory/data-directory.ts';
 import { nodeDisk } from '../storage/disk/node-disk.ts';
 import { frameCheck } from '../storage/journal/frame.ts';
-import { openObjectStore } from '../storage/segments/open.ts';
-import { createTieredWal } from '../storage/tier/tiered-wal.ts';
+import { openObjectStoreForReading } from '../storage/segments/open.ts';
+import { hasMoved } from '../storage/tier/local-files.ts';
+import { openTieredWalForReading } from '../storage/tier/reading.ts';
 import { createFileWal } from '../storage/wal/file-wal.ts';
 import { createSealedWal } from '../storage/wal/sealed-wal.ts';
 import { createSegmentObjects } from '../storage/wal/segment-objects.ts';
 import type { WalStore } from '../storage/wal/wal-store.ts';
+import { CliError, ExitCode } from './exit-codes.ts';
 
 export interface JournalAtRest {
   readonly name: 'main' | 'object';
   readonly walId: string;
   readonly wal: WalStore;
+  /** What reading has met so far that it could make good elsewhere. */
+  readonly problems: () => readonly string[];
 }
 
 export interface JournalsAtRest {
@@ -23,45 +27,56 @@ export interface JournalsAtRest {
   close(): Promise<void>;
 }
 
-export type OpenStore = typeof openObjectStore;
+export type OpenStore = typeof openObjectStoreForReading;
 
 const OBJECT_WAL_ID = 'object';
+const nothing = (): readonly string[] => [];
 
+/** Rejects with `CliError` when what is needed is not configured or cannot be reached. */
 export async function openJournalsAtRest(
   config: Config,
   data: DataDirectory,
-  openStore: OpenStore = openObjectStore,
+  openStore: OpenStore = openObjectStoreForReading,
 ): Promise<JournalsAtRest> {
   const { tier, object } = config.storage;
   const hasObjects = [...config.topics, ...config.streams].some(({ storage }) => storage === 'object');
-  const store = hasObjects || tier.enabled ? await openStore(object, systemClock) : undefined;
-  const files = createFileWal({ disk: nodeDisk, directory: data.journal, check: frameCheck });
-  const tiered =
-    store === undefined || !tier.enabled
-      ? undefined
-      : createTieredWal({
-          wal: files,
-          disk: nodeDisk,
-          directory: data.journal,
-          check: frameCheck,
-          segments: store,
-          clock: systemClock,
-          // Reading needs no worker, and without one nothing is uploaded, dropped or removed.
-          concurrency: 0,
-          localBytes: Number.MAX_SAFE_INTEGER,
-          cacheBytes: tier.cacheBytes,
-        });
-  const list: JournalAtRest[] = [{ name: 'main', walId: JOURNAL_WAL_ID, wal: tiered ?? files }];
-  if (store !== undefined && hasObjects) {
-    const wal = createSealedWal({ objects: createSegmentObjects(store), check: frameCheck });
-    list.push({ name: 'object', walId: OBJECT_WAL_ID, wal });
+  const moved = await hasMoved(nodeDisk, data.journal, JOURNAL_WAL_ID);
+  if (moved && object.bucket === '') {
+    throw new CliError(
+      ExitCode.Usage,
+      `segments of the journal in ${data.path} were moved to an object store, and no store is configured: give the broker's configuration (storage.object)`,
+    );
   }
-  return {
-    list,
-    async close() {
-      await tiered?.close();
-      await files.close();
-      await store?.close();
-    },
+  const isTiered = moved || tier.enabled;
+  const store = hasObjects || isTiered ? await openStore(object, systemClock) : undefined;
+  const files = createFileWal({ disk: nodeDisk, directory: data.journal, check: frameCheck });
+  const close = async (): Promise<void> => {
+    await files.close();
+    await store?.close();
   };
+  try {
+    const list: JournalAtRest[] = [];
+    const main = { name: 'main', walId: JOURNAL_WAL_ID } as const;
+    if (store === undefined || !isTiered) list.push({ ...main, wal: files, problems: nothing });
+    else {
+      const reading = await openTieredWalForReading({
+        wal: files,
+        walId: JOURNAL_WAL_ID,
+        disk: nodeDisk,
+        directory: data.journal,
+        check: frameCheck,
+        segments: store,
+        cacheBytes: tier.cacheBytes,
+      });
+      list.push({ ...main, ...reading });
+    }
+    if (store !== undefined && hasObjects) {
+      const wal = createSealedWal({ objects: createSegmentObjects(store), check: frameCheck });
+      list.push({ name: 'object', walId: OBJECT_WAL_ID, wal, problems: nothing });
+    }
+    return { list, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }

@@ -69,7 +69,7 @@ export async function verify(
     const opened = (await Promise.all(list.map(open))).filter((each) => each !== undefined);
     const journals: JournalReport[] = [];
     for (const each of opened) {
-      journals.push('problems' in each ? each : await auditJournal(each.name, each.journal));
+      journals.push('journal' in each ? await auditJournal(each) : each);
     }
     const [main, object] = (['main', 'object'] as const).map((name) => {
       const found = opened.find((each) => each.name === name);
@@ -127,43 +127,46 @@ async function offline(
   const { config } = await readConfig(options, io.environment);
   const data = await openDirectory(config.dataDir, true);
   try {
-    const journals = await openJournalsAtRest(config, data, openStore).catch((error: unknown) => {
-      throw error instanceof SegmentStoreError ? new CliError(ExitCode.Unreachable, error.message) : error;
-    });
+    const journals = await openJournalsAtRest(config, data, openStore);
     try {
       return await look(config, data, journals.list);
     } finally {
       await journals.close();
     }
+  } catch (error) {
+    // Of what lies in a store that gives no answer nothing can be said, not even that it is damaged.
+    throw error instanceof SegmentStoreError ? new CliError(ExitCode.Unreachable, error.message) : error;
   } finally {
     await data.close();
   }
 }
 
+interface Opened extends JournalAtRest {
+  readonly journal: OfflineJournal;
+}
+
 /** Undefined when nothing was written to it; the report of one that cannot be opened. */
-async function open({
-  name,
-  wal,
-  walId,
-}: JournalAtRest): Promise<{ name: typeof name; journal: OfflineJournal } | JournalReport | undefined> {
+async function open(at: JournalAtRest): Promise<Opened | JournalReport | undefined> {
+  const { name, wal, walId } = at;
   try {
     if ((await wal.epochs(walId)).length === 0) return undefined;
-    return { name, journal: await openJournalForReading({ wal, walId }) };
+    return { ...at, journal: await openJournalForReading({ wal, walId }) };
   } catch (error) {
     const problems = [`it cannot be read: ${asDamage(error)}`];
     return { name, segments: 0, storedBytes: 0, startPosition: 0, endPosition: 0, problems };
   }
 }
 
-async function auditJournal(name: JournalAtRest['name'], journal: OfflineJournal): Promise<JournalReport> {
+async function auditJournal({ name, journal, problems }: Opened): Promise<JournalReport> {
   const segments = journal.segments();
+  const damage = await journal.verify();
   return {
     name,
     segments: segments.length,
     storedBytes: segments.reduce((sum, { bytes }) => sum + bytes, 0),
     startPosition: journal.start,
     endPosition: journal.end,
-    problems: await journal.verify(),
+    problems: [...damage, ...problems()],
   };
 }
 
@@ -198,7 +201,6 @@ function asDamage(error: unknown): string {
     error instanceof WalCorrupt ||
     error instanceof WalFormatUnknown ||
     error instanceof KvStoreError ||
-    error instanceof SegmentStoreError ||
     diskErrorCode(error) !== '';
   if (isKnown && error instanceof Error) return error.message;
   throw error;

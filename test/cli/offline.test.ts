@@ -317,6 +317,25 @@ describe('segments that moved to an object store', () => {
     expect(out).toMatch(/: damaged\n {2}- segment \d+: /);
   });
 
+  it('cannot be judged without the configuration of the store', async () => {
+    const io = testIo();
+    const blind = verify({ dataDir: path, set: [] }, io, tables);
+    await expect(blind).rejects.toMatchObject({
+      exitCode: 2,
+      message: expect.stringContaining('no store is configured'),
+    });
+    const { code, err } = await runs('repair', '--dry-run');
+    expect([code, err]).toEqual([2, expect.stringContaining('no store is configured')]);
+  });
+
+  it('cannot be judged by a store that stops answering', async () => {
+    const silent: OpenStore = async (...settings) => ({
+      ...(await openStore(...settings)),
+      get: () => Promise.reject(new SegmentStoreError('the store gives no answer')),
+    });
+    await expect(audit(silent)).rejects.toMatchObject({ exitCode: 5, message: 'the store gives no answer' });
+  });
+
   it('cannot be judged while the store is away', async () => {
     const away: OpenStore = () => Promise.reject(new SegmentStoreError('the store is away'));
     await expect(audit(away)).rejects.toMatchObject({ exitCode: 5, message: 'the store is away' });

@@ -42,6 +42,8 @@ export interface LocalFiles {
   endOf(epoch: number, start: number): Promise<number | undefined>;
   /** The file up to its end, every block of it checked. */
   readWhole(file: FinishedFile): Promise<WholeFile>;
+  /** From now on segments of the log can be in the store alone: it cannot be read without one. */
+  noteMoved(): Promise<void>;
   /** What is noted here survives a restart, until it is struck out. */
   noteGone(gone: Gone): Promise<void>;
   strikeOut(gone: Gone): Promise<void>;
@@ -53,6 +55,13 @@ const PIECE_BYTES = 1024 * 1024;
 const GONE = /^gone-(\d+)-(\d+)-(\d+)$/;
 const goneName = ({ epoch, from, until }: Gone): string => `gone-${epoch}-${from}-${until}`;
 
+const MOVED = 'moved';
+
+/** Whether segments of a log were removed here because an object store has them. */
+export function hasMoved(disk: Disk, directory: string, walId: string): Promise<boolean> {
+  return disk.exists(`${directory}/${walId}/${MOVED}`);
+}
+
 /** The files of one log in the folder of the engine `files`, and notes of this folder beside them. */
 export function createLocalFiles(
   disk: Disk,
@@ -61,6 +70,8 @@ export function createLocalFiles(
   maxBlockBytes: number,
 ): LocalFiles {
   const pathOf = (epoch: number, start: number): string => `${folder}/${blockFileName(epoch, start)}`;
+
+  let hasNote = false;
 
   async function endOf(epoch: number, start: number): Promise<number | undefined> {
     try {
@@ -120,6 +131,10 @@ export function createLocalFiles(
       } finally {
         await file.close();
       }
+    },
+    async noteMoved() {
+      if (!hasNote) await createMarker(disk, folder, MOVED);
+      hasNote = true;
     },
     async noteGone(gone) {
       await createMarker(disk, folder, goneName(gone));

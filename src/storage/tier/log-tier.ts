@@ -230,6 +230,7 @@ export function createLogTier(options: LogTierOptions): LogTier {
       if (!segment.isVerified) await persistence.persist(() => verify(segment), isWanted);
       if (!segment.isVerified || !isWanted()) return;
       const { epoch, start, end } = segment;
+      await files.noteMoved();
       // First nobody is sent to the file any more; a reader that is there keeps it open.
       segment.isLocal = false;
       await wal.remove(walId, epoch, start, end);
