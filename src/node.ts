@@ -20,7 +20,7 @@ import type { Listener, ListenerContext } from './net/listener.ts';
 import { startTcpListener, startUnixListener } from './net/tcp-listener.ts';
 import { startTlsListener } from './net/tls-listener.ts';
 import { startSecureWebSocketListener, startWebSocketListener } from './net/websocket-listener.ts';
-import { createNodeView, type NodeParts } from './node-view.ts';
+import { createNodeView, type NodeParts } from './node-view/node-view.ts';
 import type { Authenticator, AuthMethod, Authorizer } from './protocols/mqtt/auth.ts';
 import { createDurable } from './protocols/mqtt/durable/durable.ts';
 import { createMqttFrontEnd, type MqttFrontEnd } from './protocols/mqtt/front-end.ts';
@@ -154,20 +154,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     },
   });
 
-  const control = await openControl(
-    directory?.controlSocket ?? dependencies.dataDirectory?.controlSocket,
-    logger,
-    {
-      config,
-      mqtt: mqtt.context,
-      tier,
-      streams,
-      partitions,
-      delayedCount: () => delayed.count,
-      version: packageVersion(),
-      nodeId: directory?.nodeId ?? '',
-    },
-  );
+  let control: ControlServer | undefined;
   const listeners: Listener[] = [];
   let stopping: Promise<void> | undefined;
   async function stopAll(): Promise<void> {
@@ -184,6 +171,15 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
   }
 
   try {
+    control = await openControl(directory ?? dependencies.dataDirectory, logger, {
+      config,
+      mqtt: mqtt.context,
+      tier,
+      streams,
+      partitions,
+      delayedCount: () => delayed.count,
+      version: packageVersion(),
+    });
     await startListeners(config, { dataPlane, mqtt, admission, logger, clock }, listeners);
   } catch (error) {
     await stopAll();
@@ -212,14 +208,14 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
 
 /** Administration, for whoever may read the data directory. */
 async function openControl(
-  path: string | undefined,
+  directory: DataDirectory | undefined,
   logger: Logger,
-  parts: NodeParts,
+  parts: Omit<NodeParts, 'nodeId'>,
 ): Promise<ControlServer | undefined> {
-  if (path === undefined) return undefined;
+  if (directory === undefined) return undefined;
   return startControlServer({
-    path,
-    node: createNodeView(parts),
+    path: directory.controlSocket,
+    node: createNodeView({ ...parts, nodeId: directory.nodeId }),
     onAudit: (entry) => logger.debug({ audit: entry }, 'administration'),
     onDefect: (error) => logger.error({ err: error }, 'administration failed'),
   });

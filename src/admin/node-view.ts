@@ -1,6 +1,7 @@
 /**
- * The node as administration sees and changes it. `node.ts` gives the implementation; nothing here knows how a session
- * or a stream is kept.
+ * The node as administration sees and changes it. src/node-view/ is the implementation; nothing here knows how a session
+ * or a stream is kept. What the caller can mend (a cursor of another list, a filter that is none) rejects with an
+ * OperationError.
  *
  * Lists are pages: items behind `after`, in an order of the node's own choice that stays the same while it runs, at most
  * `limit`; `next` is given back as `after` of the following page, and is missing on the last one. What comes or goes
@@ -8,6 +9,7 @@
  */
 import type {
   Health,
+  PartitionView,
   QueueDetail,
   QueuedMessage,
   QueueSummary,
@@ -47,8 +49,9 @@ export interface StreamRead {
   readonly fromOffset: number;
   /** At least one record when there is one. */
   readonly limit: number;
+  /** Of keys, values and headers; at least one record all the same. */
   readonly maxBytes: number;
-  /** How long to wait when there is none yet; 0 answers at once. */
+  /** How long to wait when there is none yet; 0 answers at once. An answer without records says where to go on. */
   readonly waitMs: number;
   /** Whoever asked does not listen any more. */
   readonly signal: AbortSignal;
@@ -72,7 +75,7 @@ export interface NodeView {
 
   queues(request: PageRequest): Awaitable<Page<QueueSummary>>;
   queue(name: string): Awaitable<QueueDetail | undefined>;
-  /** Looks at the oldest messages and changes nothing. */
+  /** Looks at the oldest messages and changes nothing. A page ends early where messages are large. */
   peekQueue(name: string, request: PageRequest): Awaitable<Page<QueuedMessage> | undefined>;
   /** Removes what waits; what is in flight stays. Resolves with the number, when that is as durable as it gets. */
   purgeQueue(name: string): Awaitable<number | undefined>;
@@ -84,6 +87,7 @@ export interface NodeView {
 
   streams(request: PageRequest): Awaitable<Page<StreamSummary>>;
   stream(name: string): Awaitable<StreamDetail | undefined>;
+  streamPartitions(name: string, request: PageRequest): Awaitable<Page<PartitionView> | undefined>;
   /** Undefined when there is no such stream or partition. */
   readStream(request: StreamRead): Awaitable<RecordPage | undefined>;
 }

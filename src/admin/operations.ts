@@ -20,6 +20,7 @@ import { showMessage, showRecord } from './show.ts';
 import {
   healthView,
   pageOfRecords,
+  partitionView,
   queueDetail,
   queuedMessage,
   queueSummary,
@@ -100,7 +101,8 @@ const MAX_PEEK = 100;
 const DEFAULT_PEEK = 20;
 const MAX_PAYLOAD_BYTES = 16 * 1024 * 1024;
 const DEFAULT_PAYLOAD_BYTES = 64 * 1024;
-const MAX_READ_BYTES = 4 * 1024 * 1024;
+/** JSON of more would keep the broker from its clients for too long. */
+const MAX_READ_BYTES = 1024 * 1024;
 const MAX_WAIT_MS = 30_000;
 
 const paging = {
@@ -343,6 +345,21 @@ export const OPERATIONS = {
     pathParameters: { name: streamName },
     output: streamDetail,
     run: async (node, { name }) => found(await node.stream(name), named('stream', name)),
+  }),
+  streamsPartitions: operation({
+    id: 'streams.partitions',
+    method: 'GET',
+    path: '/streams/{name}/partitions',
+    summary: 'Partitions of a stream.',
+    scope: 'streams:read',
+    audit: 'none',
+    pathParameters: { name: streamName },
+    queryParameters: paging,
+    output: pageOf(partitionView),
+    async run(node, { name, ...input }) {
+      const page = await node.streamPartitions(name, pageRequest('streams.partitions', input));
+      return shownPage('streams.partitions', found(page, named('stream', name)), same);
+    },
   }),
   streamsRead: operation({
     id: 'streams.read',

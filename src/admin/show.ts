@@ -25,7 +25,7 @@ export function showRecord(partition: number, record: StreamRecord, maxBytes: nu
     timeMs,
     ...(key === null ? {} : isUtf8(key) ? { key: text(key) } : { keyBase64: base64(key) }),
     headers: headers.map(showProperty),
-    ...showPayload(payload, maxBytes),
+    ...(payload === null ? { payloadBytes: 0, payloadIsCut: false } : showPayload(payload, maxBytes)),
   };
 }
 

@@ -39,7 +39,9 @@ export const statusView = object({
   connections: integer('Connected clients.'),
   sessions: integer('Sessions, connected or not.'),
   subscriptions: integer('Subscriptions of all sessions.'),
-  waitingMessages: integer('Messages that wait in queues of sessions and groups, or are in flight.'),
+  waitingMessages: integer(
+    'Messages that wait in queues or are in flight, each once however many wait for it.',
+  ),
   retainedMessages: integer('Retained messages.'),
   delayedMessages: integer('Messages that wait for their time.'),
   streams: integer('Streams.'),
@@ -57,7 +59,9 @@ export const statusView = object({
   }),
   views: object({
     engine: nullable(string('What holds the views; null when there are none.')),
-    position: nullable(integer('Position of the journal from which a start replays.')),
+    position: nullable(
+      integer('Position of the journal from which a start replays; null without complete views.'),
+    ),
   }),
 });
 export type Status = Infer<typeof statusView>;
@@ -66,17 +70,16 @@ const sessionFields = {
   clientId: string('Client identifier.'),
   isConnected: boolean('Whether a client is connected.'),
   isDurable: boolean('Whether it outlives its connection.'),
-  protocol: string('Protocol and version of the last connection.'),
-  address: nullable(string('Address of the client.')),
-  connectedAtMs: nullable(integer('Since when the client is connected.')),
-  disconnectedAtMs: nullable(integer('Since when it is not.')),
+  protocol: string('Protocol; its version while a client is connected.'),
+  address: nullable(string('Address of the client; null when not connected.')),
+  connectedAtMs: nullable(integer('Since when the client is connected; null when it is not.')),
+  disconnectedAtMs: nullable(integer('Since when it is not; null when it is.')),
   expirySeconds: nullable(integer('How long it outlives its connection; null is for ever.')),
   expiresAtMs: nullable(integer('When it ends if nobody connects.')),
   subscriptions: integer('Number of its subscriptions.'),
   waiting: integer('Messages that wait to be sent.'),
   inFlight: integer('Messages sent and not yet acknowledged.'),
-  waitingBytes: integer('Bytes of what waits or is in flight.'),
-  oldestAtMs: nullable(integer('When the oldest of them came.')),
+  waitingBytes: integer('Bytes of what is kept for it, in flight or not.'),
 };
 
 const subscription = object({
@@ -93,11 +96,11 @@ export type SessionSummary = Infer<typeof sessionSummary>;
 
 export const sessionDetail = object({
   ...sessionFields,
-  userName: nullable(string('User name of the last connection.')),
+  userName: nullable(string('User name; null without one, or when not connected.')),
   keepAliveSeconds: nullable(integer('Keep alive; null when not connected.')),
-  receiveMaximum: nullable(integer('Messages that the client takes at once.')),
+  receiveMaximum: nullable(integer('Messages that the client takes at once; null when not connected.')),
   willTopic: nullable(string('Topic of its will.')),
-  filters: list(subscription, 'Its subscriptions.'),
+  filters: list(subscription, 'Its subscriptions, the first thousand.'),
 });
 export type SessionDetail = Infer<typeof sessionDetail>;
 
@@ -107,7 +110,7 @@ const queueFields = {
   waiting: integer('Messages that wait to be sent.'),
   inFlight: integer('Messages sent and not yet acknowledged.'),
   bytes: integer('Bytes of all of them.'),
-  oldestAtMs: nullable(integer('When the oldest came.')),
+  memberCount: integer('Sessions that take from it, connected or not.'),
   consumers: integer('Connected clients that take from it.'),
 };
 
@@ -119,14 +122,13 @@ export const queueDetail = object({
   maxMessages: nullable(integer('Bound; null is none of its own.')),
   maxBytes: nullable(integer('Bound in bytes.')),
   overflow: string('What happens when it is full.'),
-  dropped: integer('Messages given up since the start, because it was full or they expired.'),
   members: list(
     object({
       clientId: string('Client identifier.'),
       isConnected: boolean('Whether it is connected.'),
-      inFlight: integer('Messages sent to it and not yet acknowledged.'),
+      inFlight: integer('Messages sent to it, from whatever queue, and not yet acknowledged.'),
     }),
-    'Whose queue it is.',
+    'Who takes from it, the first thousand.',
   ),
 });
 export type QueueDetail = Infer<typeof queueDetail>;
@@ -159,7 +161,6 @@ const retainedFields = {
   topic: string('Topic.'),
   qos: integer('QoS.', { max: 2 }),
   payloadBytes: integer('Size of the payload.'),
-  storedAtMs: nullable(integer('When it was published; null when that is not known any more.')),
   expiresAtMs: nullable(integer('When it goes.')),
 };
 export const retainedSummary = object(retainedFields);
@@ -171,10 +172,10 @@ const streamFields = {
   name: string('Name.'),
   isConfigured: boolean('Whether the configuration still has it; otherwise it captures nothing.'),
   capture: list(string('A topic filter.'), 'Topics that it captures.'),
-  key: oneOf(['topic', 'client', 'none'], 'What stays in order.'),
+  key: nullable(oneOf(['topic', 'client', 'none'], 'What stays in order; null when it is not configured.')),
   storage: oneOf(['memory', 'journal', 'object'], 'Where it lives.'),
-  durability: string('What an acknowledgement means.'),
-  cleanup: oneOf(['delete', 'compact'], 'What retention does.'),
+  durability: nullable(string('What an acknowledgement means; null when it is not configured.')),
+  cleanup: nullable(oneOf(['delete', 'compact'], 'What retention does; null when it is not configured.')),
   partitions: integer('Number of partitions.'),
   records: integer('Offsets between start and end of all partitions.'),
   bytes: integer('Bytes of all partitions.'),
@@ -182,26 +183,30 @@ const streamFields = {
 export const streamSummary = object(streamFields);
 export type StreamSummary = Infer<typeof streamSummary>;
 
-const partitionView = object({
+export const partitionView = object({
   partition: integer('Number.'),
   startOffset: integer('First offset that is there.'),
   endOffset: integer('Offset that the next record gets.'),
   bytes: integer('Bytes.'),
-  oldestAtMs: nullable(integer('Time of the oldest record.')),
-  newestAtMs: nullable(integer('Time of the newest record.')),
+  oldestAtMs: nullable(integer('Time of the first record; null when there is none, or it cannot be read.')),
+  newestAtMs: nullable(integer('Latest time among its newest records; null when there is none.')),
 });
+export type PartitionView = Infer<typeof partitionView>;
 export const streamDetail = object({
   ...streamFields,
-  retention: object({
-    ageSeconds: nullable(integer('Older ones go; null keeps them.')),
-    sizeBytes: nullable(integer('Size of a partition above which the oldest go.')),
-    count: nullable(integer('Messages of a partition above which the oldest go.')),
-    settled: boolean('Whether those go that every consumer group has passed.'),
-  }),
-  partitionDetails: list(partitionView, 'Its partitions, in order.'),
+  retention: nullable(
+    object({
+      ageSeconds: nullable(integer('Older ones go; null keeps them.')),
+      sizeBytes: nullable(integer('Size of a partition above which the oldest go.')),
+      count: nullable(integer('Messages of a partition above which the oldest go.')),
+      settled: boolean('Whether those go that every consumer group has passed.'),
+    }),
+  ),
+  partitionDetails: list(partitionView, 'Its partitions, in order, the first hundred.'),
 });
 export type StreamDetail = Infer<typeof streamDetail>;
 
+/** Of a record without a value, which deletes its key where a stream is compacted, neither form of a payload is there. */
 export const recordView = object(
   {
     partition: integer('Partition.'),
@@ -228,7 +233,7 @@ export interface StreamRecord {
   readonly timeMs: number;
   readonly key: Uint8Array | null;
   readonly headers: readonly Property[];
-  readonly payload: Uint8Array;
+  readonly payload: Uint8Array | null;
 }
 
 export const removedView = object({ removed: integer('How many.') });

@@ -119,7 +119,7 @@ export function sessionList(options: SessionListOptions, io: Io): Promise<number
   return listAll(
     OPERATIONS.sessionsList,
     input,
-    [...columns, 'inFlight', 'waitingBytes', 'oldestAtMs', 'expiresAtMs'],
+    [...columns, 'inFlight', 'waitingBytes', 'expiresAtMs'],
     options,
     io,
   );
@@ -135,7 +135,7 @@ export const queueList = (options: ListOptions, io: Io): Promise<number> =>
   listAll(
     OPERATIONS.queuesList,
     {},
-    ['name', 'kind', 'waiting', 'inFlight', 'bytes', 'oldestAtMs', 'consumers'],
+    ['name', 'kind', 'waiting', 'inFlight', 'bytes', 'memberCount', 'consumers'],
     options,
     io,
   );
@@ -169,7 +169,7 @@ export const retainedList = (filter: string | undefined, options: ListOptions, i
   listAll(
     OPERATIONS.retainedList,
     filter === undefined ? {} : { filter },
-    ['topic', 'qos', 'payloadBytes', 'storedAtMs', 'expiresAtMs'],
+    ['topic', 'qos', 'payloadBytes', 'expiresAtMs'],
     options,
     io,
   );

@@ -38,7 +38,6 @@ export function session(clientId: string, isConnected = true): SessionDetail {
     waiting: isConnected ? 0 : 3,
     inFlight: 0,
     waitingBytes: 60,
-    oldestAtMs: AT_MS,
     userName: null,
     keepAliveSeconds: isConnected ? 60 : null,
     receiveMaximum: null,
@@ -130,12 +129,11 @@ export function createFakeNode(): FakeNode {
           waiting: 3,
           inFlight: 1,
           bytes: 100,
-          oldestAtMs: AT_MS,
+          memberCount: 1,
           consumers: 1,
           maxMessages: 1000,
           maxBytes: null,
           overflow: 'drop-new',
-          dropped: 0,
           members: [{ clientId: 'kitchen', isConnected: true, inFlight: 1 }],
           messages: ['one', 'two', 'three'].map((text, i) => ({
             position: i + 1,
@@ -161,7 +159,6 @@ export function createFakeNode(): FakeNode {
           payload,
           qos: 1,
           payloadBytes: payload.byteLength,
-          storedAtMs: AT_MS,
           expiresAtMs: null,
           properties: [{ name: 'correlation-data', value: new Uint8Array([0xfe]) }],
         },
@@ -217,6 +214,8 @@ export function createFakeNode(): FakeNode {
       const { partitionDetails: _, retention: __, ...summary } = streamOf('telemetry', node.records);
       return page([summary], request);
     },
+    streamPartitions: (name, request) =>
+      name === 'telemetry' ? page(streamOf(name, node.records).partitionDetails, request) : undefined,
     stream: (name) => (name === 'telemetry' ? streamOf(name, node.records) : undefined),
     async readStream({ stream, partition, fromOffset, limit, waitMs, signal }) {
       const all = node.records[partition];

@@ -67,8 +67,8 @@ describe('status', () => {
 describe('session', () => {
   it('lists as a table', async () => {
     expect((await runs('session', 'list')).out.split('\n').slice(0, 2)).toEqual([
-      'CLIENT ID   CONNECTED  ADDRESS          CONNECTED AT          SUBSCRIPTIONS  WAITING  IN FLIGHT  WAITING BYTES  OLDEST AT             EXPIRES AT',
-      'kitchen     yes        127.0.0.1:50123  2026-01-02T03:04:05Z  1              0        0          60 B           2026-01-02T03:04:05Z  -',
+      'CLIENT ID   CONNECTED  ADDRESS          CONNECTED AT          SUBSCRIPTIONS  WAITING  IN FLIGHT  WAITING BYTES  EXPIRES AT',
+      'kitchen     yes        127.0.0.1:50123  2026-01-02T03:04:05Z  1              0        0          60 B           -',
     ]);
   });
 

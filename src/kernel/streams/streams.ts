@@ -43,12 +43,8 @@ export interface StreamDescription {
   /** False when it is no longer configured. */
   readonly isCapturing: boolean;
   readonly storage: Storage;
-  readonly partitions: readonly {
-    readonly number: number;
-    readonly startOffset: number;
-    readonly endOffset: number;
-    readonly bytes: number;
-  }[];
+  /** In the order of their numbers. */
+  readonly partitions: readonly Partition[];
 }
 
 export interface StreamRecord {
@@ -65,14 +61,25 @@ export interface StreamPage {
   readonly next: number;
 }
 
+export interface ReadLimits {
+  readonly records: number;
+  /** Of keys, values and headers. */
+  readonly bytes: number;
+}
+
 export interface Streams {
   /** Streams that take messages of the topic, each once; frozen until the configuration changes. */
   capturing(topic: Uint8Array): readonly Stream[];
   /** The caller has asked the state log for a refusal, and commits. */
   append(stream: Stream, message: Message, publisher: Publisher): Appended | AppendRefusal;
-  describe(): readonly StreamDescription[];
-  /** Records from an offset on, or from the first that is left; undefined when there is no such partition. */
-  read(name: string, partition: number, offset: number, limit: number): Promise<StreamPage | undefined>;
+  /** Of all streams, those that left the configuration among them; each once, in no order. */
+  names(): ReadonlySet<string>;
+  describe(name: string): StreamDescription | undefined;
+  /**
+   * Records from an offset on, or from the first that is left: at least one if there is one, then as long as they have
+   * `limits`. Undefined when there is no such partition.
+   */
+  read(name: string, partition: number, offset: number, limits: ReadLimits): Promise<StreamPage | undefined>;
   /** Ends retention. */
   stop(): void;
 }
@@ -198,42 +205,39 @@ export async function createStreams(
       const offset = logs.append(partition, isTombstone ? { ...record, value: null } : record);
       return typeof offset === 'string' ? offset : { partition: partition.number, offset };
     },
-    describe() {
-      const names = new Set([...live.map(({ name }) => name), ...logs.list().map(({ name }) => name)]);
-      return [...names].map((name) => {
-        const partitions = logs.list(name);
-        return {
-          name,
-          isCapturing: live.some((stream) => stream.name === name),
-          storage: partitions[0]?.storage ?? 'journal',
-          partitions: partitions.map(({ number, startOffset, endOffset, bytes }) => ({
-            number,
-            startOffset,
-            endOffset,
-            bytes,
-          })),
-        };
-      });
+    names: () => new Set([...live.map(({ name }) => name), ...logs.names()]),
+    describe(name) {
+      const partitions = logs.list(name);
+      const first = partitions[0];
+      if (first === undefined) return undefined;
+      const isCapturing = live.some((stream) => stream.name === name);
+      return { name, isCapturing, storage: first.storage, partitions };
     },
-    async read(name, number, offset, limit) {
+    async read(name, number, offset, limits) {
       const partition = logs.get(name, number);
       if (partition === undefined) return undefined;
       const records: StreamRecord[] = [];
+      let bytesLeft = limits.bytes;
+      const isFull = (): boolean =>
+        records.length >= limits.records || (records.length > 0 && bytesLeft <= 0);
       let next = Math.min(Math.max(offset, partition.startOffset), partition.endOffset);
-      while (next < partition.endOffset && records.length < limit) {
-        const read = await logs.read(partition, next, READ_BYTES);
+      while (next < partition.endOffset && !partition.isDeleted && !isFull()) {
+        // Retention may have moved the start while the read before was under way.
+        next = Math.max(next, partition.startOffset);
+        const read = await logs.read(partition, next, Math.min(READ_BYTES, bytesLeft));
         for (const { bytes } of read.batches) {
           const { batch } = readRecordBatch(kernel, bytes);
-          for (let i = 0; batch !== undefined && i < batch.length && records.length < limit; i++) {
+          for (let i = 0; batch !== undefined && i < batch.length && !isFull(); i++) {
             if (batch.offset(i) < next) continue;
             const record = batch.record(i);
+            const { key, value, headers, timestampMs } = record;
+            bytesLeft -= (key?.length ?? 0) + (value?.length ?? 0) + headers.bytes.length;
             const { message } = recordToMessage(record);
-            const { timestampMs } = record;
             records.push({ offset: batch.offset(i), timestampMs, message, record });
           }
         }
         if (read.next <= next) break;
-        next = records.length < limit ? read.next : (records.at(-1)?.offset ?? next) + 1;
+        next = isFull() ? (records.at(-1)?.offset ?? next) + 1 : read.next;
       }
       return { records, next };
     },

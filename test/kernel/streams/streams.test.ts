@@ -44,8 +44,10 @@ function only(streams: Streams, topic: string): Stream {
   return stream;
 }
 
+const EVERYTHING = { records: 10_000, bytes: Number.POSITIVE_INFINITY };
+
 async function payloads(streams: Streams, partition: number, name = 's'): Promise<string[]> {
-  const page = await streams.read(name, partition, 0, 10_000);
+  const page = await streams.read(name, partition, 0, EVERYTHING);
   return (page?.records ?? []).map(({ message: each }) => Buffer.from(each?.payload ?? []).toString());
 }
 
@@ -85,10 +87,10 @@ describe('streams', () => {
       expect(own).toEqual(own.toSorted((a, b) => a - b));
     }
     const number = partitionOf(bytes('sensors/0'), 4);
-    const page = await streams.read('s', number, 1, 1);
+    const page = await streams.read('s', number, 1, { records: 1, bytes: 1000 });
     expect(page?.next).toBe(2);
     expect(page?.records[0]).toMatchObject({ offset: 1, message: { qos: 1, retain: false, publisher: -1 } });
-    expect(await streams.read('s', 9, 0, 1)).toBeUndefined();
+    expect(await streams.read('s', 9, 0, EVERYTHING)).toBeUndefined();
   });
 
   it('order by client, or spread evenly', async () => {
@@ -121,12 +123,10 @@ describe('streams', () => {
     place.disk = place.disk.crash();
     opened = await openOn(place);
     streams = await on(opened, [configured({ partitions: 3 })]);
-    expect(
-      streams.describe().map(({ name, isCapturing, partitions }) => [name, isCapturing, partitions.length]),
-    ).toEqual([
-      ['s', true, 3],
-      ['old', false, 1],
-    ]);
+    expect([...streams.names()].sort()).toEqual(['old', 's']);
+    expect(streams.describe('s')).toMatchObject({ isCapturing: true, partitions: { length: 3 } });
+    expect(streams.describe('old')).toMatchObject({ isCapturing: false, partitions: { length: 1 } });
+    expect(streams.describe('none')).toBeUndefined();
     expect(await payloads(streams, 0, 'old')).toEqual(['kept']);
     expect(streams.capturing(bytes('old'))).toEqual([]);
     const warnings: string[] = [];
@@ -134,6 +134,38 @@ describe('streams', () => {
     expect(only(streams, 'sensors/1').partitions).toHaveLength(3);
     expect(warnings).toHaveLength(2);
     await expect(on(opened, [configured({ name: 'o', storage: 'object' })])).rejects.toThrow('no storage');
+  });
+
+  it('are read in pages of so many records or bytes, with at least one record in each', async () => {
+    const opened = await openOn(world(8));
+    const streams = await on(opened, [configured({ partitions: 1 })]);
+    const sizes = [10, 4000, 10, 10, 20_000, 10];
+    for (const size of sizes) {
+      const from = { clientId: 'c', atMs: 7 };
+      const appended = streams.append(
+        only(streams, 'sensors/1'),
+        message('sensors/1', 'x'.repeat(size)),
+        from,
+      );
+      expect(appended).toMatchObject({ partition: 0 });
+      await committed(opened.log);
+    }
+    const pages = async (limits: { records: number; bytes: number }): Promise<number[][]> => {
+      const all: number[][] = [];
+      for (let offset = 0; offset < sizes.length; ) {
+        const page = await streams.read('s', 0, offset, limits);
+        all.push((page?.records ?? []).map((record) => record.offset));
+        offset = page?.next ?? sizes.length;
+      }
+      return all;
+    };
+    expect(await pages({ records: 4, bytes: 1_000_000 })).toEqual([
+      [0, 1, 2, 3],
+      [4, 5],
+    ]);
+    expect(await pages({ records: 100, bytes: 2000 })).toEqual([[0, 1], [2, 3, 4], [5]]);
+    expect(await pages({ records: 100, bytes: 0 })).toEqual([[0], [1], [2], [3], [4], [5]]);
+    expect(streams.describe('s')?.partitions[0]?.newestMs).toBe(7);
   });
 
   it('forget by age, size and count as the clock goes on', async () => {
@@ -165,7 +197,7 @@ describe('streams', () => {
     await opened.log.drained();
     await opened.clock.advance(30_000);
     for (let turns = 0; turns < 20; turns++) await new Promise(setImmediate);
-    const [age, size, count] = streams.describe().map(({ partitions }) => partitions[0]);
+    const [age, size, count] = ['age', 'size', 'count'].map((name) => streams.describe(name)?.partitions[0]);
     expect(age?.startOffset).toBeGreaterThan(20);
     expect(age?.startOffset).toBeLessThanOrEqual(30);
     expect(size?.bytes).toBeGreaterThanOrEqual(2000);
@@ -188,7 +220,7 @@ describe('streams', () => {
     await opened.partitions.clean();
     const left = (await payloads(streams, 0)).map((each) => each.replaceAll('.', ''));
     expect(left).toEqual(['47', '48', '']);
-    const page = await streams.read('s', 0, 0, 10);
+    const page = await streams.read('s', 0, 0, EVERYTHING);
     expect(page?.records.map(({ offset }) => offset)).toEqual([47, 48, 49]);
     expect(page?.records.at(-1)?.record.value).toBeNull();
   });

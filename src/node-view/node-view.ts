@@ -1,0 +1,41 @@
+/**
+ * The running node as administration sees it: an implementation of src/admin/node-view.ts over the kernel and MQTT. Here
+ * live the pages over sessions, queues, retained messages and streams, the figures of the node, and the changes that an
+ * operator asks for. Not here: HTTP, the command line, who may do what.
+ *
+ * Guaranteed: nothing is shown that is not kept somewhere; long lists are looked through in steps between which the
+ * broker works, and an answer is bounded whatever is asked for; a change resolves when it is as durable as the
+ * configuration says, and is refused where the journal takes nothing any more.
+ */
+import type { NodeView } from '../admin/node-view.ts';
+import type { Config } from '../config/config.ts';
+import type { DurableTier } from '../durable-tier.ts';
+import type { Partitions } from '../kernel/log/partitions.ts';
+import type { Streams } from '../kernel/streams/streams.ts';
+import type { Mqtt } from '../protocols/mqtt/context.ts';
+import { queuesView } from './queues.ts';
+import { retainedView } from './retained.ts';
+import { sessionsView } from './sessions.ts';
+import { statusView } from './status.ts';
+import { streamsView } from './streams.ts';
+
+export interface NodeParts {
+  readonly config: Config;
+  readonly mqtt: Mqtt;
+  readonly tier: Pick<DurableTier, 'log' | 'journals' | 'views'>;
+  readonly streams: Streams;
+  readonly partitions: Partitions;
+  readonly delayedCount: () => number;
+  readonly version: string;
+  readonly nodeId: string;
+}
+
+export function createNodeView(parts: NodeParts): NodeView {
+  return {
+    ...statusView(parts),
+    ...sessionsView(parts.mqtt),
+    ...queuesView(parts.mqtt),
+    ...retainedView(parts.mqtt),
+    ...streamsView(parts),
+  };
+}
