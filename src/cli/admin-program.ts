@@ -42,7 +42,9 @@ export function addAdminVerbs(program: Command, io: Io, ends: Ends): void {
     .argument('<name>', "client identifier, or '$share/group/filter'")
     .action(async (name, options) => ends((await verbs()).queueShow(name, options, io)));
   withLimit(
-    withOutput(queue.command('peek').description('Show the oldest messages; they stay where they are.')),
+    withOutput(
+      queue.command('peek').alias('read').description('Show the oldest messages; they stay where they are.'),
+    ),
     DEFAULT_PEEK,
   )
     .argument('<name>', "client identifier, or '$share/group/filter'")
