@@ -132,6 +132,7 @@ const MAIN_MODULES: Readonly<Record<string, string>> = {
   'src/protocols/mqtt': 'front-end.ts',
   'src/protocols/mqtt/codec': 'packets.ts',
   'src/protocols/mqtt/durable': 'durable.ts',
+  'src/protocols/kafka/compression': 'compression.ts',
   'src/protocols/kafka/schema': 'message.ts',
   'src/protocols/kafka/messages': 'apis.ts',
   'src/scheduling': 'meta-store.ts',
