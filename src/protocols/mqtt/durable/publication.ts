@@ -252,6 +252,8 @@ function makeRoom(mqtt: Mqtt, own: Publication, session: Session, delivery: Deli
   if (overflow === 'drop-newest' || delivery.qos === 0 || bytes > maxBytes) return false;
   const from = Math.max(state.sentTo, queue.floor);
   for (let seq = queue.nextFrom(from); !fits() && seq < queue.end; seq = queue.nextFrom(seq + 1)) {
+    // Its entry is not written yet: a settlement that came ahead of it would mean nothing to a replay.
+    if (queue.slotAt(seq) === own.slot) continue;
     mqtt.counters.droppedQueueFull++;
     own.graves.push(graveOf(queue.slotAt(seq), 'overflow', session.clientId, mqtt.durable.store));
     mqtt.durable.settle(session, seq);
