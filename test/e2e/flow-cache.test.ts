@@ -75,6 +75,7 @@ class Run {
   private readonly clients: RawClient[] = [];
   private readonly aliases = new Map<number, string>();
   private sequence = 0;
+  private fence: RawClient | undefined;
 
   constructor(node: TestNode, name: string) {
     this.node = node;
@@ -83,6 +84,8 @@ class Run {
 
   async start(): Promise<void> {
     for (let i = 0; i < CLIENTS; i++) this.clients[i] = await this.node.connect(connectOptions(this.name, i));
+    const clientId = `${this.name}-fence`;
+    this.fence = await this.node.connect({ clientId, clean: true, properties: [[wire.P.sessionExpiry, 1]] });
   }
 
   private at(index: number): RawClient {
@@ -161,10 +164,11 @@ class Run {
     }
   }
 
-  /** Until nobody receives anything more. */
+  /** Until nobody receives anything more. What is owed by then is in the journal: the fence's SUBACK comes behind it. */
   private async settle(): Promise<void> {
     for (let quiet = 0; quiet < 2; ) {
       let came = 0;
+      await this.fence?.subscribe(['fence']);
       for (let i = 0; i < CLIENTS; i++) {
         const own = this.at(i);
         for (const packet of await own.barrier()) {
@@ -202,6 +206,7 @@ class Run {
       this.collect(i, own.received);
       own.socket.destroy();
     }
+    await this.fence?.disconnect();
     return this.seen;
   }
 }

@@ -30,6 +30,7 @@ const fifo = (where: number, maxBytes: number): Fifo => ({
 export class BodyCache {
   private readonly bodies: (Message | undefined)[] = [];
   private wheres = new Uint8Array(0);
+  private sizes = new Uint32Array(0);
   private older = new Int32Array(0);
   private newer = new Int32Array(0);
   private readonly cached: Fifo;
@@ -66,33 +67,35 @@ export class BodyCache {
 
   pin(slot: number, message: Message): void {
     this.remove(slot);
-    this.hold(slot, message, Where.Pinned);
-    this.pinned += sizeOf(message);
+    this.pinned += this.hold(slot, message, Where.Pinned);
   }
 
   /** From now on the body may be dropped. */
   cache(slot: number): void {
-    const message = this.bodies[slot];
-    if (message === undefined) return;
-    this.remove(slot);
-    this.hold(slot, message, Where.Cached);
-    this.append(this.cached, slot, message);
+    const where = this.wheres[slot];
+    if (where === undefined || where === Where.Nowhere) return;
+    this.leave(slot, where);
+    this.wheres[slot] = Where.Cached;
+    this.append(this.cached, slot);
   }
 
   load(slot: number, message: Message): void {
     this.remove(slot);
     this.hold(slot, message, Where.Loaded);
-    this.append(this.loaded, slot, message);
+    this.append(this.loaded, slot);
   }
 
   remove(slot: number): void {
-    const message = this.bodies[slot];
-    if (message === undefined) return;
     const where = this.wheres[slot];
+    if (where === undefined || where === Where.Nowhere) return;
     this.bodies[slot] = undefined;
     this.wheres[slot] = Where.Nowhere;
+    this.leave(slot, where);
+  }
+
+  private leave(slot: number, where: number): void {
     if (where === Where.Pinned) {
-      this.pinned -= sizeOf(message);
+      this.pinned -= this.sizes[slot];
       return;
     }
     const from = where === Where.Cached ? this.cached : this.loaded;
@@ -102,22 +105,25 @@ export class BodyCache {
     else this.newer[older] = newer;
     if (newer === NONE) from.newest = older;
     else this.older[newer] = older;
-    from.bytes -= sizeOf(message);
+    from.bytes -= this.sizes[slot];
   }
 
-  private hold(slot: number, message: Message, where: number): void {
+  private hold(slot: number, message: Message, where: number): number {
     if (slot >= this.wheres.length) this.grow(slot + 1);
+    const size = sizeOf(message);
     this.bodies[slot] = message;
     this.wheres[slot] = where;
+    this.sizes[slot] = size;
+    return size;
   }
 
-  private append(to: Fifo, slot: number, message: Message): void {
+  private append(to: Fifo, slot: number): void {
     this.older[slot] = to.newest;
     this.newer[slot] = NONE;
     if (to.newest === NONE) to.oldest = slot;
     else this.newer[to.newest] = slot;
     to.newest = slot;
-    to.bytes += sizeOf(message);
+    to.bytes += this.sizes[slot];
     // One that is larger than all of the room is there until the next comes.
     while (to.bytes > to.maxBytes && to.oldest !== slot) this.remove(to.oldest);
   }
@@ -125,12 +131,15 @@ export class BodyCache {
   private grow(atLeast: number): void {
     const capacity = Math.max(1024, this.wheres.length * 2, atLeast);
     const wheres = new Uint8Array(capacity);
+    const sizes = new Uint32Array(capacity);
     const older = new Int32Array(capacity);
     const newer = new Int32Array(capacity);
     wheres.set(this.wheres);
+    sizes.set(this.sizes);
     older.set(this.older);
     newer.set(this.newer);
     this.wheres = wheres;
+    this.sizes = sizes;
     this.older = older;
     this.newer = newer;
     while (this.bodies.length < capacity) this.bodies.push(undefined);

@@ -9,8 +9,13 @@ const BODY = 1;
 const VOLATILE_ID = 2;
 const RETAIN = 4;
 const KEPT_SCRATCH_BYTES = 65_536;
+const VIEWS_KEPT = 1024;
+/** Up to here a loop is faster than a call. */
+const SHORT_BYTES = 32;
 
 let scratch = new Uint8Array(4096);
+/** Of the scratch area, by length: making a view costs more than writing a short body. */
+let views: (Uint8Array | undefined)[] = [];
 
 function uintBytes(value: number): number {
   let bytes = 1;
@@ -43,7 +48,10 @@ export function encodeBody(id: number, message: Message): Uint8Array {
   let to = scratch;
   if (length > to.length) {
     to = new Uint8Array(length);
-    if (length <= KEPT_SCRATCH_BYTES) scratch = to;
+    if (length <= KEPT_SCRATCH_BYTES) {
+      scratch = to;
+      views = [];
+    }
   }
   to[0] = BODY;
   let at = writeUint(to, 1, id);
@@ -51,10 +59,26 @@ export function encodeBody(id: number, message: Message): Uint8Array {
   to[at++] = qos | (retain ? RETAIN : 0);
   at = writeUint(to, at, topic.length);
   at = writeUint(to, at, properties.length);
-  to.set(topic, at);
-  to.set(properties, at + topic.length);
-  to.set(payload, at + topic.length + properties.length);
-  return to.subarray(0, length);
+  at = writeBytes(to, at, topic);
+  at = writeBytes(to, at, properties);
+  writeBytes(to, at, payload);
+  return viewOf(to, length);
+}
+
+function writeBytes(to: Uint8Array, at: number, bytes: Uint8Array): number {
+  const { length } = bytes;
+  if (length > SHORT_BYTES) to.set(bytes, at);
+  else for (let i = 0; i < length; i++) to[at + i] = bytes[i] as number;
+  return at + length;
+}
+
+function viewOf(to: Uint8Array, length: number): Uint8Array {
+  if (to !== scratch || length >= VIEWS_KEPT) return to.subarray(0, length);
+  const known = views[length];
+  if (known !== undefined) return known;
+  const view = to.subarray(0, length);
+  views[length] = view;
+  return view;
 }
 
 export function encodeVolatileId(id: number): Uint8Array {

@@ -15,7 +15,7 @@ export const FORMAT_VERSION = 1;
 const VERSION_BYTES = 1;
 const MAX_HEAD_BYTES = 6;
 /** Below this a loop is faster than a call. */
-const SHORT_BYTES = 24;
+const SHORT_BYTES = 32;
 
 /** Entries of one frame in a buffer that is used again and again; `take` copies it at its true size. */
 export interface FrameBuffer {

@@ -54,6 +54,8 @@ export interface Mqtt {
   tick(): number;
   /** Sends what waits for a session, as far as there is room. */
   pump(session: Session): void;
+  /** The same at the end of the turn, once for all that comes until then. */
+  wake(session: Session): void;
   /** There may be something that a shared group can give out. */
   wakeGroup(group: SharedGroup): void;
   /** Handles input that was kept while the connection was stalled. */

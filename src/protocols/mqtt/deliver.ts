@@ -119,10 +119,14 @@ function describe(connection: Connection, delivery: PutDelivery, dup: boolean): 
   return kind;
 }
 
+/** Fixed header and the largest remaining length there is: no limit at all. */
+const LARGEST_PACKET_BYTES = 5 + 0xfffffff;
+
 /** Where it fits only just, the three bytes that introduce an alias could be too many. */
 function isNearLimit(connection: Connection, delivery: PutDelivery): boolean {
-  const { topic, payload, properties } = delivery.message;
   const { maxPacketBytesOut } = connection;
+  if (maxPacketBytesOut >= LARGEST_PACKET_BYTES) return false;
+  const { topic, payload, properties } = delivery.message;
   return (
     topic.length + payload.length + properties.length + delivery.subscriptionIds.length + 64 >
     maxPacketBytesOut

@@ -8,7 +8,8 @@ import type { Connection } from './connection.ts';
 import type { Mqtt } from './context.ts';
 import { aliasFor } from './deliver.ts';
 import { Outcome } from './outcome.ts';
-import { Routed, type Target, targetsOf, toSession } from './route.ts';
+import { type Target, targetsOf, toSession } from './route.ts';
+import { Routed } from './routed.ts';
 import { clientKeyOf, isDurable, type Session } from './session.ts';
 import { deliverShared } from './shared.ts';
 

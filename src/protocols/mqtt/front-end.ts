@@ -41,7 +41,7 @@ import { takeUpSessions } from './lifecycle.ts';
 import { createOutput } from './output.ts';
 import { createPolicies } from './policies.ts';
 import { createPublishEncoder } from './publish-encoder.ts';
-import { pump } from './pump.ts';
+import { pump, wake } from './pump.ts';
 import type { SessionRegistry } from './session-registry.ts';
 import { wakeGroup } from './shared.ts';
 import { createSysTopics } from './sys-topics.ts';
@@ -165,6 +165,7 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
     },
     tick,
     pump: (session) => pump(mqtt, session),
+    wake: (session) => wake(mqtt, session),
     wakeGroup: (group) => wakeGroup(mqtt, group),
     continueInput: (connection) => continueInput(mqtt, connection),
     fail(connection, reasonCode) {

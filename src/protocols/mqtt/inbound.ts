@@ -1,6 +1,7 @@
 /** A PUBLISH as it came in: from a row of the data plane, whose bytes are borrowed, to something that can be kept. */
+import type { Clock } from '../../kernel/clock.ts';
 import type { Message } from '../../kernel/message.ts';
-import { type DataPlane, PublishFlag, ROW_FIELDS, RowField } from '../../wasm/data-plane.ts';
+import { type DataPlane, PublishFlag, ROW_FIELDS, Row, RowField } from '../../wasm/data-plane.ts';
 import type { PublishPacket } from './codec/packets.ts';
 
 export interface Inbound {
@@ -20,6 +21,8 @@ export interface Inbound {
 }
 
 const NOTHING = new Uint8Array(0);
+/** Up to here a loop is faster than a view and its copy. */
+const SHORT_BYTES = 64;
 const MESSAGE_EXPIRY = 0x02;
 const TOPIC_ALIAS = 0x23;
 
@@ -31,29 +34,40 @@ export function inboundFromRow(dataPlane: DataPlane, row: number, topic?: Uint8A
   const frame = field(RowField.Frame);
   const end = frame + field(RowField.FrameLength);
   const flags = memory[frame] as number;
-  const start = field(RowField.Topic);
-  const payloadFrom = field(RowField.Payload) - start;
-  // Topic, identifier, properties and payload lie in a row: one copy, with views for each.
-  const bytes = new Uint8Array(memory.subarray(start, end));
-  const propertiesFrom = field(RowField.Properties) - start;
+  const propertiesFrom = field(RowField.Properties);
   const propertiesLength = field(RowField.PropertiesLength);
   const split =
     propertiesLength === 0
       ? NONE
-      : splitProperties(bytes.subarray(propertiesFrom, propertiesFrom + propertiesLength));
-  const isPublishRow = topic === undefined;
+      : splitProperties(copyOf(memory, propertiesFrom, propertiesFrom + propertiesLength));
+  const kind = field(RowField.Kind);
+  const publishFlags = kind === Row.Publish ? field(RowField.Extra) : 0;
   return {
-    topic: topic ?? bytes.subarray(0, field(RowField.TopicLength)),
-    payload: bytes.subarray(payloadFrom),
+    topic:
+      topic ?? copyOf(memory, field(RowField.Topic), field(RowField.Topic) + field(RowField.TopicLength)),
+    payload: copyOf(memory, field(RowField.Payload), end),
     properties: split.properties,
     qos: ((flags >> 1) & 3) as 0 | 1 | 2,
     retain: (flags & 1) !== 0,
     packetId: field(RowField.PacketId),
     topicAlias: split.topicAlias,
     expirySeconds: split.expirySeconds,
-    payloadNotUtf8: isPublishRow && (field(RowField.Extra) & PublishFlag.PayloadNotUtf8) !== 0,
-    isRecorded: isPublishRow && (field(RowField.Extra) & PublishFlag.Recorded) !== 0,
+    payloadNotUtf8: (publishFlags & PublishFlag.PayloadNotUtf8) !== 0,
+    isRecorded: kind === Row.HostPart || (publishFlags & PublishFlag.Recorded) !== 0,
   };
+}
+
+/**
+ * Copies of their own for topic, properties and payload: short arrays live in the heap of the engine, but a view of one
+ * moves it out, which costs more than the copies.
+ */
+function copyOf(memory: Uint8Array, from: number, to: number): Uint8Array {
+  const length = to - from;
+  if (length === 0) return NOTHING;
+  if (length > SHORT_BYTES) return new Uint8Array(memory.subarray(from, to));
+  const bytes = new Uint8Array(length);
+  for (let i = 0; i < length; i++) bytes[i] = memory[from + i] as number;
+  return bytes;
 }
 
 export function inboundFromPacket(packet: PublishPacket): Inbound {
@@ -76,7 +90,8 @@ export function toMessage(
   inbound: Inbound,
   topic: Uint8Array,
   publisher: number,
-  nowMs: number,
+  clock: Clock,
+  delayMs: number,
   maxExpirySeconds: number,
 ): Message {
   let seconds = inbound.expirySeconds;
@@ -87,7 +102,7 @@ export function toMessage(
     properties: inbound.properties,
     qos: inbound.qos,
     retain: inbound.retain,
-    expiresAtMs: seconds === undefined ? 0 : nowMs + seconds * 1000,
+    expiresAtMs: seconds === undefined ? 0 : clock.wallMs() + delayMs + seconds * 1000,
     publisher,
   };
 }

@@ -13,7 +13,7 @@ import type { Mqtt } from './context.ts';
 import type { Grave } from './durable/dead-letters.ts';
 import { publication } from './durable/publication.ts';
 import { type PublishOptions, publishMessage } from './publish-message.ts';
-import { Routed } from './route.ts';
+import { Routed } from './routed.ts';
 import type { Session } from './session.ts';
 
 export interface Policies {
@@ -32,15 +32,16 @@ const DUE_AT_ONCE = 256;
 const NOTHING = new Uint8Array(0);
 
 /** What was there before is acknowledged, but not ahead of the first one, which may still be on its way. */
-function again(mqtt: Mqtt, message: Message, { also, done }: PublishOptions): void {
+function again(mqtt: Mqtt, message: Message, options: PublishOptions): void {
   publication(
     mqtt,
     message,
     (own) => {
       own.hasEntries = true;
-      also?.(own, Routed.Delivered);
+      own.routed = Routed.Delivered;
+      options.also?.(own, Routed.Delivered);
     },
-    (error) => done?.(Routed.Delivered, error),
+    options,
   );
 }
 
@@ -68,8 +69,7 @@ export function createPolicies(mqtt: Mqtt, delayed: Delayed, seen: Deduplication
   return {
     delayOf: (topic, properties) => delayRequest(topic, properties, rules),
 
-    delay(message, dueMs, { also, done }) {
-      let routed: Routed = Routed.Delivered;
+    delay(message, dueMs, options) {
       let ids: readonly number[] = [];
       publication(
         mqtt,
@@ -78,8 +78,8 @@ export function createPolicies(mqtt: Mqtt, delayed: Delayed, seen: Deduplication
           const isVolatile = own.rule.storage === 'memory';
           const scheduled =
             own.refusal !== undefined && !isVolatile ? 'full' : delayed.schedule(message, dueMs, isVolatile);
-          if (scheduled === 'full') routed = Routed.Refused;
-          else {
+          own.routed = scheduled === 'full' ? Routed.Refused : Routed.Delivered;
+          if (scheduled !== 'full') {
             mqtt.counters.delayed++;
             if (!isVolatile) {
               mqtt.durable.log.add(TableId.Delayed, scheduled.entry);
@@ -87,12 +87,14 @@ export function createPolicies(mqtt: Mqtt, delayed: Delayed, seen: Deduplication
             }
             ids = [scheduled.id];
           }
-          also?.(own, routed);
+          options.also?.(own, own.routed);
         },
-        (error) => {
-          if (error !== undefined) delayed.ended(ids);
-          else for (const id of ids) delayed.stored(id);
-          done?.(routed, error);
+        {
+          done(routed, error) {
+            if (error !== undefined) delayed.ended(ids);
+            else for (const id of ids) delayed.stored(id);
+            options.done?.(routed, error);
+          },
         },
       );
     },
@@ -112,7 +114,7 @@ export function createPolicies(mqtt: Mqtt, delayed: Delayed, seen: Deduplication
       }
       let staged: StagedId | undefined;
       publishMessage(mqtt, message, publisher, {
-        ...options,
+        flowId: options.flowId,
         also(own, routed) {
           if (routed !== Routed.Refused) {
             staged = seen.stage(key, nowMs, own.rule.storage === 'memory');
@@ -174,7 +176,7 @@ export function createPolicies(mqtt: Mqtt, delayed: Delayed, seen: Deduplication
         if (hasExpired) mqtt.counters.droppedExpired++;
         // Gone here and published in one change.
         publishMessage(mqtt, first.message, undefined, {
-          ...(hasExpired ? { route: () => Routed.Unmatched } : {}),
+          isForNobody: hasExpired,
           also(own) {
             if (entry === undefined) return;
             mqtt.durable.log.add(TableId.Delayed, entry);

@@ -109,7 +109,8 @@ export function createPublishEncoder(wallMs: () => number): PublishEncoder {
   }
 
   function encode(message: Message, kind: PublishKind): Encoded {
-    const expirySeconds = kind.version5 ? remainingSeconds(message, wallMs()) : undefined;
+    const expires = kind.version5 && message.expiresAtMs !== 0;
+    const expirySeconds = expires ? remainingSeconds(message, wallMs()) : undefined;
     if (message !== current) {
       current = message;
       count = 0;

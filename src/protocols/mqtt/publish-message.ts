@@ -7,19 +7,21 @@ import { encodeRetainedDelete, encodeRetainedSet } from '../../kernel/retained-t
 import { TableId } from '../../kernel/state/table.ts';
 import type { Mqtt } from './context.ts';
 import { capture } from './durable/capture.ts';
-import { type Publication, publication } from './durable/publication.ts';
-import { Routed, route } from './route.ts';
+import { beginPublication, endPublication, type Publication, type Told } from './durable/publication.ts';
+import { route } from './route.ts';
+import { Routed } from './routed.ts';
 import type { Session } from './session.ts';
 
-export interface PublishOptions {
-  /** Instead of the router, where a flow has the answer. */
-  readonly route?: () => Routed;
+export interface PublishOptions extends Told {
+  /** Instead of the router: the flow that has the answer. */
+  readonly flowId?: number | undefined;
+  /** It is for nobody; what else there is to be done about it is done. */
+  readonly isForNobody?: boolean;
   /** Adds entries to the change; what it adds makes it one that is waited for. */
-  readonly also?: (publication: Publication, routed: Routed) => void;
-  /** When all of it is as durable as the topic asks for. `error`: it must not be acknowledged. */
-  readonly done?: (routed: Routed, error: Error | undefined) => void;
+  also?(publication: Publication, routed: Routed): void;
 }
 
+const NO_OPTIONS: PublishOptions = {};
 const SYS = Buffer.from('$SYS/');
 
 /**
@@ -30,19 +32,15 @@ export function publishMessage(
   mqtt: Mqtt,
   message: Message,
   publisher: Session | undefined,
-  options: PublishOptions = {},
+  options: PublishOptions = NO_OPTIONS,
 ): Routed {
-  let routed: Routed = Routed.Refused;
-  const { done } = options;
-  publication(
-    mqtt,
-    message,
-    (own) => {
-      routed = accept(mqtt, own, publisher, options);
-    },
-    done && ((error) => done(routed, error)),
-  );
-  return routed;
+  const own = beginPublication(mqtt, message);
+  try {
+    own.routed = accept(mqtt, own, publisher, options);
+  } finally {
+    endPublication(mqtt, own, options);
+  }
+  return own.routed;
 }
 
 function accept(
@@ -53,13 +51,25 @@ function accept(
 ): Routed {
   const { message } = own;
   if (message.retain && !retain(mqtt, own)) return Routed.Refused;
-  let routed = options.route === undefined ? route(mqtt, message, publisher) : options.route();
+  let routed = routeBy(mqtt, message, publisher, options);
   const captured = capture(mqtt, own, publisher);
   if (captured === 'taken' && routed === Routed.Unmatched) routed = Routed.Delivered;
   // Who is told that it was taken must be able to rely on all who keep it.
   if (captured === 'refused' || (own.refusal !== undefined && own.wasNeeded)) routed = Routed.Refused;
   options.also?.(own, routed);
   return routed;
+}
+
+function routeBy(
+  mqtt: Mqtt,
+  message: Message,
+  publisher: Session | undefined,
+  { flowId, isForNobody }: PublishOptions,
+): Routed {
+  if (isForNobody === true) return Routed.Unmatched;
+  return flowId === undefined
+    ? route(mqtt, message, publisher)
+    : mqtt.flows.serveHostPart(flowId, message, publisher);
 }
 
 function retain(mqtt: Mqtt, own: Publication): boolean {

@@ -17,7 +17,9 @@ import type { Publication } from './durable/publication.ts';
 import { encodeEntry } from './durable/session-entries.ts';
 import { type Inbound, inboundFromPacket, inboundFromRow, toMessage } from './inbound.ts';
 import { type Owed, owe, pay, tellDataPlane } from './owed.ts';
-import { Routed, targetsOf } from './route.ts';
+import type { PublishOptions } from './publish-message.ts';
+import { targetsOf } from './route.ts';
+import { Routed } from './routed.ts';
 import { clientKeyOf, type Session } from './session.ts';
 import { stall } from './stall.ts';
 import { topicNameFault } from './topic.ts';
@@ -143,12 +145,11 @@ function decide(
     return;
   }
   const { session } = connection;
-  const nowMs = clock.wallMs();
   const publisher = publisherOf(session);
   const own = asked === undefined ? inbound : { ...inbound, properties: asked.properties };
   const delayMs = (asked?.delaySeconds ?? 0) * 1000;
-  const message = toMessage(own, topic, publisher, nowMs + delayMs, config.mqtt.maxMessageExpirySeconds);
-  take(mqtt, connection, inbound, message, delayMs === 0 ? undefined : nowMs + delayMs, undefined);
+  const message = toMessage(own, topic, publisher, clock, delayMs, config.mqtt.maxMessageExpirySeconds);
+  take(mqtt, connection, inbound, message, delayMs === 0 ? undefined : clock.wallMs() + delayMs, undefined);
 }
 
 const publisherOf = (session: Session | undefined): number =>
@@ -159,6 +160,35 @@ function promise(connection: Connection, { qos, packetId }: Inbound): Owed | und
   return qos === 0 ? undefined : owe(connection, qos === 1 ? PUBACK : PUBREC, packetId);
 }
 
+/** A PUBLISH that was accepted, until it is acknowledged: one object for all that is to be told about it. */
+class Accepted implements PublishOptions {
+  private readonly mqtt: Mqtt;
+  private readonly connection: Connection;
+  private readonly inbound: Inbound;
+  private readonly owed: Owed | undefined;
+  readonly flowId: number | undefined;
+
+  constructor(mqtt: Mqtt, connection: Connection, inbound: Inbound, flowId: number | undefined) {
+    this.mqtt = mqtt;
+    this.connection = connection;
+    this.inbound = inbound;
+    this.owed = promise(connection, inbound);
+    this.flowId = flowId;
+  }
+
+  also(own: Publication, routed: Routed): void {
+    const { mqtt, connection, inbound } = this;
+    if (inbound.qos !== 2 || routed === Routed.Refused) return;
+    recordReceived(mqtt, own, connection.session, inbound.packetId);
+  }
+
+  done(routed: Routed, error: Error | undefined): void {
+    const { mqtt, connection, inbound, owed } = this;
+    if (error === undefined) answer(mqtt, connection, inbound, owed, reasonFor(mqtt, routed));
+    else notKept(mqtt, connection, inbound, owed);
+  }
+}
+
 /** Accepted: delayed, recognized as a duplicate, or published; and acknowledged when that is durable. */
 function take(
   mqtt: Mqtt,
@@ -166,19 +196,11 @@ function take(
   inbound: Inbound,
   message: Message,
   dueMs: number | undefined,
-  route: (() => Routed) | undefined,
+  flowId: number | undefined,
 ): void {
-  const owed = promise(connection, inbound);
-  const { session } = connection;
-  const settle = (routed: Routed, error: Error | undefined): void => {
-    if (error === undefined) answer(mqtt, connection, inbound, owed, reasonFor(mqtt, routed));
-    else notKept(mqtt, connection, inbound, owed);
-  };
-  const also = (own: Publication, routed: Routed): void => {
-    if (inbound.qos === 2 && routed !== Routed.Refused) recordReceived(mqtt, own, session, inbound.packetId);
-  };
-  if (dueMs !== undefined) mqtt.policies.delay(message, dueMs, { also, done: settle });
-  else mqtt.policies.publishOnce(message, session, { ...(route && { route }), also, done: settle });
+  const accepted = new Accepted(mqtt, connection, inbound, flowId);
+  if (dueMs !== undefined) mqtt.policies.delay(message, dueMs, accepted);
+  else mqtt.policies.publishOnce(message, connection.session, accepted);
   tellDataPlane(mqtt, connection);
 }
 
@@ -280,12 +302,9 @@ export function hostPartRow(mqtt: Mqtt, connection: Connection, row: number): vo
   const flowId = dataPlane.rows[row * ROW_FIELDS + RowField.Extra] as number;
   const { session } = connection;
   const publisher = publisherOf(session);
-  // The data plane has recorded a QoS 2 identifier.
-  const inbound = { ...inboundFromRow(dataPlane, row, flows.topicOf(flowId)), isRecorded: true };
-  const nowMs = clock.wallMs();
-  const message = toMessage(inbound, inbound.topic, publisher, nowMs, config.mqtt.maxMessageExpirySeconds);
-  const route = (): Routed => flows.serveHostPart(flowId, message, session);
-  take(mqtt, connection, inbound, message, undefined, route);
+  const inbound = inboundFromRow(dataPlane, row, flows.topicOf(flowId));
+  const message = toMessage(inbound, inbound.topic, publisher, clock, 0, config.mqtt.maxMessageExpirySeconds);
+  take(mqtt, connection, inbound, message, undefined, flowId);
 }
 
 /** A delivery of a flow for which the destination has no room now: it waits in the session's queue. */
@@ -298,7 +317,7 @@ export function overflowRow(mqtt: Mqtt, connection: Connection, row: number): vo
   const inbound = inboundFromRow(dataPlane, row);
   const publisher = publisherOf(connection.session);
   const { topic } = inbound;
-  const message = toMessage(inbound, topic, publisher, clock.wallMs(), config.mqtt.maxMessageExpirySeconds);
+  const message = toMessage(inbound, topic, publisher, clock, 0, config.mqtt.maxMessageExpirySeconds);
   // Flows carry no alias: the field holds the group, an address, that the destination is a member of.
   const encoding =
     flows.encodingOf((dataPlane.rows[at + RowField.TopicAlias] as number) >>> 0) ??

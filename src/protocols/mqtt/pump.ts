@@ -18,13 +18,23 @@ export function isIdle(session: Session): boolean {
 /** Called whenever there may be room again: a write ended, a window opened, a session was resumed. */
 export function pump(mqtt: Mqtt, session: Session): void {
   if (isIdle(session) || session.connection === undefined || session.pumping) return;
-  if (!step(mqtt, session)) return;
+  if (step(mqtt, session)) defer(mqtt, session);
+}
+
+function defer(mqtt: Mqtt, session: Session): void {
   session.pumping = true;
   mqtt.turn.defer(() => {
-    if (step(mqtt, session)) return true;
+    // Also when the step throws: a session must not be left as one that is being served.
     session.pumping = false;
-    return false;
+    session.pumping = step(mqtt, session);
+    return session.pumping;
   });
+}
+
+/** As `pump`, at the end of the turn and once for all that asks for it until then. */
+export function wake(mqtt: Mqtt, session: Session): void {
+  if (session.pumping || session.connection === undefined) return;
+  defer(mqtt, session);
 }
 
 /** True = there is more that could go out now. */

@@ -8,6 +8,7 @@ import type { Matches } from '../../kernel/router.ts';
 import type { Mqtt } from './context.ts';
 import { deliver } from './deliver.ts';
 import { Outcome } from './outcome.ts';
+import { Routed } from './routed.ts';
 import { clientKeyOf, type Session } from './session.ts';
 import { deliverShared } from './shared.ts';
 import { grantedQos, identifierBytes, isNoLocal, isRetainAsPublished } from './subscription-options.ts';
@@ -20,15 +21,6 @@ export interface Target {
   readonly retainAsPublished: boolean;
   readonly subscriptionIds: Uint8Array;
 }
-
-export const Routed = {
-  /** At least one subscriber was found. */
-  Delivered: 0,
-  Unmatched: 1,
-  /** Subscribers were found and none of them had room. */
-  Refused: 2,
-} as const;
-export type Routed = (typeof Routed)[keyof typeof Routed];
 
 class Tally {
   taken = 0;

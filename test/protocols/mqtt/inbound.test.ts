@@ -4,6 +4,7 @@ import { decodePacket, SPECIFICATION_LIMITS } from '../../../src/protocols/mqtt/
 import { encodeMessageProperties, encodePublish } from '../../../src/protocols/mqtt/codec/encode-publish.ts';
 import { isViolation, PacketType, type PublishPacket } from '../../../src/protocols/mqtt/codec/packets.ts';
 import { inboundFromPacket, splitProperties, toMessage } from '../../../src/protocols/mqtt/inbound.ts';
+import { createManualClock } from '../../support/manual-clock.ts';
 
 const text = fc.string({ maxLength: 20 }).filter((s) => !s.includes('\0'));
 const properties = fc.record({
@@ -57,6 +58,7 @@ test('properties of one hop and the expiry are taken out, all others pass in the
 });
 
 test('the expiry is the lower one of what the publisher asks and the broker allows', () => {
+  const clock = createManualClock(1000);
   const inbound = inboundFromPacket({
     type: PacketType.Publish,
     dup: false,
@@ -69,9 +71,9 @@ test('the expiry is the lower one of what the publisher asks and the broker allo
     messageProperties: Buffer.alloc(0),
     payloadNotUtf8: false,
   });
-  expect(toMessage(inbound, inbound.topic, 1, 1000, 0).expiresAtMs).toBe(101_000);
-  expect(toMessage(inbound, inbound.topic, 1, 1000, 10).expiresAtMs).toBe(11_000);
+  expect(toMessage(inbound, inbound.topic, 1, clock, 0, 0).expiresAtMs).toBe(101_000);
+  expect(toMessage(inbound, inbound.topic, 1, clock, 0, 10).expiresAtMs).toBe(11_000);
   const endless = { ...inbound, expirySeconds: undefined };
-  expect(toMessage(endless, inbound.topic, 1, 1000, 0).expiresAtMs).toBe(0);
-  expect(toMessage(endless, inbound.topic, 1, 1000, 10).expiresAtMs).toBe(11_000);
+  expect(toMessage(endless, inbound.topic, 1, clock, 0, 0).expiresAtMs).toBe(0);
+  expect(toMessage(endless, inbound.topic, 1, clock, 0, 10).expiresAtMs).toBe(11_000);
 });

@@ -1,10 +1,13 @@
 /** Writes small entries into one buffer that is used again: what it gives is valid until the next `begin`. */
 
 const encoder = new TextEncoder();
+const VIEWS_KEPT = 64;
 
 export class EntryWriter {
   private buffer = new Uint8Array(4096);
   private length = 0;
+  /** Of the buffer, by length: most entries are short, and making a view costs more than writing one. */
+  private views = new Array<Uint8Array | undefined>(VIEWS_KEPT);
 
   begin(kind: number): this {
     this.length = 0;
@@ -52,7 +55,13 @@ export class EntryWriter {
   }
 
   view(): Uint8Array {
-    return this.buffer.subarray(0, this.length);
+    const { length } = this;
+    if (length >= this.views.length) return this.buffer.subarray(0, length);
+    const known = this.views[length];
+    if (known !== undefined) return known;
+    const view = this.buffer.subarray(0, length);
+    this.views[length] = view;
+    return view;
   }
 
   private reserve(more: number): void {
@@ -60,5 +69,6 @@ export class EntryWriter {
     const larger = new Uint8Array(Math.max(this.buffer.length * 2, this.length + more));
     larger.set(this.buffer);
     this.buffer = larger;
+    this.views = new Array(VIEWS_KEPT);
   }
 }

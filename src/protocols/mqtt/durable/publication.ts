@@ -8,117 +8,150 @@ import { TableId } from '../../../kernel/state/table.ts';
 import type { Mqtt } from '../context.ts';
 import { groupKeyOf } from '../group-loans.ts';
 import { Outcome } from '../outcome.ts';
+import { Routed } from '../routed.ts';
 import type { Delivery, Session } from '../session.ts';
 import { type Grave, graveOf } from './dead-letters.ts';
 import { encodeEntry } from './session-entries.ts';
 import type { TopicRuleOf } from './topic-rules.ts';
 
+/** Who is told about a publication. */
+export interface Told {
+  /** When all of it is as durable as the topic asks for. `error`: nothing of it may be acknowledged. */
+  done?(routed: Routed, error: Error | undefined): void;
+}
+
 export interface Publication {
   readonly message: Message;
   readonly rule: TopicRuleOf;
+  /** The publication within which this one was begun. */
+  readonly outer: Publication | undefined;
   /** Of the message in the store; -1 = nobody keeps it so far. */
   slot: number;
   /** It was in the store before. */
   isStored: boolean;
-  readonly serials: number[];
-  readonly options: number[];
-  readonly seqs: number[];
-  /** Connected sessions that wait for it. */
-  readonly online: Session[];
-  /** Groups that keep it. */
-  readonly groupKeys: string[];
-  readonly groupOptions: number[];
-  readonly groupSeqs: number[];
+  /** Who keeps it, with what its subscription says and the delivery's number. */
+  sessions: Session[];
+  options: number[];
+  seqs: number[];
+  groups: GroupPlace[] | undefined;
   /** Something besides deliveries is to be written. */
   hasEntries: boolean;
   /** The journal takes no messages. */
   refusal: 'failed' | 'full' | undefined;
   /** Somebody who keeps messages could not be given it because of that. */
   wasNeeded: boolean;
-  readonly graves: Grave[];
+  graves: Grave[] | undefined;
+  routed: Routed;
 }
 
-/** `error`: nothing of it may be acknowledged. */
-export type Published = (error: Error | undefined) => void;
+interface GroupPlace {
+  readonly key: string;
+  readonly options: number;
+  readonly seq: number;
+}
+
+const NO_SESSIONS: Session[] = [];
+const NO_NUMBERS: number[] = [];
+/** A change that nothing is staged for in the store. */
+const NO_OFFSET = 0;
 
 let current: Publication | undefined;
 
-function begin(mqtt: Mqtt, message: Message): Publication {
-  return {
+/** From here to `endPublication` all deliveries of the message to durable sessions and groups are one change. */
+export function beginPublication(mqtt: Mqtt, message: Message): Publication {
+  current = {
     message,
     rule: mqtt.durable.ruleOf(message.topic),
+    outer: current,
     slot: -1,
     isStored: false,
-    serials: [],
-    options: [],
-    seqs: [],
-    online: [],
-    groupKeys: [],
-    groupOptions: [],
-    groupSeqs: [],
+    sessions: NO_SESSIONS,
+    options: NO_NUMBERS,
+    seqs: NO_NUMBERS,
+    groups: undefined,
     hasEntries: false,
     refusal: mqtt.durable.log.refusal(),
     wasNeeded: false,
-    graves: [],
+    graves: undefined,
+    routed: Routed.Refused,
   };
+  return current;
 }
 
-/**
- * Runs `route`, whose deliveries to durable sessions and groups become one change, with the entries that it adds. `done` runs when that is durable; at once when nothing was to be kept.
- */
+/** `told` hears of it when it is durable; at once when nothing was to be kept. */
+export function endPublication(mqtt: Mqtt, own: Publication, told: Told | undefined): void {
+  current = own.outer;
+  if (own.slot < 0 && !own.hasEntries) told?.done?.(own.routed, undefined);
+  else commit(mqtt, own, told);
+  if (own.graves !== undefined) for (const grave of own.graves) mqtt.policies.bury(grave);
+}
+
+/** Runs `route` as one publication. */
 export function publication<T>(
   mqtt: Mqtt,
   message: Message,
   route: (publication: Publication) => T,
-  done: Published | undefined,
+  told: Told | undefined,
 ): T {
-  const outer = current;
-  const own = begin(mqtt, message);
-  current = own;
-  let routed: T;
+  const own = beginPublication(mqtt, message);
   try {
-    routed = route(own);
+    return route(own);
   } finally {
-    current = outer;
-    finish(mqtt, own, done);
+    endPublication(mqtt, own, told);
   }
-  for (const grave of own.graves) mqtt.policies.bury(grave);
-  return routed;
 }
 
-function finish(mqtt: Mqtt, own: Publication, done: Published | undefined): void {
-  const { log, store } = mqtt.durable;
-  const { slot, message, rule, online } = own;
-  if (slot < 0 && !own.hasEntries) {
-    done?.(undefined);
-    return;
-  }
-  let offset = 0;
-  if (slot >= 0) {
-    if (!own.isStored) offset = store.stage(slot);
-    const id = store.idOf(slot);
-    const { serials, options, seqs } = own;
-    if (serials.length > 0) {
-      log.add(TableId.Sessions, encodeEntry.deliver(id, serials, options, seqs, serials.length));
-    }
-    own.groupKeys.forEach((key, i) => {
-      mqtt.durable.groups.writeEnqueue(key, id, own.groupOptions[i] as number, own.groupSeqs[i] as number);
-    });
-    if (rule.storage === 'object' && !own.isStored) mqtt.durable.copyToObjects(message);
-  }
+function commit(mqtt: Mqtt, own: Publication, told: Told | undefined): void {
+  const { log } = mqtt.durable;
+  const { message, rule } = own;
+  const offset = own.slot < 0 ? NO_OFFSET : writeDeliveries(mqtt, own);
   const level = rule.storage === 'memory' ? 'memory' : message.qos === 0 ? 'os' : rule.level;
-  log.commit(level, (error, position) => {
-    if (slot >= 0) {
-      if (error === undefined && !own.isStored) store.placed(slot, position, offset);
-      store.release(slot);
-    }
-    for (const session of online) mqtt.pump(session);
-    for (const key of own.groupKeys) {
+  log.commit(level, (error, position) => committed(mqtt, own, told, offset, error, position));
+}
+
+/** Returns where the body lies in the change. */
+function writeDeliveries(mqtt: Mqtt, own: Publication): number {
+  const { log, store, groups } = mqtt.durable;
+  const { slot, sessions, isStored } = own;
+  const offset = isStored ? NO_OFFSET : store.stage(slot);
+  const id = store.idOf(slot);
+  if (sessions.length > 0) {
+    log.add(TableId.Sessions, encodeEntry.deliver(id, sessions, own.options, own.seqs));
+  }
+  if (own.groups !== undefined) {
+    for (const { key, options, seq } of own.groups) groups.writeEnqueue(key, id, options, seq);
+  }
+  if (own.rule.storage === 'object' && !isStored) mqtt.durable.copyToObjects(own.message);
+  return offset;
+}
+
+function committed(
+  mqtt: Mqtt,
+  own: Publication,
+  told: Told | undefined,
+  offset: number,
+  error: Error | undefined,
+  position: number,
+): void {
+  const { store } = mqtt.durable;
+  const { slot } = own;
+  if (slot >= 0) {
+    if (error === undefined && !own.isStored) store.placed(slot, position, offset);
+    store.release(slot);
+  }
+  for (const session of own.sessions) mqtt.wake(session);
+  if (own.groups !== undefined) {
+    for (const { key } of own.groups) {
       const group = mqtt.router.groupOf(key);
       if (group !== undefined) mqtt.wakeGroup(group);
     }
-    done?.(error);
-  });
+  }
+  told?.done?.(own.routed, error);
+}
+
+function addGrave(own: Publication, grave: Grave): void {
+  if (own.graves === undefined) own.graves = [grave];
+  else own.graves.push(grave);
 }
 
 /** A delivery that the session is owed until it acknowledges it. A message of its own where none is being published. */
@@ -165,15 +198,14 @@ function enterGroup(mqtt: Mqtt, own: Publication, key: string): Outcome {
   const { groups } = mqtt.durable;
   if (!makeGroupRoom(mqtt, own, key)) {
     mqtt.counters.droppedQueueFull++;
-    own.graves.push(graveOf(own.message, 'overflow', key));
+    addGrave(own, graveOf(own.message, 'overflow', key));
     return Outcome.Refused;
   }
   const slot = keep(mqtt, own);
   if (slot < 0) return Outcome.Refused;
   const { qos } = own.message;
-  own.groupSeqs.push(groups.push(key, slot, qos));
-  own.groupKeys.push(key);
-  own.groupOptions.push(qos);
+  own.groups ??= [];
+  own.groups.push({ key, options: qos, seq: groups.push(key, slot, qos) });
   return Outcome.Taken;
 }
 
@@ -191,7 +223,7 @@ function makeGroupRoom(mqtt: Mqtt, own: Publication, key: string): boolean {
   for (let seq = queue.nextFrom(queue.floor); !fits() && seq < queue.end; seq = queue.nextFrom(seq + 1)) {
     if (leased.has(seq)) continue;
     mqtt.counters.droppedQueueFull++;
-    own.graves.push(graveOf(queue.slotAt(seq), 'overflow', key, store));
+    addGrave(own, graveOf(queue.slotAt(seq), 'overflow', key, store));
     groups.settle(key, seq);
     own.hasEntries = true;
   }
@@ -225,17 +257,23 @@ function enter(mqtt: Mqtt, own: Publication, session: Session, delivery: Deliver
   );
   if (packed < 0 || !makeRoom(mqtt, own, session, delivery)) {
     counters.droppedQueueFull++;
-    own.graves.push(graveOf(delivery.message, 'overflow', session.clientId));
+    addGrave(own, graveOf(delivery.message, 'overflow', session.clientId));
     return Outcome.Refused;
   }
   const slot = keep(mqtt, own);
   if (slot < 0) return Outcome.Refused;
-  own.seqs.push(state.queue.push(slot, packed));
+  const seq = state.queue.push(slot, packed);
   state.bytes += durable.store.bytesOf(slot);
   durable.table.touch(session);
-  own.serials.push(session.serial);
-  own.options.push(packed);
-  if (session.connection !== undefined) own.online.push(session);
+  if (own.sessions.length === 0) {
+    own.sessions = [session];
+    own.options = [packed];
+    own.seqs = [seq];
+  } else {
+    own.sessions.push(session);
+    own.options.push(packed);
+    own.seqs.push(seq);
+  }
   return Outcome.Taken;
 }
 
@@ -255,7 +293,7 @@ function makeRoom(mqtt: Mqtt, own: Publication, session: Session, delivery: Deli
     // Its entry is not written yet: a settlement that came ahead of it would mean nothing to a replay.
     if (queue.slotAt(seq) === own.slot) continue;
     mqtt.counters.droppedQueueFull++;
-    own.graves.push(graveOf(queue.slotAt(seq), 'overflow', session.clientId, mqtt.durable.store));
+    addGrave(own, graveOf(queue.slotAt(seq), 'overflow', session.clientId, mqtt.durable.store));
     mqtt.durable.settle(session, seq);
     own.hasEntries = true;
   }

@@ -200,7 +200,7 @@ export function acknowledgedDurable(
     giveUp(mqtt, session, seq, 'rejected', (state.repeats?.get(seq) ?? 0) + 1);
   } else durable.settle(session, seq);
   durable.commit();
-  mqtt.pump(session);
+  mqtt.wake(session);
 }
 
 /** A connection takes the session up: what was sent before is repeated, released identifiers first. */

@@ -64,16 +64,15 @@ export const encodeEntry = {
   /** One message to many sessions, with the number that each gave it: some three or four bytes for each. */
   deliver(
     messageId: number,
-    serials: readonly number[],
+    sessions: readonly { readonly serial: number }[],
     options: readonly number[],
     seqs: readonly number[],
-    count: number,
   ): Uint8Array {
-    to.begin(SessionEntry.Deliver).uint(messageId).uint(count);
+    to.begin(SessionEntry.Deliver).uint(messageId).uint(sessions.length);
     let previous = 0;
     let previousSeq = 0;
-    for (let i = 0; i < count; i++) {
-      const serial = serials[i] as number;
+    for (let i = 0; i < sessions.length; i++) {
+      const { serial } = sessions[i] as { readonly serial: number };
       const seq = seqs[i] as number;
       to.int(serial - previous)
         .uint(options[i] as number)

@@ -115,15 +115,7 @@ function randomLife(random: Random, frames: number): Life {
         message++;
         const seqs = to.map((each) => each.end++);
         const options = to.map(() => 1 + random.below(2));
-        session(
-          encodeEntry.deliver(
-            message,
-            to.map((each) => each.serial),
-            options,
-            seqs,
-            to.length,
-          ),
-        );
+        session(encodeEntry.deliver(message, to, options, seqs));
       },
       () => {
         const seq = some(client.end);
