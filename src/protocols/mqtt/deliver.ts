@@ -3,6 +3,7 @@
  * session for QoS 1 and 2: while anything waits, later ones wait behind it. QoS 0 waits for nobody. What a durable
  * session is owed always goes through its queue and the journal (durable/).
  */
+import { deliveryBytes } from '../../kernel/delivery.ts';
 import type { Message } from '../../kernel/message.ts';
 import { DeliveryQueue } from '../../kernel/queue.ts';
 import type { Connection } from './connection.ts';
@@ -31,7 +32,11 @@ export function deliver(mqtt: Mqtt, session: Session, delivery: Delivery): Outco
     mqtt.counters.droppedOffline++;
     return Outcome.Dropped;
   }
-  if (delivery.qos > 0 && hasBacklog(session)) return enqueue(mqtt, session, delivery);
+  if (delivery.qos > 0 && hasBacklog(session)) {
+    if (fits(mqtt, connection, delivery)) return enqueue(mqtt, session, delivery);
+    mqtt.counters.droppedTooLarge++;
+    return Outcome.TooLarge;
+  }
   const outcome = send(mqtt, session, connection, delivery);
   return outcome === 'later' ? enqueue(mqtt, session, delivery) : outcome;
 }
@@ -40,6 +45,13 @@ export function hasBacklog(session: Session): boolean {
   const { durable, queue } = session;
   if (durable !== undefined) return durable.cursor < durable.queue.end;
   return queue !== undefined && queue.length > 0;
+}
+
+/** The queue would take it and give up nothing for it. */
+export function hasQueueRoom(mqtt: Mqtt, { queue }: Session, delivery: Delivery): boolean {
+  const { maxMessages, maxBytes } = mqtt.config.mqtt.queue;
+  if (queue === undefined || queue.length === 0) return true;
+  return queue.length < maxMessages && queue.bytes + deliveryBytes(delivery) <= maxBytes;
 }
 
 /** Puts it into the queue; from then on the data plane leaves QoS 1 and 2 for this session to the host. */

@@ -19,7 +19,10 @@ export function settleIn(mqtt: Mqtt, group: SharedGroup, seq: number): void {
 /** An ephemeral member has done with what its group keeps. */
 export function settleShared(mqtt: Mqtt, delivery: Delivery): void {
   const { group, groupSeq } = delivery;
-  if (group !== undefined && groupSeq !== undefined) settleIn(mqtt, group, groupSeq);
+  if (group === undefined || groupSeq === undefined) return;
+  settleIn(mqtt, group, groupSeq);
+  // There may be room for what the group could not give it.
+  mqtt.wakeGroup(group);
 }
 
 /** An ephemeral member gave it up: another one gets it. */

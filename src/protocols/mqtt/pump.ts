@@ -6,8 +6,11 @@ import type { Connection } from './connection.ts';
 import type { Mqtt } from './context.ts';
 import { hasBacklog, send } from './deliver.ts';
 import { sendWaiting } from './durable/send-queue.ts';
+import { settleShared } from './group-loans.ts';
+import { Outcome } from './outcome.ts';
 import { continueRetained } from './retained-delivery.ts';
 import type { Session } from './session.ts';
+import { drainSharedFor } from './shared.ts';
 
 const DELIVERIES_PER_STEP = 256;
 
@@ -57,10 +60,13 @@ function sendQueued(mqtt: Mqtt, session: Session, connection: Connection, budget
     const next = queue.peek(nowMs);
     if (next === undefined) {
       mqtt.dataPlane.setHostMode(connection.slot, false);
+      if (session.hasSharedSubscriptions) drainSharedFor(mqtt, session);
       return left;
     }
-    if (send(mqtt, session, connection, next) === 'later') return left;
+    const outcome = send(mqtt, session, connection, next);
+    if (outcome === 'later') return left;
     queue.take(nowMs);
+    if (outcome !== Outcome.Taken) settleShared(mqtt, next);
     left--;
   }
   return left;

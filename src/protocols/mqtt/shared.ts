@@ -7,7 +7,7 @@
 import type { Message } from '../../kernel/message.ts';
 import { pick, type SharedGroup, type SharedMember } from '../../kernel/shared-group.ts';
 import type { Mqtt } from './context.ts';
-import { deliver, hasBacklog } from './deliver.ts';
+import { deliver, hasBacklog, hasQueueRoom } from './deliver.ts';
 import { qosOf } from './durable/delivery-options.ts';
 import { enqueueForGroup } from './durable/publication.ts';
 import { groupKeyOf, returnShared, settleIn } from './group-loans.ts';
@@ -34,14 +34,18 @@ export function deliverShared(
     const qos = Math.min(message.qos, grantedQos(member.options)) as 0 | 1 | 2;
     // The group answers for it until an ephemeral member has acknowledged it: it is kept before it is given away.
     if (qos > 0 && groupSeq === undefined && !isDurable(session) && durableQos(mqtt, group) > 0) break;
-    const outcome = deliver(mqtt, session, {
+    const delivery: Delivery = {
       message,
       qos,
       retain: message.retain && isRetainAsPublished(member.options),
       subscriptionIds: identifierBytes(member.identifier),
       group,
       groupSeq,
-    });
+    };
+    // What the group keeps waits there rather than take the place of what it has given to the member before.
+    const isKept = groupSeq !== undefined && !isDurable(session);
+    if (isKept && qos > 0 && !hasQueueRoom(mqtt, session, delivery)) return Outcome.Refused;
+    const outcome = deliver(mqtt, session, delivery);
     if (outcome === Outcome.TooLarge) {
       tooSmall.push(member.sink);
       continue;
