@@ -292,6 +292,8 @@ function makeRoom(mqtt: Mqtt, own: Publication, session: Session, delivery: Deli
   for (let seq = queue.nextFrom(from); !fits() && seq < queue.end; seq = queue.nextFrom(seq + 1)) {
     // Its entry is not written yet: a settlement that came ahead of it would mean nothing to a replay.
     if (queue.slotAt(seq) === own.slot) continue;
+    // Its entry is not written yet: a settlement that came ahead of it would mean nothing to a replay.
+    if (queue.slotAt(seq) === own.slot) continue;
     mqtt.counters.droppedQueueFull++;
     addGrave(own, graveOf(queue.slotAt(seq), 'overflow', session.clientId, mqtt.durable.store));
     mqtt.durable.settle(session, seq);
