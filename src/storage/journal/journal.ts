@@ -9,6 +9,7 @@
  * byte address that grows for ever; it is all a reader has to remember. Removed segments leave holes: readers pass them.
  */
 import type { WalStore } from '../wal/wal-store.ts';
+import type { BufferPool } from './buffer-pool.ts';
 import { createCommitter } from './committer.ts';
 import type { Entry } from './group.ts';
 import { createReader, type SegmentReader } from './reader.ts';
@@ -116,7 +117,7 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
   // What cannot be freed now is no reason not to start: it stays listed.
   await freeRemoved(wal, walId, segments).catch(() => {});
   const tail = createTail(recovered.end, limits.tailBytes);
-  const newReader = (): SegmentReader => createReader(wal, walId, limits.cacheBytes);
+  const newReader = (pool?: BufferPool): SegmentReader => createReader(wal, walId, limits.cacheBytes, pool);
   const reader = newReader();
   const committer = createCommitter({
     writer,

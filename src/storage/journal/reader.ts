@@ -1,5 +1,6 @@
 import { BLOCK_HEADER_BYTES } from '../wal/block.ts';
 import { type WalBlock, WalCorrupt, type WalStore } from '../wal/wal-store.ts';
+import type { BufferPool } from './buffer-pool.ts';
 import { type ClosedSegment, Control } from './control.ts';
 import { CONTROL_LOG, walkFrames } from './frame.ts';
 import { type Body, collectRecords, type JournalRecord } from './group.ts';
@@ -38,13 +39,24 @@ export interface SegmentReader {
 interface Piece {
   readonly position: number;
   readonly blocks: Promise<WalBlock[]>;
+  /** Of the pool. */
+  readonly buffers: Uint8Array[];
   /** Behind its last block, once that is known, which can be before they are checked. */
   end: number | undefined;
   onEnd: () => void;
 }
 
-/** Reads old blocks in large pieces through a cache of `cacheBytes`, and footers through one of `MAX_FOOTER_BYTES`. */
-export function createReader(wal: WalStore, walId: string, cacheBytes: number): SegmentReader {
+/**
+ * Reads old blocks in large pieces through a cache of `cacheBytes`, and footers through one of `MAX_FOOTER_BYTES`. With
+ * `recycled` a block is good until the next one is asked for: pieces are read into the same buffers again and again,
+ * since new ones for a whole journal would have the collector go through all of a large heap every few dozen pieces.
+ */
+export function createReader(
+  wal: WalStore,
+  walId: string,
+  cacheBytes: number,
+  recycled?: BufferPool,
+): SegmentReader {
   const cache = new Map<number, WalBlock>();
   const footers = new Map<number, { readonly index: SegmentIndex; readonly bytes: number }>();
   let footerBytes = 0;
@@ -78,8 +90,11 @@ export function createReader(wal: WalStore, walId: string, cacheBytes: number): 
       piece.end = at + epochOffset;
       piece.onEnd();
     };
-    const blocks = wal.read(walId, epoch, position - epochOffset, end - epochOffset, bytes, onEnd);
-    const piece: Piece = { position, blocks, end: undefined, onEnd: () => {} };
+    const buffers: Uint8Array[] = [];
+    const allocate = recycled && ((most: number) => recycled.take(most, buffers));
+    const hints = allocate === undefined ? { onEnd } : { onEnd, allocate };
+    const blocks = wal.read(walId, epoch, position - epochOffset, end - epochOffset, bytes, hints);
+    const piece: Piece = { position, blocks, buffers, end: undefined, onEnd: () => {} };
     return piece;
   }
 
@@ -97,6 +112,11 @@ export function createReader(wal: WalStore, walId: string, cacheBytes: number): 
     const isSequential = position === readEnd;
     const piece = ahead?.position === position ? ahead : load(segment, position, isSequential);
     ahead = undefined;
+    if (recycled !== undefined) {
+      cache.clear();
+      cached = 0;
+      if (current !== undefined) recycled.give(current.buffers);
+    }
     current = piece;
     if (isSequential) {
       piece.onEnd = () => readOn(segment, piece);

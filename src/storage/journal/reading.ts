@@ -1,4 +1,5 @@
 import type { WalStore } from '../wal/wal-store.ts';
+import { type BufferPool, createBufferPool } from './buffer-pool.ts';
 import { collectRecords, type JournalRecord } from './group.ts';
 import { createReader, type ReadableSegment, type SegmentReader } from './reader.ts';
 import { recoverForReading } from './recovery.ts';
@@ -26,7 +27,10 @@ export interface SegmentInfo {
 export interface JournalReading {
   /** Records of a log from a position on, at least one if there is one, and some `maxBytes` of payload. */
   read(logId: number, from: number, maxBytes: number): Promise<ReadResult>;
-  /** Records of all logs from a position on, in the order of the journal, up to what is acknowledged now. */
+  /**
+   * Records of all logs from a position on, in the order of the journal, up to what is acknowledged now. They are good
+   * until the next step.
+   */
   replay(from: number): AsyncIterable<readonly JournalRecord[]>;
   /** Oldest first, with holes between them where others were removed. */
   segments(): SegmentInfo[];
@@ -53,7 +57,7 @@ export async function openJournalForReading(options: {
   const { wal, walId } = options;
   const segments = segmentsForReading(await recoverForReading(wal, walId));
   const end = segments.end();
-  const newReader = (): SegmentReader => createReader(wal, walId, OFFLINE_CACHE_BYTES);
+  const newReader = (pool?: BufferPool): SegmentReader => createReader(wal, walId, OFFLINE_CACHE_BYTES, pool);
   const reading = createReading({ segments, reader: newReader(), newReader, tail: createTail(end, 0) });
   return { ...reading, start: segments.start(), end };
 }
@@ -62,7 +66,7 @@ export interface ReadingOptions {
   readonly segments: Segments;
   readonly reader: SegmentReader;
   /** One that has nothing in memory yet. */
-  readonly newReader: () => SegmentReader;
+  readonly newReader: (recycled: BufferPool) => SegmentReader;
   readonly tail: Tail;
 }
 
@@ -119,16 +123,17 @@ export function createReading({ segments, reader, newReader, tail }: ReadingOpti
   }
 
   async function* replaySegment(
+    own: SegmentReader,
     segment: ReadableSegment,
     from: number,
     end: number,
   ): AsyncIterable<JournalRecord[]> {
     for (let at = segment.start; at < Math.min(segment.end, end); ) {
-      const block = await within(segment, () => reader.block(segment, at));
+      const block = await within(segment, () => own.block(segment, at));
       if (block === undefined) return;
       at = block.end + segment.epochOffset;
       if (at <= from) continue;
-      const records = reader.records(segment, block).filter(({ position }) => position >= from);
+      const records = own.records(segment, block).filter(({ position }) => position >= from);
       if (records.length > 0) yield records;
     }
   }
@@ -152,11 +157,12 @@ export function createReading({ segments, reader, newReader, tail }: ReadingOpti
       return { records, next: Math.max(from, next) };
     },
     async *replay(from) {
+      const own = newReader(createBufferPool());
       const end = segments.end();
       for (let at = from; at < end; ) {
         const segment = segments.at(at);
         if (segment === undefined) return;
-        yield* replaySegment(segment, from, end);
+        yield* replaySegment(own, segment, from, end);
         at = segment.end;
       }
     },
@@ -167,6 +173,6 @@ export function createReading({ segments, reader, newReader, tail }: ReadingOpti
       const [start, end] = [segments.openStart(), segments.end()];
       return [...list, { start, end, bytes: end - start, isOpen: true }];
     },
-    verify: () => verifySegments(segments, newReader()),
+    verify: () => verifySegments(segments, newReader(createBufferPool())),
   };
 }

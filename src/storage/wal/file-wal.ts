@@ -17,6 +17,7 @@ import { cutBlocks, type Measure, measureTail, readAt, settleTail } from './scan
 import {
   type BodyCheck,
   checkWalId,
+  type ReadHints,
   type WalBlock,
   WalCorrupt,
   WalFenced,
@@ -87,11 +88,11 @@ export function createFileWal(options: FileWalOptions): FileWal {
     from: number,
     limit: number,
     maxBytes: number,
-    onEnd: ((position: number) => void) | undefined,
+    hints: ReadHints | undefined,
   ): Promise<readonly WalBlock[]> {
     for (let bytes = Math.max(BLOCK_HEADER_BYTES, Math.min(maxBytes, limit - from)); ; ) {
-      const piece = await readAt(file, start, from, bytes);
-      const cut = cutBlocks(piece, from, epoch, check, maxBlockBytes, onEnd);
+      const piece = await readAt(file, start, from, bytes, hints?.allocate);
+      const cut = cutBlocks(piece, from, epoch, check, maxBlockBytes, hints?.onEnd);
       if (cut.blocks.length > 0) return cut.blocks;
       if (cut.needBytes <= bytes) {
         throw new WalCorrupt(file.path, FILE_HEADER_BYTES + from - start, 'the block there is damaged');
@@ -176,7 +177,7 @@ export function createFileWal(options: FileWalOptions): FileWal {
       const files = await listEpochFiles(disk, folder(walId));
       return [...new Set(files.map((file) => file.epoch))];
     },
-    async read(walId, epoch, from, until, maxBytes, onEnd) {
+    async read(walId, epoch, from, until, maxBytes, hints) {
       const list = await startsOf(walId, epoch);
       const index = list.findLastIndex((start) => start <= from);
       const start = list[index];
@@ -187,7 +188,7 @@ export function createFileWal(options: FileWalOptions): FileWal {
         path,
         () => openChecked(path, epoch, start),
         async (file) => {
-          const blocks = await readBlocks(file, epoch, start, from, limit, maxBytes, onEnd);
+          const blocks = await readBlocks(file, epoch, start, from, limit, maxBytes, hints);
           return blocks.filter((block) => block.position < until);
         },
       );

@@ -78,8 +78,9 @@ export async function readAt(
   base: number,
   position: number,
   bytes: number,
+  allocate: (bytes: number) => Uint8Array = Buffer.allocUnsafeSlow,
 ): Promise<Uint8Array> {
-  const into = Buffer.allocUnsafeSlow(bytes);
+  const into = allocate(bytes);
   const got = await file.read(into, FILE_HEADER_BYTES + position - base);
   return into.subarray(0, got);
 }

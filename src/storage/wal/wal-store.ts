@@ -44,6 +44,17 @@ export interface WalWriter {
   close(): Promise<void>;
 }
 
+/** What an engine may make use of, or not. */
+export interface ReadHints {
+  /**
+   * Told where the next blocks begin before these have been checked, after the call and before it resolves: who reads on
+   * can begin there.
+   */
+  onEnd?(position: number): void;
+  /** A buffer for the bytes; what was in it does not matter. */
+  allocate?(bytes: number): Uint8Array;
+}
+
 export interface WalStore {
   /** Bytes that the body of one block may have. */
   readonly maxBlockBytes: number;
@@ -57,9 +68,7 @@ export interface WalStore {
   epochs(walId: string): Promise<number[]>;
   /**
    * Blocks from the one at `from`, at least one and some `maxBytes` of them, none at or behind `until`. All in that
-   * range were acknowledged or lie below the sealed length: one that is not whole is `WalCorrupt`. An engine that knows
-   * where the next blocks begin before it has checked these says so with `onEnd`,
-   * after the call and before it resolves: who reads on can begin there.
+   * range were acknowledged or lie below the sealed length: one that is not whole is `WalCorrupt`.
    */
   read(
     walId: string,
@@ -67,7 +76,7 @@ export interface WalStore {
     from: number,
     until: number,
     maxBytes: number,
-    onEnd?: (position: number) => void,
+    hints?: ReadHints,
   ): Promise<WalBlock[]>;
   /** Position of the last anchor below `length` (the epoch's sealed length, above 0). */
   lastAnchor(walId: string, epoch: number, length: number): Promise<number>;
