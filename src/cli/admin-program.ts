@@ -97,8 +97,6 @@ export function addAdminVerbs(program: Command, io: Io, ends: Ends): void {
 }
 
 export function addOfflineVerbs(program: Command, io: Io, ends: Ends): void {
-  const verbs = () => import('./offline.ts');
-
   withConfig(
     program
       .command('verify')
@@ -106,7 +104,7 @@ export function addOfflineVerbs(program: Command, io: Io, ends: Ends): void {
   )
     .option('--json', 'the report as JSON')
     .addHelpText('after', examples('robustmq verify --data-dir /var/lib/robustmq'))
-    .action(async (options) => ends((await verbs()).verify(options, io)));
+    .action(async (options) => ends((await import('./offline.ts')).verify(options, io)));
   withConfig(
     program
       .command('repair')
@@ -115,7 +113,7 @@ export function addOfflineVerbs(program: Command, io: Io, ends: Ends): void {
     .option('--dry-run', 'needed: nothing is ever changed by this verb')
     .option('--json', 'the report as JSON')
     .addHelpText('after', examples('robustmq repair --dry-run --data-dir /var/lib/robustmq'))
-    .action(async (options) => ends((await verbs()).repair(options, io)));
+    .action(async (options) => ends((await import('./repair.ts')).repair(options, io)));
 }
 
 function withOutput(command: Command): Command {

@@ -8,6 +8,7 @@ import { openObjectStoreForReading } from '../storage/segments/open.ts';
 import { hasMoved } from '../storage/tier/local-files.ts';
 import { openTieredWalForReading } from '../storage/tier/reading.ts';
 import { createFileWal } from '../storage/wal/file-wal.ts';
+import { type RawBytes, rawBytesOfFiles } from '../storage/wal/raw-bytes.ts';
 import { createSealedWal } from '../storage/wal/sealed-wal.ts';
 import { createSegmentObjects } from '../storage/wal/segment-objects.ts';
 import type { WalStore } from '../storage/wal/wal-store.ts';
@@ -19,6 +20,8 @@ export interface JournalAtRest {
   readonly wal: WalStore;
   /** What reading has met so far that it could make good elsewhere. */
   readonly problems: () => readonly string[];
+  /** Where bytes can be looked at that are no whole blocks. */
+  readonly raw?: RawBytes;
 }
 
 export interface JournalsAtRest {
@@ -57,8 +60,10 @@ export async function openJournalsAtRest(
   try {
     const list: JournalAtRest[] = [];
     const main = { name: 'main', walId: JOURNAL_WAL_ID } as const;
-    if (store === undefined || !isTiered) list.push({ ...main, wal: files, problems: nothing });
-    else {
+    if (store === undefined || !isTiered) {
+      const raw = rawBytesOfFiles(nodeDisk, `${data.journal}/${JOURNAL_WAL_ID}`);
+      list.push({ ...main, wal: files, problems: nothing, raw });
+    } else {
       const reading = await openTieredWalForReading({
         wal: files,
         walId: JOURNAL_WAL_ID,

@@ -1,4 +1,4 @@
-/** `robustmq verify` and `robustmq repair --dry-run`: a data directory is looked at while no broker runs on it. */
+/** `robustmq verify`, and what it has in common with `repair`: a data directory is looked at while no broker runs on it. */
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { createNodeTables } from '../durable-tables.ts';
@@ -8,7 +8,6 @@ import { verifyViews } from '../kernel/state/verify-views.ts';
 import { type DataDirectory, JOURNAL_WAL_ID } from '../storage/data-directory/data-directory.ts';
 import { diskErrorCode } from '../storage/disk/disk.ts';
 import { type OfflineJournal, openJournalForReading } from '../storage/journal/reading.ts';
-import { planRepair, type RepairPlan } from '../storage/journal/repair-plan.ts';
 import { type KvStore, KvStoreError } from '../storage/kv/kv-store.ts';
 import { openKvStoreForReading } from '../storage/kv/open.ts';
 import { SegmentStoreError } from '../storage/segments/segment-store.ts';
@@ -23,11 +22,25 @@ export interface OfflineOptions extends ConfigOptions {
   readonly json?: boolean;
 }
 
-/** New and empty ones, as a node has them with this configuration. */
-export type MakeTables = (config: Config) => readonly Table[];
+export interface OfflineTables {
+  readonly all: readonly Table[];
+  /** What the records of a log are, once the tables were rebuilt. */
+  nameOf(logId: number): string | undefined;
+}
 
-const tablesOfNode: MakeTables = (config) =>
-  createNodeTables({ config, clock: stopped, journals: {}, leaderEpoch: 0 }).all;
+/** New and empty ones, as a node has them with this configuration. */
+export type MakeTables = (config: Config) => OfflineTables;
+
+export const tablesOfNode: MakeTables = (config) => {
+  const { all, partitions } = createNodeTables({ config, clock: stopped, journals: {}, leaderEpoch: 0 });
+  return {
+    all,
+    nameOf(logId) {
+      const found = partitions.list().find((partition) => partition.logId === logId);
+      return found === undefined ? undefined : `stream ${found.name}, partition ${found.number}`;
+    },
+  };
+};
 
 /** What expires while one looks would be a difference. */
 const startedMs = systemClock.wallMs();
@@ -79,7 +92,7 @@ export async function verify(
     const views =
       main === undefined
         ? { engine: null, unused: 'there is no journal to compare with', problems: [] }
-        : await auditViews(config, data, main, object, () => makeTables(config));
+        : await auditViews(config, data, main, object, () => makeTables(config).all);
     const isSound = [...journals, views].every(({ problems }) => problems.length === 0);
     const report: VerifyReport = { dataDir: data.path, nodeId: data.nodeId, isSound, journals, views };
     await write(io.out, options.json === true ? jsonOf(report) : verifyText(report));
@@ -87,38 +100,8 @@ export async function verify(
   });
 }
 
-interface JournalPlan extends RepairPlan {
-  readonly name: JournalAtRest['name'];
-}
-
-export async function repair(
-  options: OfflineOptions & { readonly dryRun?: boolean },
-  io: Io,
-  openStore?: OpenStore,
-): Promise<number> {
-  if (options.dryRun !== true) {
-    throw new CliError(
-      ExitCode.Usage,
-      'nothing is changed by this verb: a start mends what can be mended without losing anything, and --dry-run says what that is',
-    );
-  }
-  return offline(options, io, openStore, async (_config, data, list) => {
-    const journals: JournalPlan[] = [];
-    for (const { name, wal, walId } of list) {
-      try {
-        journals.push({ name, ...(await planRepair({ wal, walId })) });
-      } catch (error) {
-        journals.push({ name, steps: [], damage: [asDamage(error)], canStart: false });
-      }
-    }
-    const canStart = journals.every((each) => each.canStart);
-    const report = { dataDir: data.path, canStart, journals };
-    await write(io.out, options.json === true ? jsonOf(report) : repairText(data, journals));
-    return journals.every(({ damage }) => damage.length === 0) ? ExitCode.Ok : ExitCode.Unsound;
-  });
-}
-
-async function offline(
+/** Opens what `--data-dir` names, keeps a broker from starting meanwhile, and lets go of it. */
+export async function offline(
   options: OfflineOptions,
   io: Io,
   openStore: OpenStore | undefined,
@@ -170,6 +153,12 @@ async function auditJournal({ name, journal, problems }: Opened): Promise<Journa
   };
 }
 
+/** Undefined when there are none. */
+export function openViews({ views }: Config['storage'], data: DataDirectory): Promise<KvStore | undefined> {
+  const engine = views === 'auto' ? 'rocksdb' : views;
+  return openKvStoreForReading({ folder: join(data.views, JOURNAL_WAL_ID), engine });
+}
+
 async function auditViews(
   { storage }: Config,
   data: DataDirectory,
@@ -180,8 +169,7 @@ async function auditViews(
   let kv: KvStore | undefined;
   let unused: string | null = null;
   try {
-    const engine = storage.views === 'auto' ? 'rocksdb' : storage.views;
-    kv = await openKvStoreForReading({ folder: join(data.views, JOURNAL_WAL_ID), engine });
+    kv = await openViews(storage, data);
     const objects = object === undefined ? {} : { object };
     const onUnused = (reason: string): void => {
       unused = reason;
@@ -196,7 +184,7 @@ async function auditViews(
 }
 
 /** What is wrong with the data, as a sentence; a defect of the program is thrown on. */
-function asDamage(error: unknown): string {
+export function asDamage(error: unknown): string {
   const isKnown =
     error instanceof WalCorrupt ||
     error instanceof WalFormatUnknown ||
@@ -206,9 +194,10 @@ function asDamage(error: unknown): string {
   throw error;
 }
 
-const jsonOf = (report: object): string => `${JSON.stringify(report, undefined, 2)}\n`;
+export const jsonOf = (report: object): string => `${JSON.stringify(report, undefined, 2)}\n`;
 
-const listed = (problems: readonly string[]): string => problems.map((each) => `  - ${each}\n`).join('');
+export const listed = (problems: readonly string[]): string =>
+  problems.map((each) => `  - ${each}\n`).join('');
 
 function verifyText({ dataDir, isSound, journals, views }: VerifyReport): string {
   const parts = journals.length === 0 ? ['journal: nothing was written yet\n'] : [];
@@ -226,20 +215,5 @@ function verifyText({ dataDir, isSound, journals, views }: VerifyReport): string
   return parts.join('');
 }
 
-const titleOf = (name: JournalAtRest['name']): string =>
+export const titleOf = (name: JournalAtRest['name']): string =>
   name === 'main' ? 'journal' : 'journal in the object store';
-
-function repairText({ path }: DataDirectory, journals: readonly JournalPlan[]): string {
-  const parts = [];
-  for (const { name, steps, damage, canStart } of journals) {
-    const title = titleOf(name);
-    if (steps.length > 0) parts.push(`${title}: a start would\n`, listed(steps));
-    else if (canStart) parts.push(`${title}: a start would find nothing to do\n`);
-    if (damage.length > 0) {
-      parts.push(`${title}: damaged, and nothing is done about it by itself\n`, listed(damage));
-      parts.push(`Keep a copy of ${path} before anything else.\n`);
-    }
-    if (!canStart) parts.push('A start would refuse.\n');
-  }
-  return parts.join('');
-}

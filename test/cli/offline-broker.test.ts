@@ -2,118 +2,22 @@
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { run } from '../../src/cli/program.ts';
-import { loadConfig } from '../../src/config/load.ts';
 import { TableId } from '../../src/kernel/state/table.ts';
-import { startNode } from '../../src/node.ts';
 import { JOURNAL_WAL_ID } from '../../src/storage/data-directory/data-directory.ts';
-import { type KvStore, kvKey, tableRange } from '../../src/storage/kv/kv-store.ts';
+import { type KvEntry, type KvStore, kvKey, tableRange } from '../../src/storage/kv/kv-store.ts';
 import { openKvStore } from '../../src/storage/kv/open.ts';
-import { createManualClock } from '../support/manual-clock.ts';
-import { RawClient } from '../support/raw-client.ts';
-import * as wire from '../support/wire.ts';
+import { type Engine, type Images, makeImages } from './broker-images.ts';
 import { testIo } from './support.ts';
 
-type Engine = KvStore['engine'];
-
-const EXPIRY = 0x11;
-const USER_PROPERTY = 0x26;
-const PARTITIONS_OF_STREAM = 2;
-
-const configText = (engine: Engine): string => `
-listeners:
-  mqtt: { port: 0 }
-  ws: { enabled: false }
-sys: { interval: 0 }
-logging: { level: silent }
-storage: { segmentSize: 64KiB, views: ${engine} }
-deduplication: { userProperty: id }
-deadLetter: { topic: "dead/{client}" }
-streams:
-  - { name: telemetry, capture: ["sensors/#"], partitions: ${PARTITIONS_OF_STREAM}, key: topic }
-`;
-
-/** Everything a broker keeps, some of it changed and gone again. */
-async function work(mqtt: { host: string; port: number }, round: number): Promise<void> {
-  const connect = async (clientId: string, more: wire.ConnectOptions = {}): Promise<RawClient> => {
-    const client = await RawClient.open(mqtt, 5, clientId);
-    client.send(wire.connect({ clientId, clean: false, properties: [[EXPIRY, 3600]], ...more }));
-    await client.expect('connack');
-    return client;
-  };
-  for (const name of ['reader', 'idle', `left-${round}`]) {
-    const client = await connect(name, { will: { topic: 'wills', qos: 1, payload: name } });
-    await client.subscribe([
-      'work/#',
-      { filter: `only/${name}`, qos: 1 },
-      '$share/g/shared/#',
-      'wills',
-      'tmp',
-    ]);
-    await client.unsubscribe(['tmp']);
-    await client.disconnect();
-  }
-  const publisher = await connect(`publisher-${round}`, { clean: true, properties: [] });
-  for (let i = 0; i < 60; i++) {
-    const qos = 1 + (i % 2);
-    const properties: wire.Properties = [[USER_PROPERTY, ['id', `${round}-${i}`]]];
-    await publisher.publish({ topic: `work/${i % 7}`, qos, payload: 'x'.repeat(20 * i), properties });
-    await publisher.publish({ topic: `sensors/${i % 5}`, qos, payload: `value ${i}` });
-    await publisher.publish({ topic: `shared/${i}`, qos: 1, payload: 'one of them' });
-    await publisher.publish({
-      topic: `kept/${i % 40}`,
-      qos: 1,
-      retain: true,
-      payload: i % 9 === 0 ? '' : `${i}`,
-    });
-    if (i % 10 === 0) await publisher.publish({ topic: `$delayed/600/later/${i}`, qos: 1, payload: 'later' });
-  }
-  const reader = await connect('reader');
-  for (let i = 0; i < 30; i++) await reader.message();
-  await reader.waitFor('publish');
-  await reader.drop();
-  const left = await connect(`left-${round}`, { clean: true, properties: [] });
-  await left.disconnect();
-  await publisher.disconnect();
-}
-
-const logger = pino({ level: 'silent' });
 const engines: readonly Engine[] = ['memory', 'rocksdb'];
-const clock = createManualClock();
 let root: string;
-
-interface Images {
-  readonly config: string;
-  /** After a clean end, and as it lay there while a broker worked. */
-  readonly clean: string;
-  readonly crashed: string;
-}
 const images = new Map<Engine, Images>();
-
-async function makeImages(engine: Engine): Promise<Images> {
-  const file = join(root, `${engine}.yaml`);
-  writeFileSync(file, configText(engine));
-  const [clean, crashed] = [join(root, `${engine}-clean`), join(root, `${engine}-crashed`)];
-  const overrides = [{ path: 'dataDir', value: clean, option: '--data-dir' }];
-  const loaded = await loadConfig({ file: { name: file, text: configText(engine) }, overrides });
-  if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
-  for (let round = 0; round < 3; round++) {
-    const node = await startNode(loaded.config, { logger, clock });
-    const address = node.listeners[0]?.address;
-    if (address === undefined || !('port' in address)) throw new Error('no listener');
-    await work(address, round);
-    const isOfBroker = (source: string): boolean => !source.includes('lock') && !source.includes('control');
-    if (round === 2) cpSync(clean, crashed, { recursive: true, filter: isOfBroker });
-    await node.stop();
-  }
-  return { config: file, clean, crashed };
-}
 
 beforeAll(async () => {
   root = mkdtempSync(join(tmpdir(), 'robustmq-audit-'));
-  for (const engine of engines) images.set(engine, await makeImages(engine));
+  for (const engine of engines) images.set(engine, await makeImages(root, engine));
 });
 afterAll(() => rmSync(root, { recursive: true }));
 
@@ -156,17 +60,12 @@ describe.each(engines)('verify of what a broker left, with views in %s', (engine
     await kv.close();
   }
 
-  async function putFirst(
-    kv: KvStore,
-    table: number,
-    make: (value: Uint8Array) => Uint8Array,
-  ): Promise<void> {
-    for await (const [entry] of kv.scan(tableRange(0, table))) {
-      if (entry === undefined) break;
-      await kv.write([{ key: entry.key, value: make(entry.value) }], kv.applied());
-      return;
-    }
-    throw new Error(`table ${table} has no views`);
+  /** The newest page: what an old one has can all be gone in the meantime. */
+  async function putLast(kv: KvStore, table: number, make: (value: Uint8Array) => Uint8Array): Promise<void> {
+    let last: KvEntry | undefined;
+    for await (const entries of kv.scan(tableRange(0, table))) last = entries.at(-1);
+    if (last === undefined) throw new Error(`table ${table} has no views`);
+    await kv.write([{ key: last.key, value: make(last.value) }], kv.applied());
   }
 
   it('finds it sound, after a clean end and as it lay there at a crash', async () => {
@@ -202,22 +101,21 @@ describe.each(engines)('verify of what a broker left, with views in %s', (engine
     expect(code).toBe(3);
   });
 
-  it.each(Object.entries(TableId))(
-    'names a view of %s that is not what the journal gives',
-    async (_, table) => {
-      use(image().clean);
-      await change((kv) =>
-        putFirst(kv, table, (value) => {
-          const changed = value.slice();
-          changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1;
-          return changed;
-        }),
-      );
-      const { code, views: found } = await audit();
-      expect(found.problems.join()).toMatch(/table "[a-z ]+", page [0-9a-f]+: /);
-      expect(code).toBe(3);
-    },
-  );
+  // All of them once; what differs with the engine is how its entries are read.
+  const tables = Object.entries(TableId).slice(0, engine === 'memory' ? undefined : 2);
+  it.each(tables)('names a view of %s that is not what the journal gives', async (_, table) => {
+    use(image().clean);
+    await change((kv) =>
+      putLast(kv, table, (value) => {
+        const changed = value.slice();
+        changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1;
+        return changed;
+      }),
+    );
+    const { code, views: found } = await audit();
+    expect(found.problems.join()).toMatch(/table "[a-z ]+", page [0-9a-f]+: /);
+    expect(code).toBe(3);
+  });
 
   it('names a view that is missing', async () => {
     use(image().clean);
@@ -236,7 +134,7 @@ describe.each(engines)('verify of what a broker left, with views in %s', (engine
 
   it('names a view that cannot be read', async () => {
     use(image().clean);
-    await change((kv) => putFirst(kv, TableId.Sessions, (value) => value.subarray(0, 9)));
+    await change((kv) => putLast(kv, TableId.Sessions, (value) => value.subarray(0, 9)));
     const { code, views: found } = await audit();
     expect(found.problems.join()).toMatch(/table "sessions", page [0-9a-f]+: /);
     expect(code).toBe(3);

@@ -16,7 +16,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { CliError } from '../../src/cli/exit-codes.ts';
 import type { OpenStore } from '../../src/cli/journals-at-rest.ts';
 import { type MakeTables, verify } from '../../src/cli/offline.ts';
-import { run } from '../../src/cli/program.ts';
+import { repair } from '../../src/cli/repair.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
 import { openStateLog } from '../../src/kernel/state/open.ts';
 import { JOURNAL_WAL_ID, openDataDirectory } from '../../src/storage/data-directory/data-directory.ts';
@@ -75,13 +75,15 @@ const use = (image: string): void => {
 };
 
 /** Of the images here. */
-const tables: MakeTables = () => [valueTable(9)];
+const tables: MakeTables = () => ({ all: [valueTable(9)], nameOf: () => undefined });
 
 async function runs(verb: string, ...argv: string[]): Promise<{ code: number; out: string; err: string }> {
   const io = testIo();
   const options = { dataDir: path, set: [], json: argv.includes('--json') };
   const running =
-    verb === 'verify' ? verify(options, io, tables) : run([verb, ...argv, '--data-dir', path], io);
+    verb === 'verify'
+      ? verify(options, io, tables)
+      : repair({ ...options, dryRun: argv.includes('--dry-run') }, io, tables);
   const code = await running.catch((error: unknown) => {
     if (!(error instanceof CliError)) throw error;
     io.err.write(error.message);

@@ -1,9 +1,10 @@
 /**
- * The audit of the views: the tables rebuilt from the journal alone must be those that the views and the rest of the
+ * A start without its consequences, and the audit of the views: the tables rebuilt from the journal alone must be those that the views and the rest of the
  * journal give. Nothing is written.
  */
 import type { KvStore } from '../../storage/kv/kv-store.ts';
 import { type ReadableJournal, recoverFromJournal, recoverFromViews } from './recovery.ts';
+import type { Recovered } from './state-log.ts';
 import type { Table } from './table.ts';
 
 export interface VerifyViewsOptions {
@@ -54,6 +55,17 @@ export async function verifyViews(options: VerifyViewsOptions): Promise<string[]
     }
   }
   return problems;
+}
+
+/** Does to `tables` what a start would; rejects when that would refuse. */
+export async function rehearseStart(
+  { journal, object, kv }: Omit<VerifyViewsOptions, 'makeTables' | 'onUnused'>,
+  tables: readonly Table[],
+): Promise<Recovered> {
+  const { start, end } = journal;
+  const views =
+    kv === undefined ? undefined : await recoverFromViews(journal, end, object, tables, kv, undefined);
+  return views ?? recoverFromJournal(journal, start, object, tables);
 }
 
 const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');

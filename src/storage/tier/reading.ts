@@ -2,6 +2,7 @@ import type { Disk } from '../disk/disk.ts';
 import type { SegmentStore } from '../segments/segment-store.ts';
 import { crcCheck } from '../wal/block.ts';
 import { FILE_HEADER_BYTES } from '../wal/epoch-files.ts';
+import { type RawBytes, rawBytesOfFiles } from '../wal/raw-bytes.ts';
 import { type BodyCheck, type WalBlock, WalCorrupt, type WalStore } from '../wal/wal-store.ts';
 import { createColdReader } from './cold-reader.ts';
 import { createLocalFiles } from './local-files.ts';
@@ -25,6 +26,7 @@ export interface TierReading {
   readonly wal: WalStore;
   /** Damage of local files that was met so far, where the store had the same bytes undamaged. */
   problems(): readonly string[];
+  readonly raw: RawBytes;
 }
 
 /**
@@ -65,9 +67,19 @@ export async function openTieredWalForReading(options: TierReadingOptions): Prom
     }
   }
 
+  const rawHere = rawBytesOfFiles(disk, `${directory}/${walId}`);
+  async function raw(epoch: number, position: number, maxBytes: number): Promise<Uint8Array> {
+    const segment = table.at(epoch, position);
+    if (segment?.object === undefined || segment.isLocal) return rawHere(epoch, position, maxBytes);
+    const { key, stored } = segment.object;
+    const range = { offset: FILE_HEADER_BYTES + position - stored.start, lengthBytes: maxBytes };
+    return (await store.get(key, range)) ?? new Uint8Array(0);
+  }
+
   const refuse = (): Promise<never> => Promise.reject(new Error('this log was opened for reading only'));
   return {
     problems: () => [...damage],
+    raw,
     wal: {
       maxBlockBytes,
       probe: async () => {},

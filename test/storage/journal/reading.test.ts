@@ -68,7 +68,7 @@ it('reads objects, and what is empty, without becoming an owner', async () => {
   const objects = createMemoryObjects();
   const wal = (): WalStore => createSealedWal({ objects, check: frameCheck });
   expect(await all(await readOnly(wal()))).toEqual([]);
-  expect(await plan(wal())).toEqual({ steps: [], damage: [], canStart: true });
+  expect(await plan(wal())).toEqual({ steps: [], cut: [], damage: [], lost: [], canStart: true });
   const journal = await writable(wal());
   await fill(journal, 0, 80);
   const keys = (await objects.list('')).length;
