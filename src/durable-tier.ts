@@ -18,6 +18,7 @@ import type { KvStore } from './storage/kv/kv-store.ts';
 import { openKvStore } from './storage/kv/open.ts';
 import { openObjectStore } from './storage/segments/open.ts';
 import type { SegmentStore } from './storage/segments/segment-store.ts';
+import { hasMoved } from './storage/tier/local-files.ts';
 import { createTieredWal } from './storage/tier/tiered-wal.ts';
 import { createFileWal } from './storage/wal/file-wal.ts';
 import { createMemoryObjects } from './storage/wal/put-if-absent.ts';
@@ -126,7 +127,12 @@ async function openFiles(options: DurableTierOptions, closers: Closers): Promise
   const wal = createFileWal({ disk: nodeDisk, directory, check: frameCheck });
   closers.push(() => wal.close());
   const { tier, object } = config.storage;
-  if (!tier.enabled) return wal;
+  if (!tier.enabled) {
+    if (!(await hasMoved(nodeDisk, directory, MAIN))) return wal;
+    throw new Error(
+      'segments of the journal were moved to an object store, and cannot be read without storage.tier.enabled and storage.object',
+    );
+  }
   const segments = await openObjectStore(object, clock);
   closers.push(() => segments.close());
   const { localBytes, cacheBytes } = tier;
