@@ -201,9 +201,11 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
         durable.received ??= new Set();
         durable.received.add(from.uint());
         break;
-      case SessionEntry.Forgot:
-        durable.received?.delete(from.uint());
+      case SessionEntry.Forgot: {
+        const packetId = from.uint();
+        durable.received?.delete(packetId);
         break;
+      }
       case SessionEntry.WillGone:
         session.will = undefined;
         break;
@@ -316,8 +318,8 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
       } else {
         const session = bySerial.get(from.uint());
         const durable = session?.durable;
-        if (session === undefined || durable === undefined || place.position < durable.stamp) return;
-        applyTo(session, durable, kind, from);
+        const isKnown = session !== undefined && durable !== undefined && place.position >= durable.stamp;
+        if (isKnown) applyTo(session, durable, kind, from);
       }
       if (from.failed) throw new Error(`an entry of the sessions table at ${place.position} is damaged`);
     },

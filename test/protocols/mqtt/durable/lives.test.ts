@@ -20,8 +20,8 @@ import {
   startBroker,
 } from './mortal-broker.ts';
 
-const LIVES = Number(process.env.ROBUSTMQ_LIVES ?? 4);
-const FIRST = seedOfRun(1);
+const LIVES = Number(process.env.ROBUSTMQ_LIVES ?? 2);
+const FIRST = seedOfRun(4);
 
 /** A subscriber that keeps to the rules, and remembers across its connections what they ask it to. */
 class Client {
