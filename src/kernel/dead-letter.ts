@@ -46,7 +46,7 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** Undefined when there is to be none. */
 export function deadLetterOf(message: Message, death: Death, rules: DeadLetterRules): Message | undefined {
-  if (rules.topic === '' || !isWanted(death.reason, rules)) return undefined;
+  if (!wantsDeadLetter(death.reason, rules)) return undefined;
   const before = provenanceOf(message.properties);
   const isAgain = before.get(Name.topic) !== undefined;
   const originTopic = before.get(Name.topic) ?? decoder.decode(message.topic);
@@ -64,7 +64,9 @@ export function deadLetterOf(message: Message, death: Death, rules: DeadLetterRu
   };
 }
 
-function isWanted(reason: DiscardReason, rules: DeadLetterRules): boolean {
+/** Whether one that dies of this becomes a dead letter. */
+export function wantsDeadLetter(reason: DiscardReason, rules: DeadLetterRules): boolean {
+  if (rules.topic === '') return false;
   switch (reason) {
     case 'expired':
       return rules.expired;

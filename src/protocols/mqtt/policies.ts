@@ -2,10 +2,11 @@
  * What happens to a message besides being routed: it is delayed, recognized as one that was there before, or, when
  * nobody can be given it, published again as a dead letter. The state of each is the kernel's; here it meets MQTT.
  */
-import { deadLetterOf } from '../../kernel/dead-letter.ts';
+import { deadLetterOf, wantsDeadLetter } from '../../kernel/dead-letter.ts';
 import { type Deduplication, idKey, type StagedId } from '../../kernel/deduplication-table.ts';
 import { type DelayFault, type DelayRequest, delayRequest } from '../../kernel/delayed/delay-request.ts';
 import type { Delayed } from '../../kernel/delayed/delayed.ts';
+import type { DiscardReason } from '../../kernel/log-queue/entries.ts';
 import type { Message } from '../../kernel/message.ts';
 import { TableId } from '../../kernel/state/table.ts';
 import { userProperty } from '../../kernel/user-properties.ts';
@@ -22,11 +23,16 @@ export interface Policies {
   delay(message: Message, dueMs: number, options: PublishOptions): void;
   /** Publishes, unless the message has an identifier that was seen before. */
   publishOnce(message: Message, publisher: Session | undefined, options: PublishOptions): void;
-  /** To the dead-letter topic, where the configuration has one. */
-  bury(grave: Grave): void;
+  /** Whether what is given up for this reason becomes a dead letter. */
+  isBuried(reason: DiscardReason): boolean;
+  /** To the dead-letter topic, in one change with its end where it waited. `done`: as durable as that topic asks for. */
+  bury(grave: Grave, done?: Buried): void;
   /** Publishes delayed messages whose time has come, a bounded number. */
   publishDue(): void;
 }
+
+/** `error`: there is no dead letter. */
+type Buried = (error: Error | undefined) => void;
 
 const DUE_AT_ONCE = 256;
 const NOTHING = new Uint8Array(0);
@@ -43,6 +49,30 @@ function again(mqtt: Mqtt, message: Message, options: PublishOptions): void {
     },
     options,
   );
+}
+
+function publishDead(mqtt: Mqtt, message: Message, grave: Grave, done: Buried | undefined): void {
+  const { reason, clientId, group, deliveries, place } = grave;
+  // The session, or the group, may have ended while it was read.
+  if (place !== undefined && !place.isThere()) return;
+  const atMs = mqtt.clock.wallMs();
+  const death = { reason, client: clientId, atMs, deliveries, ...(group === undefined ? {} : { group }) };
+  const letter = deadLetterOf(message, death, mqtt.config.deadLetter);
+  if (letter === undefined) {
+    place?.settle();
+    mqtt.durable.commit();
+    done?.(undefined);
+    return;
+  }
+  mqtt.counters.deadLetters++;
+  publishMessage(mqtt, letter, undefined, {
+    also(own) {
+      if (place === undefined) return;
+      place.settle();
+      own.hasEntries = true;
+    },
+    ...(done && { done: (_, error) => done(error) }),
+  });
 }
 
 /** User properties that make a message the control plane's. */
@@ -135,34 +165,34 @@ export function createPolicies(mqtt: Mqtt, delayed: Delayed, seen: Deduplication
       });
     },
 
-    bury({ body, reason, clientId, deliveries }) {
-      const death = { reason, client: clientId, atMs: clock.wallMs(), deliveries };
-      const publish = (message: Message): void => {
-        const letter = deadLetterOf(message, death, config.deadLetter);
-        if (letter === undefined) return;
-        mqtt.counters.deadLetters++;
-        publishMessage(mqtt, letter, undefined);
-      };
+    isBuried: (reason) => wantsDeadLetter(reason, config.deadLetter),
+
+    bury(grave, done) {
+      const { body } = grave;
       if (typeof body !== 'number') {
-        publish(body);
+        publishDead(mqtt, body, grave, done);
         return;
       }
       const { store } = mqtt.durable;
-      if (config.deadLetter.topic === '') {
-        store.release(body);
-        return;
-      }
       store
         .load([body])
         .then(() => {
           const message = store.get(body);
-          if (message !== undefined) publish(message);
+          if (message !== undefined) publishDead(mqtt, message, grave, done);
+          else if (store.isLost(body)) grave.place?.settle();
+          else {
+            store.addReference(body);
+            mqtt.policies.bury(grave, done);
+          }
         })
         .catch((error: unknown) => {
           mqtt.counters.unreadableMessages++;
           mqtt.logger.error({ err: error }, 'a dead letter cannot be read');
         })
-        .finally(() => store.release(body));
+        .finally(() => {
+          store.release(body);
+          mqtt.turn.wake();
+        });
     },
 
     publishDue() {

@@ -8,6 +8,7 @@ import type { Message } from '../../kernel/message.ts';
 import { pick, type SharedGroup, type SharedMember } from '../../kernel/shared-group.ts';
 import type { Mqtt } from './context.ts';
 import { deliver, hasBacklog, hasQueueRoom } from './deliver.ts';
+import { graveInGroup } from './durable/dead-letters.ts';
 import { qosOf } from './durable/delivery-options.ts';
 import { enqueueForGroup } from './durable/publication.ts';
 import { groupKeyOf, returnShared, settleIn } from './group-loans.ts';
@@ -123,7 +124,8 @@ export function drainSharedFor(mqtt: Mqtt, session: Session): void {
 export function wakeGroup(mqtt: Mqtt, group: SharedGroup): void {
   const key = groupKeyOf(group);
   const kept = mqtt.durable.groups.get(key);
-  if (kept === undefined || kept.isDraining || kept.queue.length === kept.leased.size) return;
+  if (kept === undefined || kept.isDraining || kept.queue.length === kept.leased.size + kept.leaving.size)
+    return;
   kept.isDraining = true;
   mqtt.turn.defer(() => {
     const more = mqtt.durable.groups.get(key) === kept && drainStep(mqtt, group, key);
@@ -137,18 +139,22 @@ function drainStep(mqtt: Mqtt, group: SharedGroup, key: string): boolean {
   const { groups, store } = mqtt.durable;
   const kept = groups.get(key);
   if (kept === undefined) return false;
-  const { queue, leased } = kept;
+  const { queue, leased, leaving } = kept;
   const nowMs = mqtt.clock.wallMs();
   let steps = 0;
   for (let seq = queue.nextFrom(queue.floor); seq < queue.end; seq = queue.nextFrom(seq + 1)) {
-    if (leased.has(seq)) continue;
+    if (leased.has(seq) || leaving.has(seq)) continue;
     if (++steps > STEP) return true;
     const slot = queue.slotAt(seq);
     const expiresAtMs = store.expiresAtMs(slot);
-    if (store.isLost(slot) || (expiresAtMs !== 0 && expiresAtMs <= nowMs)) {
-      mqtt.counters.droppedExpired++;
+    if (store.isLost(slot)) {
       groups.settle(key, seq);
       mqtt.durable.commit();
+      continue;
+    }
+    if (expiresAtMs !== 0 && expiresAtMs <= nowMs) {
+      mqtt.counters.droppedExpired++;
+      expire(mqtt, key, seq);
       continue;
     }
     if (!store.isCommitted(slot)) return false;
@@ -164,6 +170,17 @@ function drainStep(mqtt: Mqtt, group: SharedGroup, key: string): boolean {
     if (!giveOut(mqtt, group, key, seq, message)) return false;
   }
   return false;
+}
+
+function expire(mqtt: Mqtt, key: string, seq: number): void {
+  const { policies, durable } = mqtt;
+  const grave = policies.isBuried('expired') ? graveInGroup(mqtt, key, seq, 'expired') : undefined;
+  if (grave !== undefined) {
+    policies.bury(grave);
+    return;
+  }
+  durable.groups.settle(key, seq);
+  durable.commit();
 }
 
 /** To a durable member it moves: settled here and waiting there in one change. An ephemeral one has it on loan. */

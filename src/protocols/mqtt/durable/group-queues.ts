@@ -14,9 +14,12 @@ export interface GroupQueue {
   /** `$share/name/filter`. */
   readonly key: string;
   readonly queue: ReferenceQueue;
+  /** Without those that are leaving. */
   bytes: number;
   /** Given to ephemeral members. */
   readonly leased: Set<number>;
+  /** Given up, and settled when their dead letters are published (dead-letters.ts). */
+  readonly leaving: Set<number>;
   stamp: number;
   /** A drain step is in the turn's queue, or bodies are being read. */
   isDraining: boolean;
@@ -53,7 +56,7 @@ export function createGroupQueues(store: MessageStore, logOf: () => StateLog): G
   }
 
   function fresh(key: string, queue: ReferenceQueue): GroupQueue {
-    return { key, queue, bytes: 0, leased: new Set(), stamp: 0, isDraining: false };
+    return { key, queue, bytes: 0, leased: new Set(), leaving: new Set(), stamp: 0, isDraining: false };
   }
 
   function push(key: string, slot: number, options: number): number {
@@ -66,7 +69,7 @@ export function createGroupQueues(store: MessageStore, logOf: () => StateLog): G
   function settleIn(group: GroupQueue, seq: number): boolean {
     const slot = group.queue.slotAt(seq);
     if (slot === -1) return false;
-    group.bytes -= store.bytesOf(slot);
+    if (!group.leaving.delete(seq)) group.bytes -= store.bytesOf(slot);
     group.queue.settle(seq);
     group.leased.delete(seq);
     store.release(slot);

@@ -10,7 +10,7 @@ import { groupKeyOf } from '../group-loans.ts';
 import { Outcome } from '../outcome.ts';
 import { Routed } from '../routed.ts';
 import type { Delivery, Session } from '../session.ts';
-import { type Grave, graveOf } from './dead-letters.ts';
+import { type Grave, graveInGroup, graveInSession, groupNameOf, mayLeave } from './dead-letters.ts';
 import { encodeEntry } from './session-entries.ts';
 import type { TopicRuleOf } from './topic-rules.ts';
 
@@ -81,9 +81,25 @@ export function beginPublication(mqtt: Mqtt, message: Message): Publication {
 /** `told` hears of it when it is durable; at once when nothing was to be kept. */
 export function endPublication(mqtt: Mqtt, own: Publication, told: Told | undefined): void {
   current = own.outer;
+  if (own.graves === undefined) end(mqtt, own, told);
+  else endWithGraves(mqtt, own, own.graves, told);
+}
+
+function end(mqtt: Mqtt, own: Publication, told: Told | undefined): void {
   if (own.slot < 0 && !own.hasEntries) told?.done?.(own.routed, undefined);
   else commit(mqtt, own, told);
-  if (own.graves !== undefined) for (const grave of own.graves) mqtt.policies.bury(grave);
+}
+
+/** Who is told that it was taken must be able to rely on the dead letters of those that had no room for it. */
+function endWithGraves(mqtt: Mqtt, own: Publication, graves: readonly Grave[], told: Told | undefined): void {
+  let left = 1 + graves.filter(({ place }) => place === undefined).length;
+  let failure: Error | undefined;
+  const oneDone = (error: Error | undefined): void => {
+    failure ??= error;
+    if (--left === 0) told?.done?.(own.routed, failure);
+  };
+  end(mqtt, own, { done: (_, error) => oneDone(error) });
+  for (const grave of graves) mqtt.policies.bury(grave, grave.place === undefined ? oneDone : undefined);
 }
 
 /** Runs `route` as one publication. */
@@ -198,7 +214,7 @@ function enterGroup(mqtt: Mqtt, own: Publication, key: string): Outcome {
   const { groups } = mqtt.durable;
   if (!makeGroupRoom(mqtt, own, key)) {
     mqtt.counters.droppedQueueFull++;
-    addGrave(own, graveOf(own.message, 'overflow', key));
+    addGrave(own, refusedBy('', groupNameOf(key), own.message));
     return Outcome.Refused;
   }
   const slot = keep(mqtt, own);
@@ -211,23 +227,34 @@ function enterGroup(mqtt: Mqtt, own: Publication, key: string): Outcome {
 
 function makeGroupRoom(mqtt: Mqtt, own: Publication, key: string): boolean {
   const { maxMessages, maxBytes, overflow } = mqtt.config.mqtt.queue;
-  const { groups, store } = mqtt.durable;
+  const { groups } = mqtt.durable;
   const kept = groups.get(key);
   if (kept === undefined) return true;
+  const isBuried = mqtt.policies.isBuried('overflow');
   const { topic, payload, properties } = own.message;
   const bytes = topic.length + payload.length + properties.length;
   const { queue, leased } = kept;
-  const fits = (): boolean => queue.length < maxMessages && kept.bytes + bytes <= maxBytes;
+  const { leaving } = kept;
+  const fits = (): boolean => queue.length - leaving.size < maxMessages && kept.bytes + bytes <= maxBytes;
   if (fits()) return true;
   if (overflow === 'drop-newest' || own.message.qos === 0 || bytes > maxBytes) return false;
   for (let seq = queue.nextFrom(queue.floor); !fits() && seq < queue.end; seq = queue.nextFrom(seq + 1)) {
-    if (leased.has(seq)) continue;
+    if (leased.has(seq) || leaving.has(seq)) continue;
+    if (isBuried && !mayLeave(leaving)) return false;
     mqtt.counters.droppedQueueFull++;
-    addGrave(own, graveOf(queue.slotAt(seq), 'overflow', key, store));
+    const grave = isBuried ? graveInGroup(mqtt, key, seq, 'overflow') : undefined;
+    if (grave !== undefined) {
+      addGrave(own, grave);
+      continue;
+    }
     groups.settle(key, seq);
     own.hasEntries = true;
   }
   return fits();
+}
+
+function refusedBy(clientId: string, group: string | undefined, body: Message): Grave {
+  return { body, reason: 'overflow', clientId, group, deliveries: 0, place: undefined };
 }
 
 /** A slot for the message with one more reference; -1 when the store or the journal has no room. */
@@ -257,7 +284,7 @@ function enter(mqtt: Mqtt, own: Publication, session: Session, delivery: Deliver
   );
   if (packed < 0 || !makeRoom(mqtt, own, session, delivery)) {
     counters.droppedQueueFull++;
-    addGrave(own, graveOf(delivery.message, 'overflow', session.clientId));
+    addGrave(own, refusedBy(session.clientId, delivery.group?.name, delivery.message));
     return Outcome.Refused;
   }
   const slot = keep(mqtt, own);
@@ -285,17 +312,22 @@ function makeRoom(mqtt: Mqtt, own: Publication, session: Session, delivery: Deli
   const { topic, payload, properties } = delivery.message;
   const bytes = topic.length + payload.length + properties.length;
   const { queue } = state;
-  const fits = (): boolean => queue.length < maxMessages && state.bytes + bytes <= maxBytes;
+  const waiting = (): number => queue.length - (state.leaving?.size ?? 0);
+  const fits = (): boolean => waiting() < maxMessages && state.bytes + bytes <= maxBytes;
   if (fits()) return true;
   if (overflow === 'drop-newest' || delivery.qos === 0 || bytes > maxBytes) return false;
   const from = Math.max(state.sentTo, queue.floor);
+  const isBuried = mqtt.policies.isBuried('overflow');
   for (let seq = queue.nextFrom(from); !fits() && seq < queue.end; seq = queue.nextFrom(seq + 1)) {
     // Its entry is not written yet: a settlement that came ahead of it would mean nothing to a replay.
-    if (queue.slotAt(seq) === own.slot) continue;
-    // Its entry is not written yet: a settlement that came ahead of it would mean nothing to a replay.
-    if (queue.slotAt(seq) === own.slot) continue;
+    if (queue.slotAt(seq) === own.slot || state.leaving?.has(seq)) continue;
+    if (isBuried && !mayLeave(state.leaving)) return false;
     mqtt.counters.droppedQueueFull++;
-    addGrave(own, graveOf(queue.slotAt(seq), 'overflow', session.clientId, mqtt.durable.store));
+    const grave = isBuried ? graveInSession(mqtt, session, seq, 'overflow') : undefined;
+    if (grave !== undefined) {
+      addGrave(own, grave);
+      continue;
+    }
     mqtt.durable.settle(session, seq);
     own.hasEntries = true;
   }

@@ -3,6 +3,7 @@
  * has what is to be sent. Packet identifiers follow from sequence numbers, so that a delivery keeps its identifier over
  * connections and restarts without an entry that says so.
  */
+import type { DiscardReason } from '../../../kernel/log-queue/entries.ts';
 import type { Message } from '../../../kernel/message.ts';
 import { TableId } from '../../../kernel/state/table.ts';
 import { ReasonCode } from '../codec/reason-codes.ts';
@@ -11,7 +12,7 @@ import type { Mqtt } from '../context.ts';
 import { fits, type PutDelivery, put } from '../deliver.ts';
 import type { Session } from '../session.ts';
 import { NO_IDENTIFIERS } from '../subscription-options.ts';
-import { type GraveReason, graveOf } from './dead-letters.ts';
+import { graveInSession } from './dead-letters.ts';
 import { isRetained, qosOf } from './delivery-options.ts';
 import { encodeEntry } from './session-entries.ts';
 import { type DurableState, isIdentifierTaken, noteRepeats, packetIdOf, seqOf } from './session-state.ts';
@@ -77,7 +78,7 @@ function sendOne(
   const { durable, dataPlane, counters, config } = mqtt;
   const { store, options } = durable;
   const { queue } = state;
-  if (state.released?.has(seq)) return 'sent';
+  if (state.released?.has(seq) || state.leaving?.has(seq)) return 'sent';
   const slot = queue.slotAt(seq);
   const packed = queue.optionsAt(seq);
   const qos = qosOf(packed);
@@ -89,12 +90,13 @@ function sendOne(
   const expiresAtMs = store.expiresAtMs(slot);
   // What was sent once stays: the client may have it, and its identifier.
   if (expiresAtMs !== 0 && expiresAtMs <= nowMs && seq >= state.sentTo) {
-    counters.droppedExpired++;
-    return giveUp(mqtt, session, seq, 'expired');
+    const outcome = giveUp(mqtt, session, state, seq, 'expired');
+    if (outcome === 'given-up') counters.droppedExpired++;
+    return outcome;
   }
   const limit = config.deadLetter.deliveryLimit;
   const repeats = state.repeats?.get(seq) ?? 0;
-  if (limit > 0 && repeats >= limit) return giveUp(mqtt, session, seq, 'delivery-limit', repeats);
+  if (limit > 0 && repeats >= limit) return giveUp(mqtt, session, state, seq, 'delivery-limit', repeats);
   if (dataPlane.heldBytes(connection.slot) > config.mqtt.maxHeldBytes) return 'later';
   if (qos > 0) {
     if (dataPlane.inFlight(connection.slot) >= connection.sendWindow || isIdentifierTaken(state, seq)) {
@@ -128,11 +130,24 @@ function sendOne(
   return 'given-up';
 }
 
-function giveUp(mqtt: Mqtt, session: Session, seq: number, reason: GraveReason, times = 0): 'given-up' {
-  const slot = session.durable?.queue.slotAt(seq) ?? -1;
-  const grave = graveOf(slot, reason, session.clientId, mqtt.durable.store, times);
-  mqtt.durable.settle(session, seq);
-  mqtt.policies.bury(grave);
+/** 'later': its body is needed for a dead letter, and has to be read back. What waits behind it waits for that, too. */
+function giveUp(
+  mqtt: Mqtt,
+  session: Session,
+  state: DurableState,
+  seq: number,
+  reason: DiscardReason,
+  times = 0,
+): 'given-up' | 'later' {
+  const { durable, policies } = mqtt;
+  if (policies.isBuried(reason)) {
+    if (durable.store.get(state.queue.slotAt(seq)) === undefined) {
+      load(mqtt, session, state, seq);
+      return 'later';
+    }
+    const grave = graveInSession(mqtt, session, seq, reason, times);
+    if (grave !== undefined) policies.bury(grave);
+  } else durable.settle(session, seq);
   return 'given-up';
 }
 
@@ -196,9 +211,11 @@ export function acknowledgedDurable(
     return;
   }
   const isRejected = seq !== -1 && reason >= 0x80 && (type === PUBACK || type === PUBREC);
-  if (isRejected && mqtt.config.deadLetter.rejected) {
-    giveUp(mqtt, session, seq, 'rejected', (state.repeats?.get(seq) ?? 0) + 1);
-  } else durable.settle(session, seq);
+  if (isRejected && mqtt.policies.isBuried('rejected')) {
+    const times = (state.repeats?.get(seq) ?? 0) + 1;
+    const grave = graveInSession(mqtt, session, seq, 'rejected', times);
+    if (grave !== undefined) mqtt.policies.bury(grave);
+  } else if (!state.leaving?.has(seq)) durable.settle(session, seq);
   durable.commit();
   mqtt.wake(session);
 }

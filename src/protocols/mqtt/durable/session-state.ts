@@ -4,7 +4,7 @@ import type { ReferenceQueue } from '../../../kernel/reference-queue/reference-q
 export interface DurableState {
   /** By sequence number; a packet identifier follows from it, so that it needs no entry of its own. */
   readonly queue: ReferenceQueue;
-  /** Of all deliveries that are not settled. */
+  /** Of all deliveries that are not settled, without those that are leaving. */
   bytes: number;
   /** Next sequence number to look at for this connection; meaningless without one. */
   cursor: number;
@@ -14,6 +14,8 @@ export interface DurableState {
   released: Set<number> | undefined;
   /** How often a delivery was repeated, for those that were. */
   repeats: Map<number, number> | undefined;
+  /** Given up, and settled when their dead letters are published (dead-letters.ts). */
+  leaving: Set<number> | undefined;
   /** How often all that had been sent was repeated. */
   rounds: number;
   /** Incoming QoS 2 identifiers that were received and not released. */
@@ -77,6 +79,7 @@ export function createDurableState(queue: ReferenceQueue): DurableState {
     sentTo: queue.floor,
     released: undefined,
     repeats: undefined,
+    leaving: undefined,
     rounds: 0,
     received: undefined,
     detachedAtMs: 0,

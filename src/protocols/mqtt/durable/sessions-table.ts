@@ -106,7 +106,7 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
     if (durable === undefined) return false;
     const slot = durable.queue.slotAt(seq);
     if (slot === -1) return false;
-    durable.bytes -= store.bytesOf(slot);
+    if (durable.leaving?.delete(seq) !== true) durable.bytes -= store.bytesOf(slot);
     durable.queue.settle(seq);
     store.release(slot);
     durable.released?.delete(seq);
