@@ -34,7 +34,7 @@ import {
   hasFlag,
   setFlag,
 } from './connections';
-import { append as appendBytes, dropOutput, heldBytes as heldBytesOf, initEgress, takeDirty as takeDirtySlots } from './egress';
+import { append as appendBytes, breakOff, dropOutput, heldBytes as heldBytesOf, initEgress, takeDirty as takeDirtySlots } from './egress';
 import { dropFlow as dropFlowAt, flowOf, initFlows, installFlow as installFlowAt, isLiveFlow, placeFlow } from './flows';
 import { closeTouchedGroups, createGroup as createGroupAt, initGroups, releaseGroup as releaseGroupAt } from './groups';
 import * as layout from './layout';
@@ -144,6 +144,13 @@ export function append(slot: i32, from: usize, length: i32): bool {
   const state = load<u8>(c, C_STATE);
   if (state == STATE_FREE || state == STATE_CLOSING) return true; // nobody to write to: nothing is missing
   return appendBytes(c, from, length);
+}
+
+/** The host had no room for the rest of a packet. */
+export function breakOutput(slot: i32): void {
+  const c = connectionOf(slot);
+  const state = load<u8>(c, C_STATE);
+  if (state != STATE_FREE && state != STATE_CLOSING) breakOff(c);
 }
 
 /** Ends the turn: closes what groups share, then lists what is to be written. */

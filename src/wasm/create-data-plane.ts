@@ -10,6 +10,8 @@ const CARRY_BYTES = 262144;
 const READ_BYTES = 131072;
 const SCRATCH_BYTES = 262144;
 const ROWS_MAX = 32768;
+/** Up to here a loop is faster than a call. */
+const SHORT_BYTES = 32;
 const POLICY_KEYS_BYTES = 520;
 const SPANS_OUT_MAX = 4096;
 const CONNECTIONS_MAX = 4_000_000;
@@ -43,6 +45,7 @@ interface MqttModule {
   isFree(slot: number): number;
   ingest(slot: number, offset: number, length: number): number;
   append(slot: number, from: number, length: number): number;
+  breakOutput(slot: number): void;
   heldBytes(slot: number): number;
   inFlight(slot: number): number;
   lastSeen(slot: number): number;
@@ -132,6 +135,18 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     core.setPolicyKeys(scratchOffset, at);
   }
 
+  /** `isBegun`: a part of the packet is in already. When memory ends inside a packet, its connection can only be closed. */
+  function appendParts(slot: number, bytes: Uint8Array, isBegun: boolean): boolean {
+    for (let from = 0; from < bytes.length; from += SCRATCH_BYTES) {
+      const part = bytes.subarray(from, from + SCRATCH_BYTES);
+      scratch.set(part);
+      if (core.append(slot, scratchOffset, part.length) !== 0) continue;
+      if (isBegun || from > 0) core.breakOutput(slot);
+      return false;
+    }
+    return true;
+  }
+
   /** QoS 1 and 2 members of each live group: the rows that its flow may need. */
   const rowsOfGroup = new Map<number, number>();
 
@@ -179,16 +194,18 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     ingest: (slot, offset, length) => core.ingest(slot, offset, length),
 
     append(slot, bytes) {
-      if (bytes.length <= SCRATCH_BYTES) {
-        scratch.set(bytes);
-        return core.append(slot, scratchOffset, bytes.length) !== 0;
+      if (bytes.length > SCRATCH_BYTES) return appendParts(slot, bytes, false);
+      scratch.set(bytes);
+      return core.append(slot, scratchOffset, bytes.length) !== 0;
+    },
+    appendPacket(slot, headBytes, payload) {
+      const { length } = payload;
+      if (headBytes + length > SCRATCH_BYTES) {
+        return core.append(slot, scratchOffset, headBytes) !== 0 && appendParts(slot, payload, true);
       }
-      for (let from = 0; from < bytes.length; from += SCRATCH_BYTES) {
-        const part = bytes.subarray(from, from + SCRATCH_BYTES);
-        scratch.set(part);
-        if (core.append(slot, scratchOffset, part.length) === 0) return false;
-      }
-      return true;
+      if (length > SHORT_BYTES) scratch.set(payload, headBytes);
+      else for (let i = 0; i < length; i++) scratch[headBytes + i] = payload[i] as number;
+      return core.append(slot, scratchOffset, headBytes + length) !== 0;
     },
     appendScratch: (slot, length) => core.append(slot, scratchOffset, length) !== 0,
     heldBytes: (slot) => core.heldBytes(slot) >>> 0,

@@ -161,11 +161,13 @@ export interface DataPlane {
   ingest(slot: number, offset: number, length: number): number;
 
   // Output. Appended bytes keep their order per slot. Nothing is written before takeDirty/collect.
-  /** Always accepted while blocks last; false = out of blocks (close the connection). For acknowledgements and control packets. A slot that is free or closing takes nothing and answers true. */
+  /** Always accepted while blocks last; false = out of blocks (the connection is to be closed; where a part of it was in, `collect` says so). For acknowledgements and control packets. A slot that is free or closing takes nothing and answers true. */
   append(slot: number, bytes: Uint8Array): boolean;
   /** A scratch area for encoding without an intermediate buffer: write at `scratchOffset`, then appendScratch. */
   readonly scratch: Uint8Array;
   appendScratch(slot: number, length: number): boolean;
+  /** One packet: its head, which lies in the scratch area, and a payload of any length. */
+  appendPacket(slot: number, headBytes: number, payload: Uint8Array): boolean;
   /** Bytes waiting or being written. */
   heldBytes(slot: number): number;
   /** Slots with output and no write under way, each reported once; the returned view is valid until the next call of any method. */

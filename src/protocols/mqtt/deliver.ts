@@ -11,7 +11,6 @@ import type { Mqtt } from './context.ts';
 import { enqueueDurable } from './durable/publication.ts';
 import { returnShared, settleShared } from './group-loans.ts';
 import { Outcome } from './outcome.ts';
-import type { Encoded } from './publish-encoder.ts';
 import { type Delivery, isDurable, type Session } from './session.ts';
 import { NO_IDENTIFIERS } from './subscription-options.ts';
 
@@ -119,15 +118,21 @@ const kind = {
   qos: 0 as 0 | 1 | 2,
   retain: false,
   dup: false,
+  packetId: 0,
   subscriptionIds: NO_IDENTIFIERS,
+  topicAlias: 0,
+  withTopic: true,
 };
 
-function describe(connection: Connection, delivery: PutDelivery, dup: boolean): typeof kind {
+function describe(connection: Connection, delivery: PutDelivery): typeof kind {
   kind.version5 = connection.version === 5;
   kind.qos = delivery.qos;
   kind.retain = delivery.retain;
-  kind.dup = dup;
+  kind.dup = false;
+  kind.packetId = 0;
   kind.subscriptionIds = delivery.subscriptionIds;
+  kind.topicAlias = 0;
+  kind.withTopic = true;
   return kind;
 }
 
@@ -147,7 +152,7 @@ function isNearLimit(connection: Connection, delivery: PutDelivery): boolean {
 
 export function fits(mqtt: Mqtt, connection: Connection, delivery: PutDelivery): boolean {
   if (!isNearLimit(connection, delivery)) return true;
-  const size = mqtt.encoder.sizeOf(delivery.message, describe(connection, delivery, false));
+  const size = mqtt.encoder.sizeOf(delivery.message, describe(connection, delivery));
   return size <= connection.maxPacketBytesOut;
 }
 
@@ -161,21 +166,31 @@ export function put(
 ): boolean {
   const { message, qos } = delivery;
   const alias = dup || isNearLimit(connection, delivery) ? undefined : aliasFor(connection, message);
-  describe(connection, delivery, dup);
-  const encoded: Encoded =
-    alias === undefined
-      ? mqtt.encoder.encode(message, kind)
-      : mqtt.encoder.encodeWithAlias(message, kind, alias.alias, !alias.known);
-  if (qos > 0) {
-    encoded.bytes[encoded.idOffset] = packetId >>> 8;
-    encoded.bytes[encoded.idOffset + 1] = packetId;
+  describe(connection, delivery);
+  kind.dup = dup;
+  kind.packetId = packetId;
+  if (alias !== undefined) {
+    kind.topicAlias = alias.alias;
+    kind.withTopic = !alias.known;
   }
-  if (!mqtt.dataPlane.append(connection.slot, encoded.bytes)) return false;
+  const bytes = putPacket(mqtt, connection.slot, message);
+  if (bytes === 0) return false;
   if (alias !== undefined) alias.known = true;
   mqtt.counters.publishSent[qos]++;
-  mqtt.counters.publishBytesSent += encoded.bytes.length;
+  mqtt.counters.publishBytesSent += bytes;
   mqtt.turn.wake();
   return true;
+}
+
+/** Bytes of the packet that `kind` describes; 0 = there is no output memory. */
+function putPacket({ encoder, dataPlane }: Mqtt, slot: number, message: Message): number {
+  const { payload } = message;
+  const headBytes = encoder.encodeHead(dataPlane.scratch, message, kind);
+  if (headBytes > 0) return dataPlane.appendPacket(slot, headBytes, payload) ? headBytes + payload.length : 0;
+  // Properties of hundreds of kilobytes.
+  const packet = new Uint8Array(encoder.sizeOf(message, kind));
+  packet.set(payload, encoder.encodeHead(packet, message, kind));
+  return dataPlane.append(slot, packet) ? packet.length : 0;
 }
 
 /** The alias of this topic towards this client, new ones as long as it allows more. */

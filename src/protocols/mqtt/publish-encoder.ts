@@ -1,60 +1,32 @@
 /**
- * The slow path's encoder: a message is encoded once per kind of subscriber (version, QoS, RETAIN, identifiers) and
- * packet identifiers are patched per receiver. Results are views of reused buffers, valid until the next call.
+ * The host's encoder of deliveries: a message, and what its receiver is to see of it, as everything of a PUBLISH in
+ * front of the payload.
  */
 import type { Message } from '../../kernel/message.ts';
-import { encodePublishHead, packetIdOffset, publishBytes } from './codec/encode-publish.ts';
-
-export interface Encoded {
-  bytes: Uint8Array;
-  /** Position of the packet identifier; 0 with QoS 0. */
-  idOffset: number;
-}
+import { encodePublishHead, publishBytes } from './codec/encode-publish.ts';
 
 export interface PublishKind {
   readonly version5: boolean;
   readonly qos: 0 | 1 | 2;
   readonly retain: boolean;
   readonly dup: boolean;
+  /** Ignored with QoS 0. */
+  readonly packetId: number;
   readonly subscriptionIds: Uint8Array;
+  /** 0 = none. */
+  readonly topicAlias: number;
+  /** False: the alias stands for the topic. */
+  readonly withTopic: boolean;
 }
 
 export interface PublishEncoder {
-  /** Size on the wire, without an alias. */
+  /** Of the whole packet. */
   sizeOf(message: Message, kind: PublishKind): number;
-  encode(message: Message, kind: PublishKind): Encoded;
-  /** For one receiver only. `withTopic` false: the alias stands for the topic. */
-  encodeWithAlias(message: Message, kind: PublishKind, alias: number, withTopic: boolean): Encoded;
-}
-
-interface Variant extends Encoded {
-  buffer: Uint8Array;
-  version5: boolean;
-  qos: number;
-  retain: boolean;
-  dup: boolean;
-  subscriptionIds: Uint8Array;
-  expirySeconds: number | undefined;
+  /** Bytes written at the start of `target`, the payload belongs right behind them; 0 when there is not that much room. */
+  encodeHead(target: Uint8Array, message: Message, kind: PublishKind): number;
 }
 
 const NOTHING: Uint8Array = new Uint8Array(0);
-const VARIANTS_MAX = 8;
-const BUFFER_KEPT_BYTES = 1 << 18;
-const FIRST_BUFFER_BYTES = 1024;
-
-function createVariant(): Variant {
-  return {
-    buffer: new Uint8Array(FIRST_BUFFER_BYTES),
-    bytes: NOTHING,
-    idOffset: 0,
-    version5: false,
-    qos: 0,
-    retain: false,
-    dup: false,
-    subscriptionIds: NOTHING,
-    expirySeconds: undefined,
-  };
-}
 
 /** Whole seconds a message may still live, rounded up: one that has just been published keeps its full interval. */
 export function remainingSeconds(message: Message, nowMs: number): number | undefined {
@@ -63,10 +35,7 @@ export function remainingSeconds(message: Message, nowMs: number): number | unde
 }
 
 export function createPublishEncoder(wallMs: () => number): PublishEncoder {
-  const variants: Variant[] = [];
-  let count = 0;
-  let current: Message | undefined;
-  const single = createVariant();
+  /** One for all, so that a delivery allocates nothing. */
   const head = {
     version: 5 as 3 | 5,
     qos: 0 as 0 | 1 | 2,
@@ -81,77 +50,29 @@ export function createPublishEncoder(wallMs: () => number): PublishEncoder {
     subscriptionIds: NOTHING,
   };
 
-  function describe(message: Message, kind: PublishKind, expirySeconds: number | undefined): void {
+  function describe(message: Message, kind: PublishKind): void {
+    const expires = kind.version5 && message.expiresAtMs !== 0;
     head.version = kind.version5 ? 5 : 3;
     head.qos = kind.qos;
     head.retain = kind.retain;
     head.dup = kind.dup;
-    head.topic = message.topic;
+    head.packetId = kind.packetId;
+    head.topic = kind.withTopic ? message.topic : NOTHING;
     head.payloadBytes = message.payload.length;
     head.messageProperties = message.properties;
-    head.topicAlias = 0;
-    head.expirySeconds = expirySeconds;
+    head.topicAlias = kind.topicAlias;
+    head.expirySeconds = expires ? remainingSeconds(message, wallMs()) : undefined;
     head.subscriptionIds = kind.subscriptionIds;
-  }
-
-  function write(variant: Variant, message: Message): Encoded {
-    const length = publishBytes(head);
-    if (variant.buffer.length < length || (variant.buffer.length > BUFFER_KEPT_BYTES && length <= 4096)) {
-      variant.buffer = new Uint8Array(
-        length <= FIRST_BUFFER_BYTES ? FIRST_BUFFER_BYTES : length + (length >> 2),
-      );
-    }
-    const headBytes = encodePublishHead(variant.buffer, 0, head);
-    variant.buffer.set(message.payload, headBytes);
-    variant.bytes = variant.buffer.subarray(0, length);
-    variant.idOffset = head.qos === 0 ? 0 : packetIdOffset(variant.buffer, 0);
-    return variant;
-  }
-
-  function encode(message: Message, kind: PublishKind): Encoded {
-    const expires = kind.version5 && message.expiresAtMs !== 0;
-    const expirySeconds = expires ? remainingSeconds(message, wallMs()) : undefined;
-    if (message !== current) {
-      current = message;
-      count = 0;
-    }
-    for (let i = 0; i < count; i++) {
-      const variant = variants[i] as Variant;
-      if (
-        variant.version5 === kind.version5 &&
-        variant.qos === kind.qos &&
-        variant.retain === kind.retain &&
-        variant.dup === kind.dup &&
-        variant.expirySeconds === expirySeconds &&
-        variant.subscriptionIds === kind.subscriptionIds
-      ) {
-        return variant;
-      }
-    }
-    if (count === VARIANTS_MAX) count = 0;
-    variants[count] ??= createVariant();
-    const variant = variants[count++] as Variant;
-    variant.version5 = kind.version5;
-    variant.qos = kind.qos;
-    variant.retain = kind.retain;
-    variant.dup = kind.dup;
-    variant.expirySeconds = expirySeconds;
-    variant.subscriptionIds = kind.subscriptionIds;
-    describe(message, kind, expirySeconds);
-    return write(variant, message);
   }
 
   return {
     sizeOf(message, kind) {
-      describe(message, kind, kind.version5 && message.expiresAtMs !== 0 ? 0 : undefined);
+      describe(message, kind);
       return publishBytes(head);
     },
-    encode,
-    encodeWithAlias(message, kind, alias, withTopic) {
-      describe(message, kind, remainingSeconds(message, wallMs()));
-      head.topicAlias = alias;
-      if (!withTopic) head.topic = NOTHING;
-      return write(single, message);
+    encodeHead(target, message, kind) {
+      describe(message, kind);
+      return encodePublishHead(target, 0, head);
     },
   };
 }
