@@ -140,9 +140,9 @@ async function open(at: JournalAtRest): Promise<Opened | JournalReport | undefin
   }
 }
 
-async function auditJournal({ name, journal, problems }: Opened): Promise<JournalReport> {
+async function auditJournal({ name, journal, problems, ...at }: Opened): Promise<JournalReport> {
   const segments = journal.segments();
-  const damage = await journal.verify();
+  const damage = [...(await auditSeals(name, at)), ...(await journal.verify())];
   return {
     name,
     segments: segments.length,
@@ -151,6 +151,22 @@ async function auditJournal({ name, journal, problems }: Opened): Promise<Journa
     endPosition: journal.end,
     problems: [...damage, ...problems()],
   };
+}
+
+/** Those that a start has no reason to read. In an object store each would cost requests, and is what its blocks are. */
+async function auditSeals(
+  name: JournalAtRest['name'],
+  { wal, walId }: Pick<JournalAtRest, 'wal' | 'walId'>,
+): Promise<string[]> {
+  const damage: string[] = [];
+  for (const epoch of name === 'main' ? await wal.epochs(walId) : []) {
+    try {
+      await wal.inspect(walId, epoch);
+    } catch (error) {
+      damage.push(`epoch ${epoch}: ${asDamage(error)}`);
+    }
+  }
+  return damage;
 }
 
 /** Undefined when there are none. */

@@ -16,6 +16,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { CliError } from '../../src/cli/exit-codes.ts';
 import type { OpenStore } from '../../src/cli/journals-at-rest.ts';
 import { type MakeTables, verify } from '../../src/cli/offline.ts';
+import { run } from '../../src/cli/program.ts';
 import { repair } from '../../src/cli/repair.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
 import { openStateLog } from '../../src/kernel/state/open.ts';
@@ -165,6 +166,22 @@ describe('verify', () => {
     const { code, out } = await runs('verify');
     expect(code).toBe(3);
     expect(out).toMatch(/ {2}- segment \d+: /);
+  });
+
+  it('names a seal that is damaged', async () => {
+    use(clean);
+    const options = { disk: nodeDisk, directory: join(path, 'journal'), check: frameCheck };
+    const wal = createFileWal(options);
+    await (await openJournal({ wal, walId: JOURNAL_WAL_ID, limits: LIMITS })).close();
+    await wal.close();
+    const folder = join(path, 'journal', JOURNAL_WAL_ID);
+    const [oldest = ''] = readdirSync(folder)
+      .filter((name) => name.endsWith('.seal'))
+      .sort();
+    flip(join(folder, oldest), 20);
+    const { code, out } = await runs('verify');
+    expect(code).toBe(3);
+    expect(out).toContain(`epoch 1: corrupt: ${join(folder, oldest)} at 0: this is no seal`);
   });
 
   it('names a journal that cannot be opened', async () => {
@@ -328,6 +345,12 @@ describe('segments that moved to an object store', () => {
     });
     const { code, err } = await runs('repair', '--dry-run');
     expect([code, err]).toEqual([2, expect.stringContaining('no store is configured')]);
+  });
+
+  it('keep a broker without the store from starting', async () => {
+    const io = testIo();
+    expect(await run(['start', '--data-dir', path], io)).toBe(1);
+    expect(io.errText()).toContain('segments of the journal were moved to an object store');
   });
 
   it('cannot be judged by a store that stops answering', async () => {

@@ -72,6 +72,22 @@ it('says how much is missing', async () => {
   );
 });
 
+it('goes on with what is left once somebody has removed the seal', async () => {
+  const disk = faultyDisk(1);
+  const journal = await opened(walOn(disk));
+  await fill(journal);
+  await journal.close();
+  await cut(disk, files(disk).at(-1) ?? '', 300);
+  await expect(opened(walOn(disk))).rejects.toThrow(WalCorrupt);
+  await disk.remove('/d/w/0000000001.seal');
+  const again = await opened(walOn(disk));
+  const { records } = await again.read(1, 0, 1e6);
+  expect(records.length).toBeGreaterThan(50);
+  expect(records.length).toBeLessThan(100);
+  expect(await again.verify()).toEqual([]);
+  await again.close();
+});
+
 it('cuts off the torn end of a journal that was killed, and starts', async () => {
   const disk = faultyDisk(1);
   const journal = await opened(walOn(disk));
