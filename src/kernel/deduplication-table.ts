@@ -141,6 +141,8 @@ export function createDeduplication({ maxIds, windowMs }: DeduplicationLimits): 
     if (from.failed) throw new Error('deduplication: an entry or a page is damaged');
     nextNumber = Math.max(nextNumber, number + 1);
     if (isEntry || !read.has(number)) read.set(number, { key, atMs });
+    // Views that are written from now on are all that a later start has of it.
+    if (isEntry) dirty.add(Math.floor(number / PAGE_IDS));
   };
 
   const recovered = (): void => {

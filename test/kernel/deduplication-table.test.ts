@@ -167,6 +167,18 @@ describe('deduplication', () => {
     expect(keys.every((each) => each.length <= 128)).toBe(true);
   });
 
+  it('has what was replayed in the pages that are written next', () => {
+    const { entry } = createDeduplication(limits).stage(key(1), 0);
+    const restarted = createDeduplication(limits);
+    restarted.table.apply(entry, { position: 0, offset: 0 });
+    restarted.table.recovered?.();
+    const written = restarted.table.takeDirty(9).map((pageKey) => restarted.table.page(pageKey));
+    const third = createDeduplication(limits);
+    for (const page of written) if (page !== undefined) third.table.load(new Uint8Array(8), page, 1);
+    third.table.recovered?.();
+    expect(third.check(key(1), 1)).toBe('duplicate');
+  });
+
   it('keeps volatile ids out of entries and pages', () => {
     const dedup = createDeduplication(limits);
     const staged = dedup.stage(key(1), 0, true);
