@@ -8,7 +8,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
-const outDir = join(root, 'build/e2e');
+/** Files that are tested at the same time must not write over each other's program. */
+const outDir = join(root, 'build', `e2e-${process.env.VITEST_POOL_ID ?? '0'}`);
 export const entry = join(outDir, 'cli/main.js');
 
 /** The sources as they are now, beside build/js, which may be older. */

@@ -3,8 +3,6 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { RawClient } from '../support/raw-client.ts';
-import * as wire from '../support/wire.ts';
 import {
   type BrokerProcess,
   compile,
@@ -12,7 +10,9 @@ import {
   type Program,
   robustmq,
   startBroker,
-} from './process.ts';
+} from '../e2e/process.ts';
+import { RawClient } from '../support/raw-client.ts';
+import * as wire from '../support/wire.ts';
 
 const STREAMS = JSON.stringify([{ name: 'telemetry', capture: ['sensors/#'], partitions: 2, key: 'topic' }]);
 const GROUP = '$share/workers/jobs/#';
