@@ -1,7 +1,7 @@
 /** The two copies of which all decompression of the LZ77 kind consists. Callers have checked both ranges. */
 
 /** Below, a loop is faster than a call. */
-const SHORT = 24;
+const SHORT = 32;
 
 export function copyLiterals(
   from: Uint8Array,

@@ -16,7 +16,7 @@ export interface ProduceLimits {
 }
 
 export type Produced =
-  | { readonly header: BatchHeader; readonly error?: undefined }
+  | { readonly header: BatchHeader; readonly error?: undefined; readonly message?: undefined }
   | { readonly header?: undefined; readonly error: ErrorCode; readonly message: string };
 
 const refused = (error: ErrorCode, message: string): Produced => ({ error, message });

@@ -114,19 +114,22 @@ interface Tagged {
 
 /** Sets those fields that the bytes have; skips those that this version does not know. */
 function readTagged(from: WireReader, known: ReadonlyMap<number, Tagged>, into: Record<string, unknown>) {
-  for (let left = from.uvarint(); left > 0; left--) {
-    const tag = from.uvarint();
-    const size = from.uvarint();
-    const field = known.get(tag);
-    if (field === undefined) {
-      from.skip(size);
-      continue;
+  let name = 'tags';
+  try {
+    for (let left = from.uvarint(); left > 0; left--) {
+      name = 'tags';
+      const tag = from.uvarint();
+      const size = from.uvarint();
+      const field = known.get(tag);
+      if (field === undefined) {
+        from.skip(size);
+      } else {
+        name = field.name;
+        into[name] = from.bounded(size, field.read);
+      }
     }
-    try {
-      into[field.name] = from.bounded(size, field.read);
-    } catch (error) {
-      throw within(error, field.name);
-    }
+  } catch (error) {
+    throw within(error, name);
   }
 }
 

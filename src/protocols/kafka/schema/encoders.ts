@@ -78,36 +78,46 @@ function arrayWriter(element: Definition, version: number, isFlexible: boolean):
 }
 
 /** Whether a tagged field may be left out. */
-function isDefault(definition: Definition, value: unknown): boolean {
+function defaultTest(definition: Definition): (value: unknown) => boolean {
   const usual = defaultOf(definition);
-  if (value === usual) return true;
-  if (value === null || usual === null) return false;
-  if (definition.kind === 'array') return (value as readonly unknown[]).length === 0;
-  if (value instanceof Uint8Array) return value.byteLength === 0;
-  if (definition.kind !== 'struct') return false;
-  const struct = value as Readonly<Record<string, unknown>>;
-  return Object.entries(definition.fields).every(
-    ([name, field]) => struct[name] === undefined || isDefault(field.definition, struct[name]),
+  if (definition.kind === 'array' || definition.kind === 'bytes' || definition.kind === 'records') {
+    if (usual === null) return (value) => value === null;
+    return (value) => value !== null && (value as ArrayLike<unknown>).length === 0;
+  }
+  if (definition.kind !== 'struct' || usual === null) return (value) => value === usual;
+  const tests = Object.entries(definition.fields).map(
+    ([name, field]) => [name, defaultTest(field.definition)] as const,
   );
+  return (value) =>
+    value === usual ||
+    (value !== null &&
+      tests.every(([name, test]) => {
+        const field = (value as Readonly<Record<string, unknown>>)[name];
+        return field === undefined || test(field);
+      }));
 }
 
 interface Tagged {
   readonly name: string;
   readonly tag: number;
-  readonly definition: Definition;
+  readonly isDefault: (value: unknown) => boolean;
   readonly write: Write;
 }
 
 function writeTagged(to: WireWriter, known: readonly Tagged[], struct: Readonly<Record<string, unknown>>) {
-  if (known.length === 0) return to.int8(0);
-  const present = known.filter(
-    ({ name, definition }) => struct[name] !== undefined && !isDefault(definition, struct[name]),
-  );
-  to.uvarint(present.length);
-  for (const { name, tag, write } of present) {
+  let count = 0;
+  for (const { name, isDefault } of known) {
+    const value = struct[name];
+    if (value !== undefined && !isDefault(value)) count++;
+  }
+  to.uvarint(count);
+  if (count === 0) return;
+  for (const { name, tag, isDefault, write } of known) {
+    const value = struct[name];
+    if (value === undefined || isDefault(value)) continue;
     to.uvarint(tag);
     try {
-      to.sized(() => write(to, struct[name]));
+      to.sized(() => write(to, value));
     } catch (error) {
       throw within(error, name);
     }
@@ -124,7 +134,7 @@ export function structWriter(fields: Fields, version: number, isFlexible: boolea
     const write = fieldWriter(definition, version, isFlexible);
     const { tag } = definition.options;
     if (tag !== undefined) {
-      tagged.push({ name, tag, definition, write });
+      tagged.push({ name, tag, isDefault: defaultTest(definition), write });
     } else {
       names.push(name);
       writes.push(write);

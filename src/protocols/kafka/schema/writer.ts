@@ -110,6 +110,10 @@ export class WireWriter {
   }
 
   uvarint(value: number): void {
+    if (value < 0x80) {
+      this.int8(value);
+      return;
+    }
     let at = this.#make(uvarintBytes(value));
     let rest = value;
     while (rest >= 0x80) {

@@ -4,7 +4,7 @@ import { valuesOf } from '../support/arbitrary.ts';
 import { encoded, messages, versionsOf } from '../support/messages.ts';
 
 /** ROBUSTMQ_KAFKA_RUNS is the long form. */
-const numRuns = Number(process.env.ROBUSTMQ_KAFKA_RUNS ?? 8);
+const numRuns = Number(process.env.ROBUSTMQ_KAFKA_RUNS ?? 4);
 
 describe('every message in every version', () => {
   it.each(messages)('$name comes back as it was', (message) => {
@@ -24,7 +24,9 @@ describe('every message in every version', () => {
       const [value] = fc.sample(valuesOf(message, version), { numRuns: 1, seed: version });
       const bytes = encoded(message, version, value);
       for (let length = 0; length < bytes.length; length++) {
-        expect(message.decode(version, bytes.subarray(0, length)).fault?.reason).toBe('truncated');
+        const { fault } = message.decode(version, bytes.subarray(0, length));
+        if (fault?.reason !== 'truncated')
+          throw new Error(`version ${version} cut to ${length}: ${fault?.reason}`);
       }
     }
   });
@@ -36,7 +38,7 @@ describe('every message in every version', () => {
         const [value] = fc.sample(valuesOf(message, version), { numRuns: 1, seed: version });
         const bytes = encoded(message, version, value);
         for (let at = 0; at < bytes.length; at++) {
-          for (const mask of [0x01, 0x80, 0xff]) {
+          for (const mask of [0x01, 0x80]) {
             const changed = Buffer.from(bytes);
             changed[at] = (changed[at] as number) ^ mask;
             const { value: read, fault } = message.decode(version, changed);
