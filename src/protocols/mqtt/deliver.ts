@@ -16,8 +16,8 @@ import { NO_IDENTIFIERS } from './subscription-options.ts';
 
 export function deliver(mqtt: Mqtt, session: Session, delivery: Delivery): Outcome {
   const connection = session.connection;
-  if (isDurable(session) && (delivery.qos > 0 || connection === undefined)) {
-    if (delivery.qos === 0 && !mqtt.config.mqtt.queue.qos0Offline) {
+  if (isDurable(session) && (delivery.qos > 0 || connection === undefined || hasLooseBacklog(session))) {
+    if (connection === undefined && delivery.qos === 0 && !mqtt.config.mqtt.queue.qos0Offline) {
       mqtt.counters.droppedOffline++;
       return Outcome.Dropped;
     }
@@ -44,6 +44,11 @@ export function hasBacklog(session: Session): boolean {
   const { durable, queue } = session;
   if (durable !== undefined) return durable.cursor < durable.queue.end;
   return queue !== undefined && queue.length > 0;
+}
+
+/** Messages of QoS 0 wait since the client was away: later ones must not overtake them. */
+export function hasLooseBacklog({ durable }: Session): boolean {
+  return durable !== undefined && durable.cursor < durable.looseTo;
 }
 
 /** The queue would take it and give up nothing for it. */

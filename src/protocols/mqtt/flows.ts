@@ -6,7 +6,7 @@ import type { Message } from '../../kernel/message.ts';
 import type { SharedGroup } from '../../kernel/shared-group.ts';
 import type { Connection } from './connection.ts';
 import type { Mqtt } from './context.ts';
-import { aliasFor } from './deliver.ts';
+import { aliasFor, hasLooseBacklog } from './deliver.ts';
 import { Outcome } from './outcome.ts';
 import { type Target, targetsOf, toSession } from './route.ts';
 import { Routed } from './routed.ts';
@@ -158,7 +158,7 @@ export function createFlows(mqtt: Mqtt): Flows {
 function isFast(session: Session, target: Target): Connection | undefined {
   const { connection } = session;
   if (connection === undefined || !connection.isOpen) return undefined;
-  if (isDurable(session) && target.qos > 0) return undefined;
+  if (isDurable(session) && (target.qos > 0 || hasLooseBacklog(session))) return undefined;
   return target.subscriptionIds.length <= IDENTIFIER_BYTES_MAX ? connection : undefined;
 }
 

@@ -290,6 +290,7 @@ function enter(mqtt: Mqtt, own: Publication, session: Session, delivery: Deliver
   const slot = keep(mqtt, own);
   if (slot < 0) return Outcome.Refused;
   const seq = state.queue.push(slot, packed);
+  if (delivery.qos === 0) state.looseTo = seq + 1;
   state.bytes += durable.store.bytesOf(slot);
   durable.table.touch(session);
   if (own.sessions.length === 0) {

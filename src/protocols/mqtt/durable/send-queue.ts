@@ -82,7 +82,8 @@ function sendOne(
   const slot = queue.slotAt(seq);
   const packed = queue.optionsAt(seq);
   const qos = qosOf(packed);
-  if (store.isLost(slot)) {
+  // At most once: what may have been sent before a crash is not sent again.
+  if (store.isLost(slot) || (qos === 0 && seq < state.sentTo)) {
     durable.settle(session, seq);
     return 'given-up';
   }

@@ -10,6 +10,8 @@ export interface DurableState {
   cursor: number;
   /** All below were put out at some time: they are repeated with DUP. */
   sentTo: number;
+  /** Behind the last delivery of QoS 0; below the cursor there is none any more. */
+  looseTo: number;
   /** PUBREC has come, PUBCOMP is awaited: in the order of their PUBRECs. */
   released: Set<number> | undefined;
   /** How often a delivery was repeated, for those that were. */
@@ -77,6 +79,7 @@ export function createDurableState(queue: ReferenceQueue): DurableState {
     bytes: 0,
     cursor: queue.floor,
     sentTo: queue.floor,
+    looseTo: 0,
     released: undefined,
     repeats: undefined,
     leaving: undefined,

@@ -7,7 +7,7 @@ import type { Router } from '../../../kernel/router.ts';
 import { type EntryPlace, type Table, TableId } from '../../../kernel/state/table.ts';
 import type { Session } from '../session.ts';
 import type { SessionRegistry } from '../session-registry.ts';
-import { type DeliveryOptions, setIndexOf } from './delivery-options.ts';
+import { type DeliveryOptions, qosOf, setIndexOf } from './delivery-options.ts';
 import { readName, readSet, readSigned, readWill, SessionEntry, writeWill } from './session-entries.ts';
 import { createDurableState, type DurableState, noteRepeats } from './session-state.ts';
 import { decodeSets, encodeSets, pageOfSet, setPages } from './set-pages.ts';
@@ -345,6 +345,7 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
         durable.bytes = 0;
         for (let seq = queue.nextFrom(queue.floor); seq < queue.end; seq = queue.nextFrom(seq + 1)) {
           durable.bytes += store.bytesOf(queue.slotAt(seq));
+          if (qosOf(queue.optionsAt(seq)) === 0) durable.looseTo = seq + 1;
         }
       }
     },
