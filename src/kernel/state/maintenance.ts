@@ -47,6 +47,7 @@ export function createMaintenance(options: MaintenanceOptions): Maintenance {
   let viewsEnd = -1;
   let running: Promise<void> | undefined;
   let isClosing = false;
+  let marksFrom = options.journalStart;
   /** No automatic cycle before the journal has grown this far: after one that failed. */
   let cycleNotBefore = 0;
 
@@ -58,6 +59,12 @@ export function createMaintenance(options: MaintenanceOptions): Maintenance {
   const isCheckpointDue = (): boolean =>
     kv !== undefined &&
     hasGrown(views?.position ?? options.journalStart, limits.checkpointBytes, viewBytes / 2);
+
+  /** Without views nobody else takes the marks, which would be kept for all that ever changed. */
+  function dropMarks(): void {
+    for (const table of writing.tables) table.takeDirty(Number.MAX_SAFE_INTEGER);
+    marksFrom = writing.end();
+  }
 
   async function makeCheckpoint(): Promise<void> {
     if (kv === undefined || options.hasFailed() || writing.end() === viewsEnd) return;
@@ -106,6 +113,7 @@ export function createMaintenance(options: MaintenanceOptions): Maintenance {
   return {
     look() {
       if (running !== undefined || isClosing || options.hasFailed()) return;
+      if (kv === undefined && hasGrown(marksFrom, limits.checkpointBytes, 0)) dropMarks();
       if (isCycleDue()) void run(makeCycle);
       else if (isCheckpointDue()) void run(makeCheckpoint);
     },

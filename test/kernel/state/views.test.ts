@@ -189,6 +189,14 @@ describe('views', () => {
     expect(dropped).toBeGreaterThan(5);
   });
 
+  it('are not there: then nobody keeps marks of what changed for them', async () => {
+    const opened = await openOn(faultyDisk(8), undefined, { checkpointBytes: 100 });
+    await work(opened, 4000);
+    const marks = opened.values.takeDirty(1000).length + opened.sums.takeDirty(1000).length;
+    expect(marks).toBeLessThan(75);
+    await opened.log.close();
+  });
+
   it('of another format are dropped, with a sentence', async () => {
     const disk = faultyDisk(5);
     const kv = crashingKv(createRandom(5));
