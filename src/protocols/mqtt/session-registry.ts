@@ -1,6 +1,7 @@
 /**
  * All sessions, by client identifier and by number. Numbers are the router's sinks: small integers, reused in the
- * order they were freed. Bounded: `create` refuses above `maxSessions`.
+ * order they were freed. Bounded: `create` refuses above `maxSessions`. What is on disk has its place also above it: a start
+ * that replays it can meet sessions that have ended beside those that came after them.
  */
 import { createSession, type Session } from './session.ts';
 
@@ -8,7 +9,9 @@ export interface SessionRegistry {
   get(clientId: string): Session | undefined;
   byNumber(number: number): Session | undefined;
   /** The identifier must not be taken. Undefined when the table is full. */
-  create(clientId: string, expirySeconds: number, serial?: number): Session | undefined;
+  create(clientId: string, expirySeconds: number): Session | undefined;
+  /** A session that is on disk. The identifier must not be taken. */
+  restore(clientId: string, expirySeconds: number, serial: number): Session;
   /** None up to this one is given again. */
   reserveSerials(upTo: number): void;
   remove(session: Session): void;
@@ -35,17 +38,22 @@ export function createSessionRegistry(maxSessions: number): SessionRegistry {
     return number;
   }
 
+  function restore(clientId: string, expirySeconds: number, serial: number): Session {
+    const session = createSession(takeNumber(), serial, clientId, expirySeconds);
+    if (serial >= nextSerial) nextSerial = serial + 1;
+    byNumber[session.number] = session;
+    byClientId.set(clientId, session);
+    return session;
+  }
+
   return {
     get: (clientId) => byClientId.get(clientId),
     byNumber: (number) => byNumber[number],
-    create(clientId, expirySeconds, serial) {
+    create(clientId, expirySeconds) {
       if (byClientId.size >= maxSessions) return undefined;
-      const session = createSession(takeNumber(), serial ?? nextSerial, clientId, expirySeconds);
-      if (session.serial >= nextSerial) nextSerial = session.serial + 1;
-      byNumber[session.number] = session;
-      byClientId.set(clientId, session);
-      return session;
+      return restore(clientId, expirySeconds, nextSerial);
     },
+    restore,
     reserveSerials(upTo) {
       if (upTo >= nextSerial) nextSerial = upTo + 1;
     },

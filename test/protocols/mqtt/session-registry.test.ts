@@ -33,6 +33,18 @@ describe('session registry', () => {
     );
   });
 
+  test('a session of the journal has its place also above the bound, new ones wait until there is room', () => {
+    const registry = createSessionRegistry(2);
+    const kept = [5, 9, 7].map((serial) => registry.restore(`kept ${serial}`, 10, serial));
+    expect(kept.map((session) => session.serial)).toEqual([5, 9, 7]);
+    for (const session of kept) {
+      expect(registry.create('new', 10)).toBeUndefined();
+      registry.remove(session);
+      if (registry.count < 2) break;
+    }
+    expect(registry.create('new', 10)?.serial).toBe(10);
+  });
+
   test('removing a session that was replaced does not touch its successor', () => {
     const registry = createSessionRegistry(10);
     const first = registry.create('a', 0);

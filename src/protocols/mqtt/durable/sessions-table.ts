@@ -133,8 +133,7 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
     if (session === undefined) {
       const other = sessions.get(clientId);
       if (other !== undefined) forget(other);
-      session = sessions.create(clientId, expirySeconds, serial);
-      if (session === undefined) return;
+      session = sessions.restore(clientId, expirySeconds, serial);
       enter(session, createDurableState(new ReferenceQueue(pools)));
     }
     session.expirySeconds = expirySeconds;
@@ -233,8 +232,7 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
     if (former !== undefined) forget(former);
     const other = sessions.get(clientId);
     if (other !== undefined) forget(other);
-    const session = sessions.create(clientId, from.uint(), serial);
-    if (session === undefined) throw new Error('more sessions than limits.maxSessions allows are on disk');
+    const session = sessions.restore(clientId, from.uint(), serial);
     const detachedAtMs = from.uint();
     session.will = readWill(from);
     const sentTo = from.uint();
