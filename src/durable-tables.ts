@@ -35,7 +35,7 @@ export interface NodeTables {
   readonly all: readonly Table[];
 }
 
-const MAX_BATCH_BYTES = 8 * 1024 * 1024;
+export const MAX_BATCH_BYTES = 8 * 1024 * 1024;
 const LOG_MEMORY_BYTES = 512 * 1024 * 1024;
 const DELAYED_MAX_BYTES = 1024 * 1024 * 1024;
 

@@ -36,6 +36,8 @@ export interface DurableTierOptions {
   readonly tables: (journals: Journals) => readonly Table[];
   /** What the cleaner of another journal than the main one asks. */
   readonly sourcesOf: (storage: Storage) => readonly CleanerSource[];
+  /** Before anything is cleaned: what the object store has and the tables have not would be dead. */
+  readonly onOpen?: (log: OpenStateLog, journals: Journals) => Promise<void>;
   /** Folders of the data directory. */
   readonly journalFolder: string;
   readonly viewsFolder: string;
@@ -93,6 +95,7 @@ export async function openDurableTier(options: DurableTierOptions): Promise<Dura
     });
     // The state log closes the journals; what cleans must have ended before, what is below comes after.
     closers.push(() => log.close());
+    await options.onOpen?.(log, journals);
     const clean = (cleaned: Journal, sources: readonly CleanerSource[]): void => {
       const cleaner = createCleaner({
         journal: cleaned,

@@ -21,6 +21,7 @@ import { startTcpListener, startUnixListener } from './net/tcp-listener.ts';
 import { startTlsListener } from './net/tls-listener.ts';
 import { startSecureWebSocketListener, startWebSocketListener } from './net/websocket-listener.ts';
 import { createNodeView, type NodeParts } from './node-view/node-view.ts';
+import { openCopies, recoverLost } from './object-tier.ts';
 import type { Authenticator, AuthMethod, Authorizer } from './protocols/mqtt/auth.ts';
 import { createDurable } from './protocols/mqtt/durable/durable.ts';
 import { createMqttFrontEnd, type MqttFrontEnd } from './protocols/mqtt/front-end.ts';
@@ -92,6 +93,13 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
         ? []
         : [{ name: 'partitions', ...built.tables.partitions.source(storage) }];
     },
+    async onOpen(log, journals) {
+      const { tables } = built;
+      if (tables === undefined) throw new Error('the tables were not built');
+      tables.mqtt.attach(log);
+      tables.partitions.attach(log);
+      await recoverLost(tables, journals, log, clock, logger);
+    },
     journalFolder: directory?.journal ?? '',
     viewsFolder: directory?.views ?? '',
     onFailure: (error) => logger.error({ err: error }, 'the journal is read-only'),
@@ -107,8 +115,6 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     partitions,
     kernel,
   } = built.tables;
-  durable.attach(tier.log);
-  partitions.attach(tier.log);
   const streams = await createStreams(config.streams, {
     partitions,
     kernel,
@@ -116,6 +122,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     stripeOf: (kind, key) => stripeOf('', kind, key, STRIPES),
     logger,
   });
+  const copies = await openCopies(config, built.tables, tier.log, clock, STRIPES);
   const mqtt = createMqttFrontEnd({
     config,
     clock,
@@ -128,7 +135,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     deduplication,
     streams,
     sessions,
-    durable: createDurable(config, durable, tier.log, () => {}),
+    durable: createDurable(config, durable, tier.log, copies),
     version: packageVersion(),
     authenticator: dependencies.authenticator,
     authMethods: dependencies.authMethods,

@@ -37,9 +37,7 @@ export function checkConfig(config: Config, placeOf: PlaceOf): ConfigProblem[] {
     problem('dataplane.memorySize', 'must be at least twice mqtt.maxHeldSize');
   }
 
-  if (config.topics.some(({ storage }) => storage === 'object')) {
-    problem('topics', 'storage: object is for streams: capture these topics with a stream that has it');
-  }
+  checkStorage(config, problem);
 
   const used: NamedListener[] = [];
   for (const named of tcpListeners(config)) {
@@ -60,6 +58,37 @@ export function checkConfig(config: Config, placeOf: PlaceOf): ConfigProblem[] {
     problem('listeners.unix.path', 'is needed: the path of the socket');
   }
   return problems;
+}
+
+function checkStorage(config: Config, problem: (path: string, reason: string) => void): void {
+  const { engine, object, tier } = config.storage;
+  const needs = 'needs an object store: storage.object.bucket or storage.object.directory';
+  const hasStore = object.bucket !== '' || object.directory !== '';
+  if (object.bucket !== '' && object.directory !== '') {
+    problem('storage.object.directory', 'cannot be set together with storage.object.bucket');
+  }
+  if ((object.accessKeyId === '') !== (object.secretAccessKey === '')) {
+    problem('storage.object.secretAccessKey', 'and storage.object.accessKeyId are set both or neither');
+  }
+  if (tier.enabled && !hasStore) problem('storage.tier.enabled', needs);
+  if (tier.enabled && engine === 'memory') {
+    problem('storage.tier.enabled', 'needs storage.engine=files: there are no segments to move otherwise');
+  }
+  if (engine === 'memory' && config.topics.some(({ storage }) => storage === 'object')) {
+    problem('topics', 'storage: object needs storage.engine=files: who waits for the messages is kept there');
+  }
+  for (const key of ['topics', 'streams'] as const) {
+    config[key].forEach(({ storage }, index) => {
+      if (storage === 'object' && !hasStore) problem(key, `entry ${index}: storage: object ${needs}`);
+    });
+  }
+  config.streams.forEach(({ retention }, index) => {
+    if (!retention.settled) return;
+    problem(
+      'streams',
+      `entry ${index}: retention.settled needs consumer groups, and no protocol here has any yet`,
+    );
+  });
 }
 
 function checkTls(

@@ -18,6 +18,11 @@ const bucket = {
   }),
   region: string('us-east-1', 'Region.', { maxLength: 64 }),
   bucket: string('', 'Bucket. Setting it enables the store.', { maxLength: 255 }),
+  directory: string(
+    '',
+    'A directory instead of a bucket, on one host or on a file system that hosts share and that makes hard links atomically.',
+    { maxLength: 4096 },
+  ),
   prefix: string('robustmq', 'Start of all keys.', { maxLength: 255 }),
   accessKeyId: string('', 'Access key; empty takes the environment or the machine role, as the SDK does.', {
     maxLength: 255,
@@ -97,7 +102,11 @@ export const streams = list(
       'What stays in order: messages of one topic, of one client, or nothing (spread evenly).',
     ),
     storage: choice(storages, 'journal', 'Where the partitions live.'),
-    durability: choice(['default', ...levels], 'default', 'Overrides `storage.durability`.'),
+    durability: choice(
+      ['default', ...levels],
+      'default',
+      'What the acknowledgement of a captured message means, and when readers see it; `default` is what its topic has.',
+    ),
     cleanup: choice(
       ['delete', 'compact'],
       'delete',
@@ -107,7 +116,10 @@ export const streams = list(
       ageSeconds: seconds(never, 'Older ones.', { max: never, words: { never } }),
       size: bytes(0, 'The oldest of a partition that is larger; 0 is no limit.'),
       count: count(0, 'The oldest of a partition that has more messages; 0 is no limit.'),
-      settled: boolean(false, 'Those that every consumer group has passed, once there is one.'),
+      settled: boolean(
+        false,
+        'Those that every consumer group has passed; refused as long as no protocol here has such groups.',
+      ),
     }),
   }),
   'Streams.',

@@ -52,6 +52,8 @@ export interface RetainedStore {
   ): { messages: Message[]; cursor: RetainedCursor | undefined };
   /** Removes up to `limit` expired messages; returns how many. */
   sweepExpired(limit: number): number;
+  /** Called with the topic of each message that is removed because it has expired. */
+  onExpired: (topic: Uint8Array) => void;
   readonly count: number;
   readonly bytes: number;
   readonly table: Table;
@@ -94,6 +96,12 @@ export function createRetainedStore(
     if (slot >= 0) slots.remove(slot);
   };
 
+  const expire = (slot: number): void => {
+    const topic = slots.topicOf(slot);
+    slots.remove(slot);
+    store.onExpired(topic);
+  };
+
   const isExpired = (message: Message): boolean =>
     message.expiresAtMs !== 0 && message.expiresAtMs <= clock.wallMs();
 
@@ -102,7 +110,7 @@ export function createRetainedStore(
     for (let removed = 0; removed < limit; removed++) {
       const slot = expiries.firstDue(nowMs);
       if (slot === undefined) return removed;
-      slots.remove(slot);
+      expire(slot);
     }
     return limit;
   };
@@ -132,7 +140,7 @@ export function createRetainedStore(
     return slots.set(message, isVolatile) ? 'stored' : 'full';
   };
 
-  return {
+  const store: RetainedStore = {
     set(message, isVolatile = false) {
       if (message.payload.length === 0) return set(message, isVolatile);
       const refused = refusal(message);
@@ -169,7 +177,7 @@ export function createRetainedStore(
       if (slot < 0) return undefined;
       const message = slots.read(slot);
       if (!isExpired(message)) return message;
-      slots.remove(slot);
+      expire(slot);
       return undefined;
     },
 
@@ -183,11 +191,15 @@ export function createRetainedStore(
         const message = slots.read(value - 1, chunk);
         (isExpired(message) ? expired : messages).push(message);
       }
-      for (const { topic } of expired) remove(topic);
+      for (const { topic } of expired) {
+        remove(topic);
+        store.onExpired(topic);
+      }
       return { messages, cursor: page.cursor };
     },
 
     sweepExpired,
+    onExpired: () => {},
 
     get count() {
       return slots.count;
@@ -197,4 +209,5 @@ export function createRetainedStore(
     },
     table: createRetainedTable(slots, clock),
   };
+  return store;
 }

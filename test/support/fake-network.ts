@@ -9,6 +9,7 @@ import { loadConfig } from '../../src/config/load.ts';
 import { openDurableTier } from '../../src/durable-tier.ts';
 import { createDeduplication } from '../../src/kernel/deduplication-table.ts';
 import { createDelayed } from '../../src/kernel/delayed/delayed.ts';
+import { NO_COPIES } from '../../src/kernel/object-copies.ts';
 import { createRetainedStore, type RetainedStore } from '../../src/kernel/retained.ts';
 import { createRouter, type Router } from '../../src/kernel/router.ts';
 import type { ConnectionHandler, Transport } from '../../src/net/transport.ts';
@@ -190,7 +191,7 @@ export class FakeNetwork {
       onFailure: () => {},
     });
     tables.attach(log);
-    const durable = createDurable(config, tables, log, () => {});
+    const durable = createDurable(config, tables, log, NO_COPIES);
     const streams = { capturing: () => [], append: () => 'full' as const };
     const parts = { router, retained, sessions, durable, delayed, deduplication, streams };
     return new FakeNetwork(config, random, services, clock, parts);

@@ -20,6 +20,7 @@ export interface TestBucket {
     readonly endpoint: string;
     readonly region: string;
     readonly bucket: string;
+    readonly directory: string;
     readonly accessKeyId: string;
     readonly secretAccessKey: string;
     readonly pathStyle: boolean;
@@ -43,7 +44,7 @@ export async function openTestBucket(): Promise<TestBucket> {
   const opened: SegmentStore[] = [];
   return {
     endpoint,
-    settings: { endpoint, region, bucket, accessKeyId, secretAccessKey, pathStyle: true },
+    settings: { endpoint, region, bucket, directory: '', accessKeyId, secretAccessKey, pathStyle: true },
     async open(options = {}) {
       const store = await openS3Store({
         bucket,

@@ -63,6 +63,10 @@ export interface Delayed {
   list(fromId: number, max: number): readonly DueMessage[];
   /** Not after the next one is due; Infinity when none waits. */
   nextDueMs(): number;
+  /** What the next one gets. */
+  readonly nextId: number;
+  /** The lowest id that waits; `nextId` when none does. */
+  oldestId(): number;
   readonly count: number;
   readonly bytes: number;
   readonly table: Table;
@@ -151,6 +155,13 @@ export function createDelayed(limits: DelayedLimits): Delayed {
 
     nextDueMs() {
       return timers.nextDueMs();
+    },
+
+    get nextId() {
+      return waiting.nextId;
+    },
+    oldestId() {
+      return waiting.from(0, 1, () => true)[0]?.id ?? waiting.nextId;
     },
 
     get count() {

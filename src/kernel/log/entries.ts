@@ -26,11 +26,14 @@ export class PartitionPageUnknown extends Error {
   override readonly name = 'PartitionPageUnknown';
 }
 
-function writePartition(to: ByteWriter, { logId, stripe, name, number, storage }: NewPartition): ByteWriter {
+export function writePartition(
+  to: ByteWriter,
+  { logId, stripe, name, number, storage }: NewPartition,
+): ByteWriter {
   return to.uint(logId).uint(stripe).text(name).uint(number).u8(STORAGES.indexOf(storage));
 }
 
-function readPartition(from: ByteReader): NewPartition {
+export function readPartition(from: ByteReader): NewPartition {
   return {
     logId: from.uint(),
     stripe: from.uint(),

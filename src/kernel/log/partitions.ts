@@ -16,6 +16,7 @@ import type { LogKernel } from '../../wasm/log.ts';
 import type { Clock } from '../clock.ts';
 import type { StateLog, Storage } from '../state/state-log.ts';
 import { type Table, TableId } from '../state/table.ts';
+import { type Catalogue, createCatalogue } from './catalogue.ts';
 import { encodeEntry, type PartitionEntry } from './entries.ts';
 import type { IndexLimits } from './offset-index.ts';
 import {
@@ -76,6 +77,8 @@ export interface Partitions {
   readonly table: Table;
   /** The state log that has rebuilt the table; before it nothing can be changed. */
   attach(stateLog: StateLog): void;
+  /** Where there is an object storage. */
+  readonly catalogue: Catalogue | undefined;
   /** What a cleaner asks about the journal of a storage. */
   source(storage: Storage): Required<Pick<Table, 'liveBytes' | 'evacuate'>>;
 
@@ -167,6 +170,8 @@ export function createPartitions(options: PartitionsOptions): Partitions {
     },
   });
 
+  const catalogue = journals.object && createCatalogue({ journal: journals.object, stateLog, state });
+
   /** One after the other, whatever became of the one before. */
   function exclusively(run: () => Promise<void>): Promise<void> {
     const result = rewriting.then(run);
@@ -240,7 +245,7 @@ export function createPartitions(options: PartitionsOptions): Partitions {
 
   const source = (storage: Storage): Required<Pick<Table, 'liveBytes' | 'evacuate'>> => ({
     liveBytes(start, end) {
-      let bytes = 0;
+      let bytes = storage === 'object' ? (catalogue?.liveBytes(start, end) ?? 0) : 0;
       for (const partition of state.all()) {
         if (partition.storage === storage) bytes += partition.index.liveBytes(start, end);
       }
@@ -248,6 +253,7 @@ export function createPartitions(options: PartitionsOptions): Partitions {
     },
     evacuate: (start, end) =>
       exclusively(async () => {
+        if (storage === 'object') await catalogue?.evacuate(start, end);
         for (const partition of [...state.all()]) {
           if (partition.storage === storage) await rewriter.evacuate(partition, start, end);
         }
@@ -273,6 +279,7 @@ export function createPartitions(options: PartitionsOptions): Partitions {
       stateLog.onFlush(flush);
     },
     source,
+    catalogue,
 
     async create(name, number, stripe, storage) {
       if (journals[storage] === undefined) return 'no-storage';
@@ -282,6 +289,7 @@ export function createPartitions(options: PartitionsOptions): Partitions {
       creating.add(key);
       try {
         await commitEntry({ kind: 'create', logId: state.takeLog(), stripe, name, number, storage });
+        if (storage === 'object') await catalogue?.write();
       } finally {
         creating.delete(key);
       }
@@ -295,6 +303,7 @@ export function createPartitions(options: PartitionsOptions): Partitions {
       gathering.delete(it);
       state.hide(it);
       await commitEntry({ kind: 'delete', logId: it.logId });
+      if (it.storage === 'object') await catalogue?.write();
     },
     get: state.get,
     list: state.list,

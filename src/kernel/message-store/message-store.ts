@@ -23,6 +23,7 @@ import {
   decodePage,
   encodeNextId,
   encodePage,
+  IDS_PER_PAGE,
   type PageEntry,
   PageTracker,
   pageOfKey,
@@ -64,6 +65,10 @@ export interface MessageStore {
   referencesOf(slot: number): number;
 
   idOf(slot: number): number;
+  /** What the next message gets. */
+  readonly nextId: number;
+  /** The lowest id that has a body in the journal; `nextId` when none has. */
+  oldestId(): number;
   /** -1 when there is none; while the tables are rebuilt there always is one. */
   slotOfId(id: number): number;
   /** 0 = never. */
@@ -262,6 +267,17 @@ export function createMessageStore(options: MessageStoreOptions): MessageStore {
 
     referencesOf: (slot) => table.references[slot],
     idOf: (slot) => table.ids[slot],
+    get nextId() {
+      return nextId;
+    },
+    oldestId() {
+      const page = pages.first();
+      for (let id = page * IDS_PER_PAGE; page >= 0 && id < nextId; id++) {
+        const slot = table.slotOf(id);
+        if (slot >= 0 && table.states[slot] === State.Placed) return id;
+      }
+      return nextId;
+    },
     slotOfId: (id) => (isRecovering ? recoveredSlot(id) : table.slotOf(id)),
     expiresAtMs: (slot) => table.expiries[slot],
     bytesOf: (slot) => table.lengths[slot],

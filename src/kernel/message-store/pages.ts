@@ -114,6 +114,15 @@ export class PageTracker {
     this.dirty.push(page);
   }
 
+  /** The lowest page that is not empty; -1 when there is none. */
+  first(): number {
+    let first = -1;
+    for (const [page, { placed }] of this.pages) {
+      if (placed > 0 && (first < 0 || page < first)) first = page;
+    }
+    return first;
+  }
+
   *keys(): Iterable<Uint8Array> {
     yield NEXT_ID_KEY;
     for (const page of [...this.pages.keys()]) {

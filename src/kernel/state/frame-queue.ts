@@ -8,19 +8,14 @@
  */
 
 import { FRAME_HEADER_BYTES } from '../../storage/journal/frame.ts';
-import type { Entry } from '../../storage/journal/group.ts';
 import type { Journal, JournalLimits, Level } from '../../storage/journal/journal.ts';
 import type { SpaceGuard } from '../../storage/journal/space-guard.ts';
 import { BLOCK_HEADER_BYTES } from '../../storage/wal/block.ts';
 import type { Clock } from '../clock.ts';
 import { STATE_LOG } from './frame-format.ts';
+import { asError, bytesOfRecords, type FrameRecord } from './frame-record.ts';
 import type { Done, StateLogger, Storage } from './state-log.ts';
 import { createStoredQueue, type Stored } from './stored-queue.ts';
-
-export interface FrameRecord {
-  readonly entry: Entry;
-  readonly onPosition: ((position: number) => void) | undefined;
-}
 
 export interface Frame {
   /** Undefined when nothing is to be written: its `done`s wait for their turn only. */
@@ -78,9 +73,6 @@ interface Waiting {
   /** The one ahead of it that waits for the object storage last. */
   readonly follows: Stored | undefined;
 }
-
-export const bytesOfRecords = (records: readonly FrameRecord[]): number =>
-  records.reduce((sum, { entry }) => sum + entry.payload.byteLength + FRAME_HEADER_BYTES, 0);
 
 export function createFrameQueue(options: FrameQueueOptions): FrameQueue {
   const { journal, journals, space, limits, clock, logger } = options;
@@ -314,5 +306,3 @@ function planAppends(frame: Frame, maxBytes: number): { ahead: FrameRecord[][]; 
   if (batch.length > 0) ahead.push(batch);
   return { ahead, main: [...fixed, ...records.slice(from)] };
 }
-
-export const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));

@@ -11,7 +11,8 @@ import {
   PAGE_LOG,
   STATE_LOG,
 } from './frame-format.ts';
-import { createFrameQueue, type FrameRecord } from './frame-queue.ts';
+import { createFrameQueue } from './frame-queue.ts';
+import type { FrameRecord } from './frame-record.ts';
 import { createMaintenance } from './maintenance.ts';
 import { createPacer } from './pacer.ts';
 import { recoverFromJournal, recoverFromViews, type Start } from './recovery.ts';

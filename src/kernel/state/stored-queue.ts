@@ -5,7 +5,7 @@
  * who ask before they append (`refusal` of the state log).
  */
 import type { Journal } from '../../storage/journal/journal.ts';
-import { asError, bytesOfRecords, type FrameRecord } from './frame-queue.ts';
+import { asError, bytesOfRecords, type FrameRecord } from './frame-record.ts';
 import type { Done } from './state-log.ts';
 
 export interface Stored {

@@ -114,6 +114,7 @@ export function createPolicies(mqtt: Mqtt, delayed: Delayed, seen: Deduplication
             if (!isVolatile) {
               mqtt.durable.log.add(TableId.Delayed, scheduled.entry);
               own.hasEntries = true;
+              own.isDelayed = true;
             }
             ids = [scheduled.id];
           }

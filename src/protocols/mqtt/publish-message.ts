@@ -88,6 +88,7 @@ function retain(mqtt: Mqtt, own: Publication): boolean {
     const entry = kept === 'removed' ? encodeRetainedDelete(message.topic) : encodeRetainedSet(message);
     mqtt.durable.log.add(TableId.Retained, entry);
     own.hasEntries = true;
+    own.isRetained = true;
   }
   return true;
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../../kernel/clock.ts';
+import { openDirectoryStore } from './directory.ts';
 import { withPrefix } from './prefixed.ts';
 import { openS3Store } from './s3.ts';
 import { type SegmentStore, SegmentStoreError } from './segment-store.ts';
@@ -8,6 +9,7 @@ export interface ObjectStoreSettings {
   readonly endpoint: string;
   readonly region: string;
   readonly bucket: string;
+  readonly directory: string;
   readonly prefix: string;
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
@@ -45,8 +47,11 @@ async function open(settings: ObjectStoreSettings, clock: Clock): Promise<Segmen
 }
 
 async function openEngine(settings: ObjectStoreSettings, clock: Clock): Promise<SegmentStore> {
-  const { endpoint, region, bucket, accessKeyId, secretAccessKey, pathStyle } = settings;
-  if (bucket === '') throw new SegmentStoreError('an object store needs storage.object.bucket');
+  const { endpoint, region, bucket, directory, accessKeyId, secretAccessKey, pathStyle } = settings;
+  if (directory !== '') return openDirectoryStore({ folder: directory, clock });
+  if (bucket === '') {
+    throw new SegmentStoreError('an object store needs storage.object.bucket or storage.object.directory');
+  }
   if ((accessKeyId === '') !== (secretAccessKey === '')) {
     throw new SegmentStoreError(
       'storage.object.accessKeyId and storage.object.secretAccessKey are set both or neither',

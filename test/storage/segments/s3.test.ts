@@ -101,6 +101,7 @@ describe('an object store that cannot be opened', () => {
     endpoint: 'http://127.0.0.1:1',
     region: 'us-east-1',
     bucket: 'none',
+    directory: '',
     prefix: '',
     accessKeyId: 'a',
     secretAccessKey: 'b',

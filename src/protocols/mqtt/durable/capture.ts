@@ -2,7 +2,7 @@
 import type { Streams } from '../../../kernel/streams/streams.ts';
 import type { Mqtt } from '../context.ts';
 import type { Session } from '../session.ts';
-import type { Publication } from './publication.ts';
+import { higherLevel, type Publication } from './publication.ts';
 
 export type StreamCapture = Pick<Streams, 'capturing' | 'append'>;
 
@@ -15,11 +15,17 @@ export function capture(
   const { streams } = mqtt;
   const capturing = streams.capturing(own.message.topic);
   if (capturing.length === 0) return 'none';
-  if (own.refusal !== undefined) return 'refused';
+  const { log } = mqtt.durable;
+  // All of them are asked before one is given it: a publisher is told one thing.
+  const isRefused = capturing.some(({ storage }) => log.refusal(storage) !== undefined);
+  if (own.refusal !== undefined || isRefused) return 'refused';
   const origin = { clientId: publisher?.clientId ?? '', atMs: mqtt.clock.wallMs() };
   for (const stream of capturing) {
     if (typeof streams.append(stream, own.message, origin) === 'string') return 'refused';
+    const { durability, storage } = stream;
+    const level = durability === 'default' ? own.rule.level : durability;
+    own.streamLevel = own.streamLevel === undefined ? level : higherLevel(own.streamLevel, level);
+    if (storage === 'object') own.waitsForObjects = true;
   }
-  own.hasEntries = true;
   return 'taken';
 }

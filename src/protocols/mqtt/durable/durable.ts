@@ -7,8 +7,8 @@
  * journal, and what a body is (kernel/state, kernel/message-store).
  */
 import type { Config } from '../../../config/config.ts';
-import type { Message } from '../../../kernel/message.ts';
 import { createMessageStore, type MessageStore } from '../../../kernel/message-store/message-store.ts';
+import type { ObjectCopies } from '../../../kernel/object-copies.ts';
 import type { Router } from '../../../kernel/router.ts';
 import type { StateLog } from '../../../kernel/state/state-log.ts';
 import { type Table, TableId } from '../../../kernel/state/table.ts';
@@ -41,8 +41,8 @@ export interface Durable {
   settle(session: Session, seq: number): boolean;
   /** Ends a change that nobody waits for: settlements and their like. */
   commit(): void;
-  /** `storage: object`: the change under way waits for the object store as well. */
-  copyToObjects(message: Message): void;
+  /** Of messages whose topics have `storage: object`. */
+  readonly copies: ObjectCopies;
 }
 
 export function createDurableTables(
@@ -82,7 +82,7 @@ export function createDurable(
   config: Config,
   tables: DurableTables,
   log: StateLog,
-  copyToObjects: (message: Message) => void,
+  copies: ObjectCopies,
 ): Durable {
   const { store, sessions: table, groups, options } = tables;
   return {
@@ -98,6 +98,6 @@ export function createDurable(
       return true;
     },
     commit: () => log.commit('os', undefined, true),
-    copyToObjects,
+    copies,
   };
 }

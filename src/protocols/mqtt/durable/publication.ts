@@ -4,6 +4,7 @@
  * before the change is as durable as the topic asks for.
  */
 import type { Message } from '../../../kernel/message.ts';
+import type { StateLog } from '../../../kernel/state/state-log.ts';
 import { TableId } from '../../../kernel/state/table.ts';
 import type { Mqtt } from '../context.ts';
 import { groupKeyOf } from '../group-loans.ts';
@@ -36,13 +37,22 @@ export interface Publication {
   groups: GroupPlace[] | undefined;
   /** Something besides deliveries is to be written. */
   hasEntries: boolean;
-  /** The journal takes no messages. */
+  /** The highest that the streams ask for that have captured it. */
+  streamLevel: Level | undefined;
+  /** Something of it has to be in the object store. */
+  waitsForObjects: boolean;
+  /** It waits for its time, or is its topic's retained message now: kept where neither sessions nor groups keep it. */
+  isDelayed: boolean;
+  isRetained: boolean;
+  /** Why its storage takes no messages. */
   refusal: 'failed' | 'full' | undefined;
   /** Somebody who keeps messages could not be given it because of that. */
   wasNeeded: boolean;
   graves: Grave[] | undefined;
   routed: Routed;
 }
+
+type Level = Parameters<StateLog['commit']>[0];
 
 interface GroupPlace {
   readonly key: string;
@@ -55,13 +65,23 @@ const NO_NUMBERS: number[] = [];
 /** A change that nothing is staged for in the store. */
 const NO_OFFSET = 0;
 
+const LEVELS: readonly Level[] = ['memory', 'os', 'sync'];
+
+export function higherLevel(a: Level, b: Level): Level {
+  return LEVELS.indexOf(a) < LEVELS.indexOf(b) ? b : a;
+}
+
 let current: Publication | undefined;
 
 /** From here to `endPublication` all deliveries of the message to durable sessions and groups are one change. */
 export function beginPublication(mqtt: Mqtt, message: Message): Publication {
+  const { durable } = mqtt;
+  const rule = durable.ruleOf(message.topic);
+  const isObject = rule.storage === 'object';
+  const refusal = durable.log.refusal();
   current = {
     message,
-    rule: mqtt.durable.ruleOf(message.topic),
+    rule,
     outer: current,
     slot: -1,
     isStored: false,
@@ -70,7 +90,11 @@ export function beginPublication(mqtt: Mqtt, message: Message): Publication {
     seqs: NO_NUMBERS,
     groups: undefined,
     hasEntries: false,
-    refusal: mqtt.durable.log.refusal(),
+    streamLevel: undefined,
+    waitsForObjects: isObject,
+    isDelayed: false,
+    isRetained: false,
+    refusal: isObject ? (refusal ?? durable.copies.refusal(message)) : refusal,
     wasNeeded: false,
     graves: undefined,
     routed: Routed.Refused,
@@ -86,7 +110,7 @@ export function endPublication(mqtt: Mqtt, own: Publication, told: Told | undefi
 }
 
 function end(mqtt: Mqtt, own: Publication, told: Told | undefined): void {
-  if (own.slot < 0 && !own.hasEntries) told?.done?.(own.routed, undefined);
+  if (own.slot < 0 && !own.hasEntries && own.streamLevel === undefined) told?.done?.(own.routed, undefined);
   else commit(mqtt, own, told);
 }
 
@@ -119,10 +143,30 @@ export function publication<T>(
 
 function commit(mqtt: Mqtt, own: Publication, told: Told | undefined): void {
   const { log } = mqtt.durable;
-  const { message, rule } = own;
   const offset = own.slot < 0 ? NO_OFFSET : writeDeliveries(mqtt, own);
-  const level = rule.storage === 'memory' ? 'memory' : message.qos === 0 ? 'os' : rule.level;
-  log.commit(level, (error, position) => committed(mqtt, own, told, offset, error, position));
+  const isCopied = own.rule.storage !== 'object' || copy(mqtt, own);
+  log.commit(
+    levelOf(own),
+    (error, position) => committed(mqtt, own, told, offset, isCopied, error, position),
+    false,
+    own.waitsForObjects ? 'object' : 'journal',
+  );
+}
+
+/** What its topic asks for where somebody keeps it, and what the streams ask for that have it. */
+function levelOf({ slot, hasEntries, rule, message, streamLevel }: Publication): Level {
+  const { storage, level } = rule;
+  const ofTopic = storage === 'memory' ? 'memory' : message.qos === 0 ? 'os' : level;
+  if (streamLevel === undefined) return ofTopic;
+  return slot >= 0 || hasEntries ? higherLevel(ofTopic, streamLevel) : streamLevel;
+}
+
+/** False when the object store's copies have no room for it after all. */
+function copy(mqtt: Mqtt, own: Publication): boolean {
+  const { copies } = mqtt.durable;
+  const isNew = (own.slot >= 0 && !own.isStored) || own.isDelayed;
+  const isKept = !isNew || copies.keep(own.message);
+  return (!own.isRetained || copies.retain(own.message)) && isKept;
 }
 
 /** Returns where the body lies in the change. */
@@ -137,7 +181,6 @@ function writeDeliveries(mqtt: Mqtt, own: Publication): number {
   if (own.groups !== undefined) {
     for (const { key, options, seq } of own.groups) groups.writeEnqueue(key, id, options, seq);
   }
-  if (own.rule.storage === 'object' && !isStored) mqtt.durable.copyToObjects(own.message);
   return offset;
 }
 
@@ -146,6 +189,7 @@ function committed(
   own: Publication,
   told: Told | undefined,
   offset: number,
+  isCopied: boolean,
   error: Error | undefined,
   position: number,
 ): void {
@@ -162,7 +206,7 @@ function committed(
       if (group !== undefined) mqtt.wakeGroup(group);
     }
   }
-  told?.done?.(own.routed, error);
+  told?.done?.(own.routed, error ?? (isCopied ? undefined : new Error('no copy in the object store')));
 }
 
 function addGrave(own: Publication, grave: Grave): void {

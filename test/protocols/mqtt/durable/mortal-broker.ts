@@ -8,6 +8,7 @@ import type { Config } from '../../../../src/config/config.ts';
 import { loadConfig } from '../../../../src/config/load.ts';
 import { createDeduplication } from '../../../../src/kernel/deduplication-table.ts';
 import { createDelayed } from '../../../../src/kernel/delayed/delayed.ts';
+import { NO_COPIES } from '../../../../src/kernel/object-copies.ts';
 import { createRetainedStore } from '../../../../src/kernel/retained.ts';
 import { createRouter } from '../../../../src/kernel/router.ts';
 import type { Done, StateLog } from '../../../../src/kernel/state/state-log.ts';
@@ -248,7 +249,7 @@ export async function startBroker(
     random: () => 0.5,
     dataPlane,
     ...parts,
-    durable: createDurable(config, tables, log, () => {}),
+    durable: createDurable(config, tables, log, NO_COPIES),
     streams: { capturing: () => [], append: () => 'full' as const },
     version: '0',
   });

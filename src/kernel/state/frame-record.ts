@@ -1,0 +1,13 @@
+/** A record on its way to a journal, and what all queues of them need. */
+import { FRAME_HEADER_BYTES } from '../../storage/journal/frame.ts';
+import type { Entry } from '../../storage/journal/group.ts';
+
+export interface FrameRecord {
+  readonly entry: Entry;
+  readonly onPosition: ((position: number) => void) | undefined;
+}
+
+export const bytesOfRecords = (records: readonly FrameRecord[]): number =>
+  records.reduce((sum, { entry }) => sum + entry.payload.byteLength + FRAME_HEADER_BYTES, 0);
+
+export const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
