@@ -44,7 +44,7 @@ export async function openJournalsAtRest(
   const { tier, object } = config.storage;
   const hasObjects = [...config.topics, ...config.streams].some(({ storage }) => storage === 'object');
   const moved = await hasMoved(nodeDisk, data.journal, JOURNAL_WAL_ID);
-  if (moved && object.bucket === '') {
+  if (moved && object.bucket === '' && object.directory === '') {
     throw new CliError(
       ExitCode.Usage,
       `segments of the journal in ${data.path} were moved to an object store, and no store is configured: give the broker's configuration (storage.object)`,

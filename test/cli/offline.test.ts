@@ -329,6 +329,14 @@ describe('segments that moved to an object store', () => {
     expect([objects(), walFiles()]).toEqual(before);
   });
 
+  it('are read from the store of the configuration, which a self-test would have to write to', async () => {
+    const before = objects();
+    const io = testIo();
+    const set = [`storage.object.directory=${folder()}`, 'storage.object.prefix='];
+    expect(await verify({ dataDir: path, set }, io, tables)).toBe(0);
+    expect(objects()).toEqual(before);
+  });
+
   it('are missed when they are gone', async () => {
     rmSync(objects()[1] ?? '');
     const { code, out } = await audit();
