@@ -4,7 +4,7 @@ import { CODECS, loadCodec } from '../../../../src/protocols/kafka/compression/c
 import { buildBatch } from '../../../../src/protocols/kafka/records/build.ts';
 import { Attribute, batchesOf, readHeader } from '../../../../src/protocols/kafka/records/header.ts';
 import { buildMarker, readMarker } from '../../../../src/protocols/kafka/records/marker.ts';
-import { codecNeeded, codecOf, openBatch } from '../../../../src/protocols/kafka/records/open.ts';
+import { closeBatch, codecNeeded, codecOf, openBatch } from '../../../../src/protocols/kafka/records/open.ts';
 import { encodeHeaders, type LogRecord } from '../../../../src/storage/records/record.ts';
 import { type RecordBatch, readRecordBatch } from '../../../../src/storage/records/record-batch.ts';
 import { golden, goldenBatch, goldenRecords, kernel, plain } from './support.ts';
@@ -76,6 +76,15 @@ describe('batches of Apache Kafka', () => {
     expect(codecOf(readHeader(batch)?.attributes ?? 0)).toBe(name);
     const opened = openBatch(kernel, batch, await loadCodec(name));
     expect(opened.batch && recordsOf(opened.batch)).toEqual(goldenRecords.map(plain));
+  });
+
+  it.each(CODECS)('opened and closed again with %s are what they were', async (name) => {
+    const codec = await loadCodec(name);
+    const idempotent = openBatch(kernel, goldenBatch('idempotent'), undefined).batch as RecordBatch;
+    const closed = closeBatch(kernel, idempotent, name, codec);
+    expect(codecNeeded(closed)).toBe(name);
+    expect(readHeader(closed)).toMatchObject({ producerId: 77, producerEpoch: 3, baseSequence: 41 });
+    expect(openBatch(kernel, closed, codec).batch?.bytes).toEqual(new Uint8Array(idempotent.bytes));
   });
 
   it('stay closed without a codec', () => {
