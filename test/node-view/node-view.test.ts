@@ -301,3 +301,49 @@ describe.each(['files', 'memory'])('a node on %s', (engine) => {
     }
   });
 });
+
+it('shows after a restart what was kept, with bodies that are read back from the journal', async () => {
+  node = await startViewed();
+  const worker = await node.durable('worker');
+  await worker.subscribe([
+    { filter: 'own', qos: 2 },
+    { filter: '$share/g/jobs', qos: 1 },
+  ]);
+  await worker.disconnect();
+  const publisher = await node.connect({ clientId: 'publisher' });
+  const large = Array.from({ length: 6 }, () => 'x'.repeat(900_000));
+  for (const payload of ['small', ...large]) await publisher.publish({ topic: 'own', payload, qos: 2 });
+  await publisher.publish({ topic: 'jobs', payload: 'job', qos: 1 });
+  await publisher.publish({ topic: 'kept', payload: 'on', qos: 1, retain: true });
+  await node.halt();
+  node = await startViewed({}, node.folder);
+  try {
+    expect((await node.get('/sessions/worker')).body).toMatchObject({
+      isConnected: false,
+      waiting: 7,
+      disconnectedAtMs: T0,
+      subscriptions: 2,
+    });
+    // All of them together are more than one look reads back.
+    const first = await node.get('/queues/worker/messages?payloadBytes=5&limit=7');
+    expect(first.body.items).toHaveLength(5);
+    const all = await node.all('/queues/worker/messages?payloadBytes=5', 7);
+    expect(all.map(({ payload }) => payload)).toEqual(['small', ...large.map(() => 'xxxxx')]);
+    expect(all.slice(0, 2)).toMatchObject([
+      { position: 1, qos: 2, payloadIsCut: false },
+      { position: 2, payloadIsCut: true, payloadBytes: 900_000 },
+    ]);
+    const jobs = await node.all(`/queues/${name('$share/g/jobs')}/messages`, 3);
+    expect(jobs).toMatchObject([{ payload: 'job', state: 'waiting' }]);
+    expect((await node.get('/retained/kept')).body).toMatchObject({ payload: 'on' });
+    expect((await node.remove('/retained/kept')).body).toEqual({ removed: 1 });
+    expect((await node.remove('/queues/worker/messages')).body).toEqual({ removed: 7 });
+    await node.halt();
+    node = await startViewed({}, node.folder);
+    expect((await node.get('/retained/kept')).status).toBe(404);
+    expect((await node.get('/queues/worker')).body).toMatchObject({ waiting: 0, bytes: 0 });
+    expect((await node.get('/status')).body).toMatchObject({ waitingMessages: 1, retainedMessages: 0 });
+  } finally {
+    await node.stop();
+  }
+});

@@ -15,6 +15,8 @@ export interface Answer {
 
 export interface ViewedNode extends TestNode {
   readonly folder: string;
+  /** Stops, and leaves the folder to another start. */
+  halt(): Promise<void>;
   get(target: string): Promise<Answer>;
   remove(target: string): Promise<Answer>;
   /** All items of a list, turned page by page. */
@@ -33,8 +35,8 @@ export const STREAMS = JSON.stringify([
 
 export async function startViewed(
   settings: Readonly<Record<string, string | number | boolean>> = {},
+  folder = mkdtempSync(join(tmpdir(), 'robustmq-view-')),
 ): Promise<ViewedNode> {
-  const folder = mkdtempSync(join(tmpdir(), 'robustmq-view-'));
   const isMemory = settings['storage.engine'] === 'memory';
   // In memory nothing needs a directory: the start hands one over for its lock and its socket.
   const dataDirectory: DataDirectory | undefined = isMemory ? await openDataDirectory(folder) : undefined;
@@ -79,6 +81,10 @@ export async function startViewed(
       return items;
     },
     durable: (clientId) => node.connect({ clientId, clean: false, properties: [[17, FOR_EVER]] }),
+    async halt() {
+      await node.stop();
+      await dataDirectory?.close();
+    },
     async stop() {
       await node.stop();
       await dataDirectory?.close();
