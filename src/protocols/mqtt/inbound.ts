@@ -94,17 +94,28 @@ export function toMessage(
   delayMs: number,
   maxExpirySeconds: number,
 ): Message {
-  let seconds = inbound.expirySeconds;
-  if (maxExpirySeconds > 0) seconds = Math.min(seconds ?? maxExpirySeconds, maxExpirySeconds);
   return {
     topic,
     payload: inbound.payload,
     properties: inbound.properties,
     qos: inbound.qos,
     retain: inbound.retain,
-    expiresAtMs: seconds === undefined ? 0 : clock.wallMs() + delayMs + seconds * 1000,
+    expiresAtMs: expiryOf(inbound.expirySeconds, clock, delayMs, maxExpirySeconds),
     publisher,
   };
+}
+
+/** What the publisher asks for begins now; what the broker allows for waiting, when it is due. */
+function expiryOf(
+  seconds: number | undefined,
+  clock: Clock,
+  delayMs: number,
+  maxExpirySeconds: number,
+): number {
+  if (seconds === undefined && maxExpirySeconds === 0) return 0;
+  const askedMs = (seconds ?? Number.POSITIVE_INFINITY) * 1000;
+  const allowedMs = maxExpirySeconds === 0 ? Number.POSITIVE_INFINITY : delayMs + maxExpirySeconds * 1000;
+  return clock.wallMs() + Math.min(askedMs, allowedMs);
 }
 
 interface SplitProperties {

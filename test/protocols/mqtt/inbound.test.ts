@@ -73,6 +73,9 @@ test('the expiry is the lower one of what the publisher asks and the broker allo
   });
   expect(toMessage(inbound, inbound.topic, 1, clock, 0, 0).expiresAtMs).toBe(101_000);
   expect(toMessage(inbound, inbound.topic, 1, clock, 0, 10).expiresAtMs).toBe(11_000);
+  // A delay takes from the time that the publisher gave it, not from what the broker allows it to wait.
+  expect(toMessage(inbound, inbound.topic, 1, clock, 5000, 0).expiresAtMs).toBe(101_000);
+  expect(toMessage(inbound, inbound.topic, 1, clock, 5000, 10).expiresAtMs).toBe(16_000);
   const endless = { ...inbound, expirySeconds: undefined };
   expect(toMessage(endless, inbound.topic, 1, clock, 0, 0).expiresAtMs).toBe(0);
   expect(toMessage(endless, inbound.topic, 1, clock, 0, 10).expiresAtMs).toBe(11_000);
