@@ -180,6 +180,30 @@ describe('stream', () => {
     expect(out).not.toContain('value');
   });
 
+  it('follows more partitions than may wait at the broker at once', async () => {
+    while (node.records.length < 100) node.records.push([]);
+    const { readStream } = node;
+    let reading = 0;
+    let most = 0;
+    node.readStream = async (request) => {
+      most = Math.max(most, ++reading);
+      const page = await readStream(request);
+      reading--;
+      return page;
+    };
+    const { io, ended } = begin('stream', 'read', 'telemetry', '--follow', '--offset', 'end');
+    const append = setInterval(() => {
+      for (const partition of [0, 50, 99]) {
+        node.append(partition, { timeMs: AT_MS, key: null, headers: [], payload: Buffer.from('new') });
+      }
+    }, 20);
+    await Promise.all([/^0:\d+/m, /^50:\d+/m, /^99:\d+/m].map((each) => io.outMatches(each)));
+    clearInterval(append);
+    io.signal('SIGINT');
+    expect((await ended).code).toBe(0);
+    expect(most).toBeLessThanOrEqual(16);
+  });
+
   it('ends following at --limit, and with 5 when the broker goes', async () => {
     const few = await runs('stream', 'read', 'telemetry', '--follow', '--limit', '3', '-o', 'ndjson');
     expect(few).toMatchObject({ code: 0 });
