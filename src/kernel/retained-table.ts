@@ -235,7 +235,21 @@ export function createRetainedTable(slots: RetainedSlots, clock: Clock): Table {
     return page;
   };
 
-  return {
+  /** Block by topic, without what has expired. */
+  const contentsOf = ({ pageKeys, page }: Pick<Table, 'pageKeys' | 'page'>): Map<string, Uint8Array> => {
+    const found = new Map<string, Uint8Array>();
+    for (const key of pageKeys()) {
+      const bytes = page(key) ?? new Uint8Array(0);
+      const view = viewOf(bytes);
+      eachBlock(bytes, view, (_slot, at, length) => {
+        if (isGone(format.expiresAtMsAt(view, at))) return;
+        found.set(latin1(topicAt(bytes, view, at)), bytes.subarray(at, at + length));
+      });
+    }
+    return found;
+  };
+
+  const table: Table = {
     id: TableId.Retained,
     name: 'retained',
     apply(entry, place) {
@@ -270,5 +284,20 @@ export function createRetainedTable(slots: RetainedSlots, clock: Clock): Table {
       take(LARGE, slots.dirtyLarge);
       return keys;
     },
+    /** Which slot a topic has says how it came to it, and nothing else. */
+    *differences(other) {
+      const right = contentsOf(table);
+      for (const [topic, block] of contentsOf(other)) {
+        const own = right.get(topic);
+        right.delete(topic);
+        if (own === undefined) yield `retained "${nameOf(topic)}": the journal does not have it`;
+        else if (Buffer.compare(own, block) !== 0)
+          yield `retained "${nameOf(topic)}": the journal has another message`;
+      }
+      for (const topic of right.keys()) yield `retained "${nameOf(topic)}": only the journal has it`;
+    },
   };
+  return table;
 }
+
+const nameOf = (topic: string): string => Buffer.from(topic, 'latin1').toString();

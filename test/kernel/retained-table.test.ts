@@ -237,6 +237,23 @@ describe('the table of retained messages', () => {
     expect(store.table.takeDirty(9)).toHaveLength(1);
   });
 
+  it('differs from another by its messages, not by where they lie', () => {
+    const [one, other] = [createRetainedStore(limits, clockAt(1)), createRetainedStore(limits, clockAt(1))];
+    const differences = (): string[] => [...(one.table.differences?.(other.table) ?? ['not compared'])];
+    const all = [message('a', '1'), message('b', '2'.repeat(5000)), message('c', '3')];
+    for (const each of all) one.set(each);
+    for (const each of all.reverse()) other.set(each);
+    expect(differences()).toEqual([]);
+    one.set(message('c', '4'));
+    one.set(message('d', '5'));
+    one.set(message('b', ''));
+    expect(differences().sort()).toEqual([
+      'retained "b": the journal does not have it',
+      'retained "c": the journal has another message',
+      'retained "d": only the journal has it',
+    ]);
+  });
+
   it('keeps the room it promised', () => {
     const store = createRetainedStore({ ...limits, maxMessages: 2, maxBytes: 20 }, clockAt(0));
     const [a, b, c] = ['a', 'b', 'c'].map((topic) =>

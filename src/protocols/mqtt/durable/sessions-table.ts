@@ -275,7 +275,10 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
     to.uint(durable.rounds).uint(durable.repeats?.size ?? 0);
     for (const [seq, times] of durable.repeats ?? []) to.uint(seq).uint(times);
     to.ascending([...(durable.received ?? [])].sort((a, b) => a - b));
-    const subscriptions = router.subscriptionsOf(session.number);
+    // In an order of their own: the router's says how they came about, and a start makes them in another way.
+    const subscriptions = router
+      .subscriptionsOf(session.number)
+      .sort((a, b) => Buffer.compare(a.filter, b.filter) || ((a.group ?? '') < (b.group ?? '') ? -1 : 1));
     to.uint(subscriptions.length);
     for (const { group, filter, options: bits, identifier } of subscriptions) {
       if (group === undefined) to.u8(0);
