@@ -52,6 +52,8 @@ export interface Violation {
     | 'retained'
     | 'will'
     | 'expiry'
+    | 'delay'
+    | 'at most once'
     | 'subscription'
     | 'stream'
     | 'broker';

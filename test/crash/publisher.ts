@@ -51,6 +51,8 @@ export function startPublisher(
   broker: BrokerProcess,
   name: string,
   topics: readonly string[],
+  /** What is written into the packet; the ledger knows the topic itself. */
+  asksFor: (topic: string, payload: string) => string = (topic) => topic,
 ): CrashPublisher {
   /** By packet identifier, in the order of sending. */
   const pending = new Map<number, Pending>();
@@ -75,7 +77,7 @@ export function startPublisher(
     const { topic, number, qos, payload } = message;
     recordSending(ledger, { source: name, topic, number, qos });
     traces?.[qos].sent.push(number * topics.length + topics.indexOf(topic));
-    link?.send(wire.publish({ version: 5, topic, payload, qos, dup, packetId: id }));
+    link?.send(wire.publish({ version: 5, topic: asksFor(topic, payload), payload, qos, dup, packetId: id }));
   };
 
   const pump = (): void => {

@@ -9,12 +9,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createRandom, type Random } from '../support/random.ts';
 import { type BrokerProcess, createBrokerProcess } from './broker-process.ts';
 import { checkLedger } from './check.ts';
+import { looseChurn, retainedChurn } from './churn.ts';
+import { type Clients, startClients } from './clients.ts';
+import { DEDUPLICATION_PROPERTY } from './forgetful-publisher.ts';
 import { createLedger, type Ledger, outstanding, recordViolation, type Violation } from './ledger.ts';
-import { startMqttJsPublisher, startMqttJsSubscriber } from './mqtt-js.ts';
+import { DEAD_LETTER_TOPIC } from './policy-clients.ts';
 import { expiryProbe, type Probe, retainedProbe, subscriptionProbe, willProbe } from './probes.ts';
-import { type CrashPublisher, startPublisher } from './publisher.ts';
 import { auditStream, command, STREAM_CONFIG } from './streams.ts';
-import { type CrashSubscriber, startSubscriber } from './subscriber.ts';
 
 const TICK_MS = 10;
 const MAX_BURST = 12;
@@ -49,15 +50,6 @@ export interface RunResult {
   readonly slowestStartMs: number;
 }
 
-interface Clients {
-  readonly subscribed: Promise<unknown>;
-  readonly publishers: readonly CrashPublisher[];
-  readonly subscribers: readonly CrashSubscriber[];
-  /** Stays away for long. */
-  readonly lazy: CrashSubscriber;
-  end(): Promise<void>;
-}
-
 export async function run(options: RunOptions): Promise<RunResult> {
   const { seed, rounds, folder, say } = options;
   const random = createRandom(seed);
@@ -65,6 +57,8 @@ export async function run(options: RunOptions): Promise<RunResult> {
   const broker = createBrokerProcess(folder, brokerArguments(folder, options.settings));
   const probes = [retainedProbe(ledger), expiryProbe(ledger), subscriptionProbe(ledger)];
   if (options.kills) probes.push(willProbe(ledger));
+  const churns = [retainedChurn(ledger, broker), looseChurn(ledger, broker)];
+  probes.push(...churns);
   const stream = options.audit ? auditStream(ledger, broker.dataDir) : undefined;
   let kills = 0;
   let slowestStartMs = await broker.start();
@@ -103,7 +97,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
     recordViolation(ledger, 'broker', String(error));
   } finally {
     traffic?.end();
-    await clients.end();
+    await Promise.all([clients.end(), ...churns.map((churn) => churn.end())]);
     await broker.stop();
   }
   await verify(ledger, broker);
@@ -124,67 +118,13 @@ function brokerArguments(folder: string, settings: readonly string[]): string[] 
     'logging.level=warn',
     // What is lost shall be the broker's fault, and no queue's bound.
     'mqtt.queue.maxMessages=1000000',
+    'mqtt.queue.qos0Offline=true',
     'storage.segmentSize=1MiB',
+    `deadLetter.topic=${DEAD_LETTER_TOPIC}`,
+    `deduplication.userProperty=${DEDUPLICATION_PROPERTY}`,
     ...settings,
   ];
   return ['--config', file, ...all.flatMap((set) => ['--set', set])];
-}
-
-function startClients(ledger: Ledger, broker: BrokerProcess, seed: number): Clients {
-  const own = (topic: string): boolean => topic.startsWith('crash/');
-  const single = (name: string, receiveMaximum: number): CrashSubscriber =>
-    startSubscriber(ledger, broker, {
-      name,
-      filter: 'crash/#',
-      takes: own,
-      receiveMaximum,
-      maxAckDelayMs: 15,
-      random: createRandom(seed + receiveMaximum),
-    });
-  const member = (number: number): CrashSubscriber =>
-    startSubscriber(ledger, broker, {
-      name: `member-${number}`,
-      filter: '$share/group/shared/#',
-      group: 'group',
-      takes: (topic) => topic.startsWith('shared/'),
-      receiveMaximum: 10 + number,
-      maxAckDelayMs: 10,
-      random: createRandom(seed + 100 + number),
-    });
-  const lazy = single('lazy', 50);
-  const narrow = startSubscriber(ledger, broker, {
-    name: 'narrow',
-    filter: 'crash/1/+',
-    takes: (topic) => topic.startsWith('crash/1/'),
-    receiveMaximum: 4,
-    maxAckDelayMs: 4,
-    random: createRandom(seed + 4),
-  });
-  const subscribers = [single('eager', 200), narrow, lazy, member(1), member(2), member(3)];
-  const foreign = ([4, 5] as const).map((version) =>
-    startMqttJsSubscriber(ledger, broker, {
-      name: `js-sub-${version}`,
-      version,
-      filter: 'crash/#',
-      takes: own,
-    }),
-  );
-  const publishers = [
-    startPublisher(ledger, broker, 'pub-1', ['crash/1/one', 'crash/1/qos2']),
-    startPublisher(ledger, broker, 'pub-2', ['crash/2/qos2', 'crash/both', 'crash/2/one']),
-    startPublisher(ledger, broker, 'pub-3', ['shared/one', 'shared/qos2', 'crash/both']),
-    startMqttJsPublisher(ledger, broker, { name: 'js-pub-4', version: 4, topic: 'crash/js/4', qos: 2 }),
-    startMqttJsPublisher(ledger, broker, { name: 'js-pub-5', version: 5, topic: 'crash/js/5', qos: 1 }),
-  ];
-  return {
-    subscribed: Promise.all([...subscribers, ...foreign].map(({ subscribed }) => subscribed)),
-    publishers,
-    subscribers,
-    lazy,
-    async end() {
-      await Promise.all([...publishers, ...subscribers, ...foreign].map((client) => client.end()));
-    },
-  };
 }
 
 interface Traffic {

@@ -13,6 +13,7 @@ import { type Link, runLink } from './link.ts';
 
 const FOREVER_SECONDS = 0xffffffff;
 const SHUTTING_DOWN = 0x8b;
+const NOT_ACCEPTED = 0x83;
 const RETRY_MS = 5;
 const PROOF_AFTER_ACKS = 40;
 const SUBSCRIBE_ID = 65_535;
@@ -27,6 +28,12 @@ export interface SubscriberOptions {
   /** Acknowledgements wait for up to this long, and leave together. */
   readonly maxAckDelayMs: number;
   readonly random: Random;
+  /** As what a delivery counts; its own topic unless this says otherwise. */
+  originOf?(topic: string): string;
+  /** At the first and at each further sight of it. */
+  onDelivery?(topic: string, payload: string): void;
+  /** Refuses everything: nothing is expected of what it gets. */
+  readonly rejects?: boolean;
 }
 
 type ProofFilter = 'there' | 'gone' | 'unknown';
@@ -57,7 +64,8 @@ export function startSubscriber(
 ): CrashSubscriber {
   const { name, random, receiveMaximum } = options;
   const record: Subscriber = { name, group: options.group, takes: options.takes, seen: [] };
-  ledger.subscribers.push(record);
+  if (options.rejects !== true) ledger.subscribers.push(record);
+  const originOf = options.originOf ?? ((topic: string) => topic);
   const violate = (kind: Violation['kind'], what: string): void =>
     recordViolation(ledger, kind, `${name}: ${what}`);
 
@@ -117,9 +125,9 @@ export function startSubscriber(
     if (asked === undefined && unproven.length >= PROOF_AFTER_ACKS) askForProof();
   };
 
-  const acknowledge = (type: wire.AckType, packetId: number, payload?: string): void => {
-    const settles = type !== 'pubrec';
-    owed.push({ bytes: wire.ack(type, packetId), packetId, settles, payload });
+  const acknowledge = (type: wire.AckType, packetId: number, payload?: string, reason?: number): void => {
+    const settles = type !== 'pubrec' || reason !== undefined;
+    owed.push({ bytes: wire.ack(type, packetId, reason), packetId, settles, payload });
     if (isFlushDue) return;
     isFlushDue = true;
     const lateMs = random.below(options.maxAckDelayMs);
@@ -127,12 +135,16 @@ export function startSubscriber(
     else setTimeout(flush, lateMs);
   };
 
-  const onPublish = ({ packetId, qos, topic, payload: bytes, dup }: PacketOf<'publish'>): void => {
+  const onPublish = ({ packetId, qos, topic: named, payload: bytes, dup }: PacketOf<'publish'>): void => {
     const payload = bytes.toString('latin1');
+    const topic = originOf(named);
+    options.onDelivery?.(topic, payload);
     outstanding.add(packetId);
     if (outstanding.size > receiveMaximum)
       violate('over the receive maximum', `${outstanding.size} of ${receiveMaximum}`);
-    if (qos === 1) {
+    if (options.rejects === true) {
+      acknowledge(qos === 1 ? 'puback' : 'pubrec', packetId, undefined, NOT_ACCEPTED);
+    } else if (qos === 1) {
       recordDelivery(ledger, record, topic, payload, dup);
       acknowledge('puback', packetId, payload);
     } else if (qos === 2) {
