@@ -5,10 +5,12 @@
 import fc from 'fast-check';
 import { generate, type IPublishPacket, parser } from 'mqtt-packet';
 import { describe, expect, it } from 'vitest';
-import { type DataPlane, IngestStatus, Row } from '../../src/wasm/data-plane.ts';
+import { type DataPlane, IngestStatus, PublishFlag, Row } from '../../src/wasm/data-plane.ts';
 import { connect, ingestAll, planeOf } from './data-plane-driver.ts';
 
 const SLOTS = 12;
+/** Who sends a message with this user property asks for what only the host does. */
+const POLICY = 'policy-key';
 const TOPICS = ['a', 'a/b', 'a/b/c', 'x/y/z/w', 'é/ü', '/'];
 
 interface ModelGroup {
@@ -24,7 +26,13 @@ interface ModelSlot {
   window: number;
   maxPacket: number;
   hostMode: boolean;
+  /** The session outlives it: the host says what QoS 2 is answered. */
+  isDurable: boolean;
+  /** The host owes acknowledgements: it says all of them. */
+  owes: boolean;
   inFlight: Map<number, number>; // id -> 1 qos1, 2 qos2, 3 released
+  /** Identifiers that the host took. */
+  hosts: Set<number>;
   lastId: number;
   received: Set<number>;
   expected: string[];
@@ -33,7 +41,12 @@ interface ModelSlot {
 }
 
 class Model {
-  readonly plane: DataPlane = planeOf({ maxConnections: SLOTS, flowCacheEntries: 16, memoryBytes: 24 << 20 });
+  readonly plane: DataPlane = planeOf({
+    maxConnections: SLOTS,
+    flowCacheEntries: 16,
+    memoryBytes: 24 << 20,
+    policyKeys: ['other-key', POLICY],
+  });
   readonly slots: ModelSlot[] = [];
   readonly flows = new Map<string, { groups: ModelGroup[]; id: number; hostPart: boolean }>();
   readonly random: (below: number) => number;
@@ -59,8 +72,10 @@ class Model {
     const version = this.random(2) === 0 ? 4 : 5;
     const window = [1, 3, 20, 200][this.random(4)] as number;
     const maxPacket = this.random(5) === 0 ? 200 : 0xffffffff;
+    const isDurable = this.random(3) === 0;
     connect(this.plane, slot, {
       version,
+      isDurable,
       sendWindow: window,
       maxPacketBytesOut: maxPacket,
       receiveMaximum: 60000,
@@ -70,7 +85,10 @@ class Model {
       window,
       maxPacket,
       hostMode: false,
+      isDurable,
+      owes: false,
       inFlight: new Map(),
+      hosts: new Set(),
       lastId: 0,
       received: new Set(),
       expected: [],
@@ -143,6 +161,7 @@ class Model {
       const payload = `${this.counter++}:`.padEnd(size, 'p');
       const messageId = 1 + this.random(50);
       const withText = from.version === 5 && this.random(3) === 0;
+      const asks = from.version === 5 && this.random(6) === 0;
       const packet: IPublishPacket = {
         cmd: 'publish',
         topic,
@@ -152,28 +171,43 @@ class Model {
         retain: false,
         ...(qos > 0 ? { messageId } : {}),
         ...(withText ? { properties: { contentType: 'c' } } : {}),
+        ...(asks ? { properties: { userProperties: { [POLICY]: '1' } } } : {}),
       };
       parts.push(generate(packet, { protocolVersion: from.version }));
       if (qos === 2 && from.received.has(messageId)) {
         from.expected.push(`pubrec ${messageId}`);
+        if (from.owes) expectedRows.push(`again ${messageId}`);
         continue;
       }
       if (qos === 2) from.received.add(messageId);
+      if (qos === 1) from.expected.push(`puback ${messageId}`);
+      if (qos === 2) from.expected.push(`pubrec ${messageId}`);
+      if (asks) {
+        expectedRows.push(`asks ${payload.slice(0, 12)}`);
+        continue;
+      }
       const flow = this.flows.get(topic);
       if (flow === undefined) throw new Error('no flow');
       for (const group of flow.groups) this.deliver(group, publisher, packet, withText, expectedRows);
-      if (flow.hostPart) expectedRows.push(`host ${payload.slice(0, 12)}`);
-      if (qos === 1) from.expected.push(`puback ${messageId}`);
-      if (qos === 2) from.expected.push(`pubrec ${messageId}`);
+      const isHosts = flow.hostPart || (qos > 0 && from.owes) || (qos === 2 && from.isDurable);
+      if (isHosts) expectedRows.push(`host ${payload.slice(0, 12)}`);
     }
     const rows: string[] = [];
     const end = ingestAll(this.plane, publisher, Buffer.concat(parts), (row) => {
       const payload = row.payload.toString().slice(0, 12);
+      const qos = ((row.frame[0] ?? 0) >> 1) & 3;
+      const answer = (): void => {
+        if (qos > 0) this.plane.acknowledge(publisher, qos === 1 ? 4 : 5, row.packetId, 0);
+      };
       if (row.kind === Row.Overflow) rows.push(`over ${row.extra} ${payload}`);
       else if (row.kind === Row.HostPart) {
         rows.push(`host ${payload}`);
-        const qos = ((row.frame[0] ?? 0) >> 1) & 3;
-        if (qos > 0) this.plane.acknowledge(publisher, qos === 1 ? 4 : 5, row.packetId, 0);
+        answer();
+      } else if (row.kind === Row.Publish) {
+        const isAgain = (row.extra & PublishFlag.Duplicate) !== 0;
+        rows.push(isAgain ? `again ${row.packetId}` : `asks ${payload}`);
+        if (!isAgain) expect((row.extra & PublishFlag.Recorded) !== 0).toBe(qos === 2);
+        answer();
       } else throw new Error(`unexpected row ${row.kind} for ${row.topic}`);
     });
     expect(end.status).toBe(IngestStatus.NeedMore);
@@ -211,10 +245,7 @@ class Model {
           rows.push(`over ${member} ${String(packet.payload).slice(0, 12)}`);
           continue;
         }
-        do to.lastId = to.lastId === 65535 ? 1 : to.lastId + 1;
-        while (to.inFlight.has(to.lastId));
-        id = to.lastId;
-        to.inFlight.set(id, qos);
+        id = this.takeIdentifier(to, qos as 1 | 2);
       }
       const ids = to.version === 5 ? group.ids.join() : '';
       to.expected.push(
@@ -223,38 +254,98 @@ class Model {
     }
   }
 
+  /** What the client says of what it got, and of what it sent. The host answers after the batch. */
   acknowledge(): void {
     const index = this.random(SLOTS);
     const slot = this.slot(index);
     const bytes: number[] = [];
+    const expectedRows: string[] = [];
+    const later: string[] = [];
     for (const [id, state] of [...slot.inFlight].slice(0, 1 + this.random(5))) {
-      if (state === 1) {
-        bytes.push(0x40, 2, id >> 8, id & 255);
-        slot.inFlight.delete(id);
-      } else if (state === 2) {
-        bytes.push(0x50, 2, id >> 8, id & 255);
+      const isHosts = slot.hosts.has(id);
+      const type = state === 1 ? 4 : state === 2 ? 5 : this.random(4) === 0 ? 5 : 7;
+      const isRefused = type === 5 && state === 2 && slot.version === 5 && this.random(6) === 0;
+      bytes.push(type << 4, isRefused ? 3 : 2, id >> 8, id & 255, ...(isRefused ? [0x83] : []));
+      if (type === 5 && !isRefused) {
         slot.inFlight.set(id, 3);
-        slot.expected.push(`pubrel ${id}`);
-      } else {
-        bytes.push(0x70, 2, id >> 8, id & 255);
-        slot.inFlight.delete(id);
+        if (isHosts && slot.isDurable) later.push(`pubrel ${id}`);
+        else slot.expected.push(`pubrel ${id}`);
+        // The host hears of it once; one of a durable session says PUBREL each time.
+        if (isHosts && (state === 2 || slot.isDurable)) expectedRows.push(`ack 5 ${id} 0`);
+        continue;
       }
+      slot.inFlight.delete(id);
+      slot.hosts.delete(id);
+      if (isHosts) expectedRows.push(`ack ${type} ${id} ${isRefused ? 0x83 : 0}`);
     }
-    for (const id of [...slot.received].slice(0, this.random(4))) {
+    const released = [...slot.received].slice(0, this.random(4));
+    for (const id of [...released, ...(this.random(5) === 0 ? [60_000] : [])]) {
+      const isKnown = slot.received.delete(id);
       bytes.push(0x62, 2, id >> 8, id & 255);
-      slot.received.delete(id);
-      slot.expected.push(`pubcomp ${id}`);
+      if (slot.isDurable) expectedRows.push(`release ${id} ${isKnown ? 0 : 0x92}`);
+      (slot.isDurable ? later : slot.expected).push(`pubcomp ${id}`);
     }
     if (this.random(4) === 0) {
       bytes.push(0xc0, 0);
       slot.expected.push('pingresp');
     }
-    ingestAll(this.plane, index, Uint8Array.from(bytes), (row) => expect(row.kind).toBe(Row.Window));
+    slot.expected.push(...later);
+    const rows: string[] = [];
+    ingestAll(this.plane, index, Uint8Array.from(bytes), ({ kind, a, b, packetId }) => {
+      if (kind === Row.Window) return;
+      rows.push(kind === Row.Ack ? `ack ${a} ${packetId} ${b}` : `release ${packetId} ${b}`);
+      if (kind === Row.Release) this.plane.acknowledge(index, 7, packetId, b);
+      else if (a === 5 && b === 0 && slot.isDurable) this.plane.acknowledge(index, 6, packetId, 0);
+    });
+    expect(rows).toEqual(expectedRows);
     if (slot.hostMode && this.random(2) === 0) {
       this.plane.setHostMode(index, false);
       slot.hostMode = false;
     }
     expect(this.plane.inFlight(index)).toBe(slot.inFlight.size);
+  }
+
+  /** The host sends something of its own, or begins or ends to owe acknowledgements. */
+  host(): void {
+    const index = this.random(SLOTS);
+    const slot = this.slot(index);
+    if (this.random(3) === 0) {
+      slot.owes = !slot.owes;
+      this.plane.setOwes(index, slot.owes);
+      return;
+    }
+    const qos = this.random(2) === 0 ? 1 : 2;
+    if (this.random(3) === 0) {
+      // As a session does that is resumed: under an identifier that it has had.
+      const id = 30_000 + this.random(20);
+      if (slot.inFlight.has(id) || slot.inFlight.size >= slot.window) return;
+      const isReleased = this.random(3) === 0;
+      this.plane.restorePacketId(index, id, isReleased ? 'released' : qos === 1 ? 'qos1' : 'qos2', true);
+      slot.inFlight.set(id, isReleased ? 3 : qos);
+      slot.hosts.add(id);
+    } else {
+      const id = this.plane.takePacketId(index, qos, true);
+      if (slot.inFlight.size >= slot.window) {
+        expect(id).toBe(0);
+        return;
+      }
+      this.takeIdentifier(slot, qos);
+      expect(id).toBe(slot.lastId);
+      slot.hosts.add(id);
+      if (this.random(5) === 0) {
+        this.plane.releasePacketId(index, id);
+        slot.inFlight.delete(id);
+        slot.hosts.delete(id);
+      }
+    }
+    expect(this.plane.inFlight(index)).toBe(slot.inFlight.size);
+  }
+
+  private takeIdentifier(slot: ModelSlot, qos: 1 | 2): number {
+    do slot.lastId = slot.lastId === 65535 ? 1 : slot.lastId + 1;
+    while (slot.inFlight.has(slot.lastId));
+    slot.inFlight.set(slot.lastId, qos);
+    return slot.lastId;
   }
 
   /** A turn: some writes complete, then dirty slots are collected; some of those stay under way. */
@@ -341,7 +432,7 @@ describe('data plane against its model', () => {
     fc.assert(
       fc.property(
         fc.integer(),
-        fc.array(fc.integer({ min: 0, max: 9 }), { minLength: 20, maxLength: 150 }),
+        fc.array(fc.integer({ min: 0, max: 11 }), { minLength: 20, maxLength: 150 }),
         (seed, steps) => {
           const model = new Model(seed);
           model.install();
@@ -350,6 +441,7 @@ describe('data plane against its model', () => {
             else if (step < 6) model.acknowledge();
             else if (step < 8) model.turn();
             else if (step < 9) model.install();
+            else if (step > 9) model.host();
             else model.reconnect();
           }
           model.drain();
