@@ -1,7 +1,7 @@
 /** What a producer may have stored: checked as Kafka checks it, with the answers that Kafka gives. */
 import type { BatchFault, BatchHeader, LogKernel } from '../../../wasm/log.ts';
 import { ErrorCode } from '../messages/errors.ts';
-import { Attribute, Field, LENGTH_OVERHEAD, readHeader } from './header.ts';
+import { Attribute, Field, HEADER_BYTES, LENGTH_OVERHEAD } from './header.ts';
 
 const CODEC_ZSTD = 4;
 /** From which version on a producer may be sure that consumers know zstd. */
@@ -35,17 +35,19 @@ function checkFraming(
   { apiVersion, maxBatchBytes }: ProduceLimits,
 ): Produced | undefined {
   const left = records.byteLength;
-  if (left <= LENGTH_OVERHEAD) return invalid('there is no record batch');
+  if (left < LENGTH_OVERHEAD) return invalid('there is no record batch');
   const view = new DataView(records.buffer, records.byteOffset, left);
   const size = view.getInt32(Field.length);
   if (size < MIN_MESSAGE_BYTES) return refused(ErrorCode.CORRUPT_MESSAGE, `a batch of ${size} bytes`);
   if (size > left - LENGTH_OVERHEAD) return invalid('there is no whole record batch');
   const magic = view.getInt8(Field.magic);
   if (magic !== 2) return invalid(`a record batch of version ${magic} where only version 2 is allowed`);
-  const header = readHeader(records);
-  if (header === undefined) return refused(ErrorCode.CORRUPT_MESSAGE, `a batch of ${size} bytes`);
-  if (header.byteLength !== left) return invalid('there is more than one record batch');
-  if (apiVersion < ZSTD_SINCE && (header.attributes & Attribute.codec) === CODEC_ZSTD) {
+  if (size < HEADER_BYTES - LENGTH_OVERHEAD) {
+    return refused(ErrorCode.CORRUPT_MESSAGE, `a batch of ${size} bytes`);
+  }
+  if (size + LENGTH_OVERHEAD !== left) return invalid('there is more than one record batch');
+  const codec = view.getInt16(Field.attributes) & Attribute.codec;
+  if (apiVersion < ZSTD_SINCE && codec === CODEC_ZSTD) {
     return refused(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, `zstd in version ${apiVersion} of Produce`);
   }
   if (left > maxBatchBytes) {
