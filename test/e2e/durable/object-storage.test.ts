@@ -2,6 +2,7 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { StreamRecord, Streams } from '../../../src/kernel/streams/streams.ts';
 import { P } from '../../support/wire.ts';
@@ -52,9 +53,11 @@ const objectsBelow = (folder: string): string[] =>
     .map(({ name }) => name);
 
 async function until(broker: DurableBroker, holds: () => boolean, what: string): Promise<void> {
-  for (let turn = 0; turn < 300; turn++) {
+  for (let turn = 0; turn < 600; turn++) {
     if (holds()) return;
     await broker.advance(1000);
+    // Files and objects take real time.
+    await delay(5);
     await broker.node.mqtt.context.durable.log.drained();
   }
   throw new Error(`it never came to this: ${what}`);
