@@ -20,6 +20,7 @@ export default defineConfig({
             'test/conformance/table.test.ts',
             'test/e2e/process.test.ts',
             'test/e2e/flow-cache.test.ts',
+            'test/e2e/durable/*kill.test.ts',
           ],
           env: { ROBUSTMQ_TEST_FLOW_CACHE: 'off' },
         },
