@@ -28,7 +28,7 @@ let path: string;
 beforeAll(async () => {
   root = mkdtempSync(join(tmpdir(), 'robustmq-repair-'));
   images = await makeImages(root, 'memory');
-});
+}, 60_000);
 afterAll(() => rmSync(root, { recursive: true }));
 beforeEach(() => {
   path = mkdtempSync(join(root, 'copy-'));

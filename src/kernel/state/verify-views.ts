@@ -49,7 +49,7 @@ export async function verifyViews(options: VerifyViewsOptions): Promise<string[]
   for (const [index, table] of fromJournal.entries()) {
     const other = fromViews[index];
     if (other === undefined) continue;
-    for (const problem of table.differences?.(other) ?? pageDifferences(table, other)) {
+    for (const problem of differences(table, other)) {
       if (problems.length === MAX_PROBLEMS) return [...problems, 'and more'];
       problems.push(problem);
     }
@@ -69,6 +69,11 @@ export async function rehearseStart(
 }
 
 const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+
+function* differences(table: Table, other: Table): Generator<string> {
+  if (table.differences === undefined) yield* pageDifferences(table, other);
+  else for (const problem of table.differences(other)) yield `table "${table.name}": ${problem}`;
+}
 
 function* pageDifferences(table: Table, other: Table): Generator<string> {
   const keys = new Map<string, Uint8Array>();
