@@ -199,7 +199,14 @@ function journalSync(): Promise<{ records: number; perSync: number }> {
   });
 }
 
-const runs = [];
+interface Run {
+  readonly raw: Stream;
+  readonly ours: Stream;
+  readonly fsyncs: number;
+  readonly synced: { readonly records: number; readonly perSync: number };
+}
+
+const runs: Run[] = [];
 for (let repeat = 0; repeat < Number(values.repeats); repeat++) {
   runs.push({
     raw: await rawStream(),
