@@ -6,6 +6,7 @@ import {
 } from '../../../src/kernel/log/partitions.ts';
 import { openStateLog } from '../../../src/kernel/state/open.ts';
 import type { OpenStateLog } from '../../../src/kernel/state/state-log.ts';
+import type { Table } from '../../../src/kernel/state/table.ts';
 import { frameCheck } from '../../../src/storage/journal/frame.ts';
 import type { JournalRecord } from '../../../src/storage/journal/group.ts';
 import { type Journal, openJournal } from '../../../src/storage/journal/journal.ts';
@@ -34,6 +35,7 @@ export interface Opened {
   readonly log: OpenStateLog;
   readonly partitions: Partitions;
   readonly journal: Journal;
+  readonly object: Journal | undefined;
   readonly clock: ManualClock;
   readonly problems: string[];
 }
@@ -46,6 +48,8 @@ export interface World {
   readonly clock?: ManualClock;
   readonly limits?: Partial<PartitionLimits>;
   readonly objects?: ReturnType<typeof createMemoryObjects>;
+  /** Besides the partitions. */
+  readonly tables?: readonly Table[];
 }
 
 function withFreed(journal: Journal, freed: readonly Stretch[]): Journal {
@@ -79,10 +83,9 @@ export async function openOn(world: World): Promise<Opened> {
   const memoryWal = createSealedWal({ objects: createMemoryObjects(), check: frameCheck });
   const objectWal =
     world.objects && createSealedWal({ objects: world.objects, check: frameCheck, maxInFlight: 4 });
-  const journals = {
-    memory: await openJournal({ wal: memoryWal, walId: 'm', limits: LIMITS }),
-    ...(objectWal && { object: await openJournal({ wal: objectWal, walId: 'o', limits: LIMITS }) }),
-  };
+  const object = objectWal && (await openJournal({ wal: objectWal, walId: 'o', limits: LIMITS }));
+  const memory = await openJournal({ wal: memoryWal, walId: 'm', limits: LIMITS });
+  const journals = { memory, ...(object && { object }) };
   const problems: string[] = [];
   const partitions = createPartitions({
     journals: { journal, ...journals },
@@ -96,12 +99,12 @@ export async function openOn(world: World): Promise<Opened> {
   const log = await openStateLog({
     journal,
     journals,
-    tables: [partitions.table],
+    tables: [partitions.table, ...(world.tables ?? [])],
     clock,
     ...(kv !== undefined && { kv }),
   });
   partitions.attach(log);
-  return { log, partitions, journal, clock, problems };
+  return { log, partitions, journal, object, clock, problems };
 }
 
 export const committed = (log: OpenStateLog, level: 'memory' | 'os' | 'sync' = 'os'): Promise<void> =>
