@@ -40,27 +40,26 @@ class Client {
   /** On this connection, not acknowledged. */
   readonly inFlight = new Map<number, string>();
 
-  /** Its session outlives its connections. */
-  readonly stays: boolean;
+  /** How long its session outlives its connections. */
+  readonly expirySeconds: number;
 
-  constructor(id: string, filters: readonly wire.Filter[], window: number, stays = true) {
+  constructor(id: string, filters: readonly wire.Filter[], window: number, expirySeconds = 10_000) {
     this.id = id;
     this.filters = filters;
     this.window = window;
-    this.stays = stays;
+    this.expirySeconds = expirySeconds;
   }
 
-  connect(broker: MortalBroker): void {
+  connect(broker: MortalBroker, clean = false): void {
     this.isReady = false;
     this.owed = [];
     this.inFlight.clear();
-    if (!this.stays) this.held.clear();
     const properties: wire.Properties = [
-      [wire.P.sessionExpiry, this.stays ? 10_000 : 0],
+      [wire.P.sessionExpiry, this.expirySeconds],
       [wire.P.receiveMaximum, this.window],
     ];
     this.link = broker.connect();
-    this.link.send(wire.connect({ clientId: this.id, clean: false, properties }));
+    this.link.send(wire.connect({ clientId: this.id, clean, properties }));
   }
 
   /** What came. */
@@ -71,7 +70,9 @@ class Client {
       if (packet.type === 'connack') {
         expect(packet.reason).toBe(0);
         this.isReady = true;
-        if (!packet.sessionPresent) link.send(wire.subscribe(5, 1, this.filters));
+        if (packet.sessionPresent) continue;
+        this.held.clear();
+        link.send(wire.subscribe(5, 1, this.filters));
       } else if (packet.type === 'publish') this.receive(packet);
       else if (packet.type === 'pubrel') {
         this.held.delete(packet.packetId);
@@ -125,7 +126,7 @@ class Publisher {
   private readonly waiting = new Map<number, string>();
   readonly promised = new Set<string>();
 
-  publish(broker: MortalBroker, topic: string, qos: 1 | 2, expirySeconds: number | undefined): void {
+  publish(broker: MortalBroker, topic: string, qos: 0 | 1 | 2, expirySeconds: number | undefined): void {
     if (this.link === undefined || this.link.isGone) {
       this.link = broker.connect();
       this.link.send(wire.connect({ clientId: 'publisher' }));
@@ -134,7 +135,7 @@ class Publisher {
     this.next++;
     const packetId = (this.next % 60_000) + 1;
     const payload = `${this.next}`;
-    this.waiting.set(packetId, payload);
+    if (qos > 0) this.waiting.set(packetId, payload);
     const properties: wire.Properties =
       expirySeconds === undefined ? [] : [[wire.P.messageExpiry, expirySeconds]];
     this.link.send(wire.publish({ topic, payload, qos, packetId, properties }));
@@ -207,14 +208,15 @@ class World {
     const draw = random.below(100);
     if (draw < 40) {
       const expiry = expires && random.oneIn(3) ? 1 + random.below(20) : undefined;
-      publisher.publish(broker, random.pick(topics), random.oneIn(2) ? 1 : 2, expiry);
+      const qos = expires && random.oneIn(4) ? 0 : random.oneIn(2) ? 1 : 2;
+      publisher.publish(broker, random.pick(topics), qos, expiry);
     } else if (draw < 75) client.answer(random);
     else if (draw < 80) {
-      if (client.link === undefined || client.link.isGone) client.connect(broker);
+      if (client.link === undefined || client.link.isGone) client.connect(broker, expires && random.oneIn(8));
       else client.lose();
     } else if (draw < 83) await broker.checkpoint(() => this.some(topics, expires));
     else if (draw < 85) await this.restart(random.oneIn(2));
-    else if (draw < 87) await broker.clock.advance(random.below(5000));
+    else if (draw < 87) await broker.clock.advance(random.below(expires ? 20_000 : 5000));
     else await this.step(random.oneIn(2));
   }
 
@@ -318,11 +320,11 @@ describe('lives of durable sessions', () => {
   });
 
   it.each(seeds)(
-    'nothing is left behind where queues overflow and messages expire (seed %i)',
+    'nothing is left behind where queues overflow, messages and sessions expire (seed %i)',
     async (seed) => {
       const random = createRandom(seed);
       const clients = [
-        new Client('a', [{ filter: 't/#', qos: 2 }], 1 + random.below(3)),
+        new Client('a', [{ filter: 't/#', qos: 2 }], 1 + random.below(3), 30),
         new Client(
           'b',
           [
@@ -330,6 +332,7 @@ describe('lives of durable sessions', () => {
             { filter: 't/a', qos: 2 },
           ],
           1 + random.below(3),
+          30,
         ),
       ];
       const config = await configOf({
@@ -352,7 +355,7 @@ describe('lives of durable sessions', () => {
     const clients = [
       new Client('durable', [share], 1 + random.below(4)),
       new Client('other', [share, { filter: '$share/h/t/a', qos: 2 }], 1 + random.below(4)),
-      new Client('fleeting', [share], 1 + random.below(4), false),
+      new Client('fleeting', [share], 1 + random.below(4), 0),
     ];
     const world = await World.create(await configOf({}), random, clients);
     await live(world, 250, { topics: ['t/a', 't/b'], expires: false });
