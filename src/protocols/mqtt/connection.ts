@@ -6,7 +6,7 @@ import type { ConnectionHandler, Transport } from '../../net/transport.ts';
 import type { AuthExchange, ClientIdentity } from './auth.ts';
 import type { ExchangeState } from './auth-exchange.ts';
 import type { ProtocolVersion } from './codec/packets.ts';
-import type { Owed } from './owed.ts';
+import { OwedQueue } from './owed.ts';
 import type { Session } from './session.ts';
 
 /** connect: nothing accepted yet. authenticating: CONNECT is good, CONNACK is not sent. closing: only output is left. */
@@ -62,7 +62,7 @@ export class Connection implements ConnectionHandler {
   assembledTick = 0;
 
   /** Acknowledgements that wait, in the order of the messages. */
-  readonly owed: Owed[] = [];
+  readonly owed = new OwedQueue();
   /** The data plane has been told of them. */
   owes = false;
   /** CONNACK, and all behind it, stays until the journal has the session. */

@@ -8,12 +8,43 @@ import type { Mqtt } from './context.ts';
 export interface Owed {
   readonly type: 4 | 5 | 7;
   readonly packetId: number;
-  /** -1 until it may go out; -2 = it never will. */
+  /** Below 0 it waits, or never goes out. */
   reasonCode: number;
 }
 
-const PENDING = -1;
+export const PENDING = -1;
 const NEVER = -2;
+const PASSED_MAX = 32;
+
+/** In the order in which they are to go out. */
+export class OwedQueue {
+  private readonly items: Owed[] = [];
+  /** What is in front of it has gone out: taken away in bulk. */
+  private head = 0;
+
+  get length(): number {
+    return this.items.length - this.head;
+  }
+
+  push(owed: Owed): void {
+    this.items.push(owed);
+  }
+
+  /** The first one, if it waits for nothing any more. */
+  shift(): Owed | undefined {
+    const first = this.items[this.head];
+    if (first === undefined || first.reasonCode === PENDING) return undefined;
+    this.head++;
+    if (this.head === this.items.length) {
+      this.items.length = 0;
+      this.head = 0;
+    } else if (this.head >= PASSED_MAX && this.head * 2 >= this.items.length) {
+      this.items.splice(0, this.head);
+      this.head = 0;
+    }
+    return first;
+  }
+}
 
 export function owe(connection: Connection, type: 4 | 5 | 7, packetId: number): Owed {
   const owed: Owed = { type, packetId, reasonCode: PENDING };
@@ -25,17 +56,13 @@ export function owe(connection: Connection, type: 4 | 5 | 7, packetId: number): 
 export function pay(mqtt: Mqtt, connection: Connection, owed: Owed, reasonCode: number | undefined): void {
   owed.reasonCode = reasonCode ?? NEVER;
   const { owed: queue, slot } = connection;
-  let count = 0;
-  for (const each of queue) {
-    if (each.reasonCode === PENDING) break;
-    count++;
-    if (each.reasonCode !== NEVER && !connection.isGone) {
-      mqtt.dataPlane.acknowledge(slot, each.type, each.packetId, each.reasonCode);
-    }
+  let hasPaid = false;
+  for (let each = queue.shift(); each !== undefined; each = queue.shift()) {
+    hasPaid = true;
+    if (each.reasonCode === NEVER || connection.isGone) continue;
+    mqtt.dataPlane.acknowledge(slot, each.type, each.packetId, each.reasonCode);
   }
-  if (count === 0) return;
-  if (count === queue.length) queue.length = 0;
-  else queue.splice(0, count);
+  if (!hasPaid) return;
   tellDataPlane(mqtt, connection);
   mqtt.turn.wake();
 }

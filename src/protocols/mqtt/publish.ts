@@ -6,6 +6,7 @@ import type { DelayRequest } from '../../kernel/delayed/delay-request.ts';
 import type { Message } from '../../kernel/message.ts';
 import { TableId } from '../../kernel/state/table.ts';
 import { PublishFlag, ROW_FIELDS, RowField } from '../../wasm/data-plane.ts';
+import { Acceptance } from './acceptance.ts';
 import { isPromise } from './auth.ts';
 import type { PublishPacket } from './codec/packets.ts';
 import { ReasonCode } from './codec/reason-codes.ts';
@@ -13,18 +14,14 @@ import type { Connection } from './connection.ts';
 import type { Mqtt } from './context.ts';
 import { enqueue } from './deliver.ts';
 import { closeConnection } from './disconnect.ts';
-import type { Publication } from './durable/publication.ts';
 import { encodeEntry } from './durable/session-entries.ts';
 import { type Inbound, inboundFromPacket, inboundFromRow, toMessage } from './inbound.ts';
-import { type Owed, owe, pay, tellDataPlane } from './owed.ts';
-import type { PublishOptions } from './publish-message.ts';
+import { owe, pay, tellDataPlane } from './owed.ts';
 import { targetsOf } from './route.ts';
-import { Routed } from './routed.ts';
 import { clientKeyOf, type Session } from './session.ts';
 import { stall } from './stall.ts';
 import { topicNameFault } from './topic.ts';
 
-const PUBACK = 4;
 const PUBREC = 5;
 const PUBCOMP = 7;
 
@@ -124,7 +121,7 @@ function isAcceptable(mqtt: Mqtt, connection: Connection, inbound: Inbound, topi
   }
   if (inbound.payloadNotUtf8) {
     if (qos === 0) closeConnection(mqtt, connection, { reasonCode: ReasonCode.PayloadFormatInvalid });
-    else answer(mqtt, connection, inbound, promise(connection, inbound), ReasonCode.PayloadFormatInvalid);
+    else refuseAs(mqtt, connection, inbound, ReasonCode.PayloadFormatInvalid);
     return false;
   }
   return true;
@@ -141,7 +138,7 @@ function decide(
   const { counters, config, clock } = mqtt;
   if (!isAllowed) {
     counters.publishesDenied++;
-    answer(mqtt, connection, inbound, promise(connection, inbound), ReasonCode.NotAuthorized);
+    refuseAs(mqtt, connection, inbound, ReasonCode.NotAuthorized);
     return;
   }
   const { session } = connection;
@@ -155,40 +152,6 @@ function decide(
 const publisherOf = (session: Session | undefined): number =>
   session === undefined ? -1 : clientKeyOf(session);
 
-/** The acknowledgement that it will get, in its place among those of the connection. */
-function promise(connection: Connection, { qos, packetId }: Inbound): Owed | undefined {
-  return qos === 0 ? undefined : owe(connection, qos === 1 ? PUBACK : PUBREC, packetId);
-}
-
-/** A PUBLISH that was accepted, until it is acknowledged: one object for all that is to be told about it. */
-class Accepted implements PublishOptions {
-  private readonly mqtt: Mqtt;
-  private readonly connection: Connection;
-  private readonly inbound: Inbound;
-  private readonly owed: Owed | undefined;
-  readonly flowId: number | undefined;
-
-  constructor(mqtt: Mqtt, connection: Connection, inbound: Inbound, flowId: number | undefined) {
-    this.mqtt = mqtt;
-    this.connection = connection;
-    this.inbound = inbound;
-    this.owed = promise(connection, inbound);
-    this.flowId = flowId;
-  }
-
-  also(own: Publication, routed: Routed): void {
-    const { mqtt, connection, inbound } = this;
-    if (inbound.qos !== 2 || routed === Routed.Refused) return;
-    recordReceived(mqtt, own, connection.session, inbound.packetId);
-  }
-
-  done(routed: Routed, error: Error | undefined): void {
-    const { mqtt, connection, inbound, owed } = this;
-    if (error === undefined) answer(mqtt, connection, inbound, owed, reasonFor(mqtt, routed));
-    else notKept(mqtt, connection, inbound, owed);
-  }
-}
-
 /** Accepted: delayed, recognized as a duplicate, or published; and acknowledged when that is durable. */
 function take(
   mqtt: Mqtt,
@@ -198,21 +161,10 @@ function take(
   dueMs: number | undefined,
   flowId: number | undefined,
 ): void {
-  const accepted = new Accepted(mqtt, connection, inbound, flowId);
+  const accepted = new Acceptance(mqtt, connection, inbound, flowId);
   if (dueMs !== undefined) mqtt.policies.delay(message, dueMs, accepted);
   else mqtt.policies.publishOnce(message, connection.session, accepted);
   tellDataPlane(mqtt, connection);
-}
-
-/** So that the same packet, sent again after a restart, is known. */
-function recordReceived(mqtt: Mqtt, own: Publication, session: Session | undefined, packetId: number): void {
-  const durable = session?.durable;
-  if (session === undefined || durable === undefined || durable.received?.has(packetId)) return;
-  durable.received ??= new Set();
-  durable.received.add(packetId);
-  mqtt.durable.log.add(TableId.Sessions, encodeEntry.received(session.serial, packetId));
-  mqtt.durable.table.touch(session);
-  own.hasEntries = true;
 }
 
 /** PUBREL of a durable connection: PUBCOMP says that the identifier will not be taken for the same message again. */
@@ -237,18 +189,6 @@ export function releaseRow(mqtt: Mqtt, connection: Connection, packetId: number,
   tellDataPlane(mqtt, connection);
 }
 
-/** The journal could not write it: it is not acknowledged, and its sender must know that it has to send it again. */
-function notKept(mqtt: Mqtt, connection: Connection, inbound: Inbound, owed: Owed | undefined): void {
-  mqtt.counters.publishesRefused++;
-  if (owed === undefined || connection.isGone) return;
-  if (connection.version === 5) {
-    if (inbound.qos === 2) mqtt.dataPlane.forgetReceived(connection.slot, inbound.packetId);
-    pay(mqtt, connection, owed, ReasonCode.ImplementationSpecificError);
-  } else {
-    mqtt.fail(connection, ReasonCode.ImplementationSpecificError);
-  }
-}
-
 function refuse(
   mqtt: Mqtt,
   connection: Connection,
@@ -257,43 +197,12 @@ function refuse(
   message: string,
 ): void {
   if (inbound.qos === 0) closeConnection(mqtt, connection, { reasonCode, message });
-  else answer(mqtt, connection, inbound, promise(connection, inbound), reasonCode);
+  else refuseAs(mqtt, connection, inbound, reasonCode);
 }
 
-function reasonFor(mqtt: Mqtt, routed: Routed): number {
-  if (routed === Routed.Delivered) return ReasonCode.Success;
-  if (routed === Routed.Unmatched) {
-    mqtt.counters.publishesUnmatched++;
-    return ReasonCode.NoMatchingSubscribers;
-  }
-  mqtt.counters.publishesRefused++;
-  return ReasonCode.QuotaExceeded;
-}
-
-/**
- * PUBACK or PUBREC. MQTT 3 knows no refusal but closing, which would have the client send it again and again: there the
- * message is acknowledged, and counted as denied or refused; but for one that the journal has no room for.
- */
-function answer(
-  mqtt: Mqtt,
-  connection: Connection,
-  inbound: Inbound,
-  owed: Owed | undefined,
-  reasonCode: number,
-): void {
-  const { dataPlane } = mqtt;
-  const { qos, packetId } = inbound;
-  if (owed === undefined || connection.isGone) return;
-  const isRefusal = reasonCode >= 0x80 && connection.version === 5;
-  if (reasonCode === ReasonCode.QuotaExceeded && !isRefusal && mqtt.durable.log.refusal() !== undefined) {
-    mqtt.fail(connection, reasonCode);
-    return;
-  }
-  if (qos === 2) {
-    if (isRefusal) dataPlane.forgetReceived(connection.slot, packetId);
-    else if (!inbound.isRecorded) dataPlane.recordReceived(connection.slot, packetId);
-  }
-  pay(mqtt, connection, owed, reasonCode);
+/** In its place among the acknowledgements of the connection. */
+function refuseAs(mqtt: Mqtt, connection: Connection, inbound: Inbound, reasonCode: number): void {
+  new Acceptance(mqtt, connection, inbound, undefined).answer(reasonCode);
 }
 
 /** The flow has served its fast destinations; the host part and the acknowledgement are left. */

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Connection } from '../../../src/protocols/mqtt/connection.ts';
 import type { Mqtt } from '../../../src/protocols/mqtt/context.ts';
-import { type Owed, owe, pay, tellDataPlane } from '../../../src/protocols/mqtt/owed.ts';
+import { type Owed, OwedQueue, owe, pay, tellDataPlane } from '../../../src/protocols/mqtt/owed.ts';
 
 /** What a connection is sent, and what the data plane was told of it. */
 function connected() {
@@ -14,7 +14,12 @@ function connected() {
     setOwes: (_slot: number, owes: boolean) => void told.push(owes),
   };
   const mqtt = { dataPlane, turn: { wake() {} } } as unknown as Mqtt;
-  const connection = { slot: 1, owed: [], owes: false, isGone: false } as unknown as Connection & {
+  const connection = {
+    slot: 1,
+    owed: new OwedQueue(),
+    owes: false,
+    isGone: false,
+  } as unknown as Connection & {
     isGone: boolean;
   };
   return { mqtt, connection, sent, told };
@@ -30,7 +35,7 @@ describe('acknowledgements that are owed', () => {
       reason: fc.constantFrom(0, 16, 135, undefined),
     });
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
         const { mqtt, connection, sent, told } = connected();
         const open: Owed[] = [];
         const model: { type: number; packetId: number; reason: number | undefined; isPaid: boolean }[] = [];

@@ -178,6 +178,9 @@ function writeDeliveries(mqtt: Mqtt, own: Publication): number {
   if (sessions.length > 0) {
     log.add(TableId.Sessions, encodeEntry.deliver(id, sessions, own.options, own.seqs));
   }
+  // Many publications wait for the journal at a time: what is written already is not kept for that.
+  own.options = NO_NUMBERS;
+  own.seqs = NO_NUMBERS;
   if (own.groups !== undefined) {
     for (const { key, options, seq } of own.groups) groups.writeEnqueue(key, id, options, seq);
   }
