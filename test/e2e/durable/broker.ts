@@ -42,6 +42,8 @@ export interface DurableBroker {
   restart(end: End, awayMs?: number): Promise<void>;
   /** Views hold all that is known now. */
   checkpoint(): Promise<void>;
+  /** What the disk has in this moment, somewhere else. */
+  copy(): string;
   stop(): Promise<void>;
 }
 
@@ -49,6 +51,8 @@ export interface BrokerOptions {
   readonly settings?: Readonly<Record<string, string | number | boolean>>;
   /** Where settings are lists. */
   readonly yaml?: string;
+  /** Data to begin with. */
+  readonly copyOf?: string;
 }
 
 const startedBrokers = new Set<DurableBroker>();
@@ -66,11 +70,13 @@ function copyData(from: string, to: string): void {
   });
 }
 
-export async function startDurable({ settings = {}, yaml }: BrokerOptions = {}): Promise<DurableBroker> {
+export async function startDurable(options: BrokerOptions = {}): Promise<DurableBroker> {
+  const { settings = {}, yaml, copyOf } = options;
   const folder = mkdtempSync(join(tmpdir(), 'robustmq-durable-'));
   const clients = new Set<RawClient>();
   const jsClients = new Set<MqttClient>();
   let generation = 0;
+  let copies = 0;
   let wallMs = Date.UTC(2026, 0, 1);
   let clock: ManualClock = createManualClock(wallMs);
   let node: RunningNode | undefined;
@@ -124,6 +130,7 @@ export async function startDurable({ settings = {}, yaml }: BrokerOptions = {}):
     jsClients.clear();
   };
 
+  if (copyOf !== undefined) copyData(copyOf, dataDir());
   await start();
   const broker: DurableBroker = {
     get node() {
@@ -178,6 +185,11 @@ export async function startDurable({ settings = {}, yaml }: BrokerOptions = {}):
       await start();
     },
     checkpoint: () => running().mqtt.context.durable.log.checkpoint(),
+    copy() {
+      const to = join(folder, `copy${++copies}`);
+      copyData(dataDir(), to);
+      return to;
+    },
     async stop() {
       startedBrokers.delete(broker);
       dropClients();

@@ -1,4 +1,5 @@
 /** Dead letters of messages that waited on disk: why, from where and for whom, whatever ends in between. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { type PacketOf, propertyList, type RawClient } from '../../support/raw-client.ts';
 import * as wire from '../../support/wire.ts';
@@ -187,6 +188,64 @@ describe.each(ENDS)('around a %s', (end) => {
     await back.quiet();
   });
 });
+
+/** How many messages wait for the subscriber and for the undertaker, in a broker that starts on what the disk had. */
+async function waitingIn(copyOf: string): Promise<readonly [number, number]> {
+  const broker = await startDurable({ settings, copyOf });
+  const { sessions } = broker.node.mqtt.context;
+  const waiting = (clientId: string): number => sessions.get(clientId)?.durable?.queue.length ?? -1;
+  const found = [waiting('c'), waiting('undertaker')] as const;
+  await broker.stop();
+  return found;
+}
+
+/** What the disk has at each turn until the dead letter is there, and then. */
+async function momentsOf(broker: DurableBroker): Promise<(readonly [number, number])[]> {
+  const { log } = broker.node.mqtt.context.durable;
+  const copies: string[] = [];
+  let end = -1;
+  for (let turn = 0; broker.node.mqtt.counters.deadLetters === 0 || turn < 20; turn++) {
+    await nextTurn();
+    if (log.end() === end && turn % 8 !== 0) continue;
+    end = log.end();
+    copies.push(broker.copy());
+  }
+  await log.drained();
+  copies.push(broker.copy());
+  const found: (readonly [number, number])[] = [];
+  for (const copy of copies.slice(-12)) found.push(await waitingIn(copy));
+  return found;
+}
+
+test('in every moment a rejected message waits where it was, or is a dead letter', async () => {
+  const broker = await startDurable({ settings });
+  await undertaker(broker);
+  await (await subscriber(broker, 'c')).disconnect();
+  await (await publisherOf(broker)).publish({ topic: 't', payload: 'x', qos: 1 });
+  await broker.restart('crash');
+  const back = await broker.connect({ clientId: 'c' });
+  const { packetId } = await back.expect('publish');
+  back.send(wire.ack('puback', packetId, 0x83));
+  const found = await momentsOf(broker);
+  for (const [waiting, dead] of found) expect(waiting + dead).toBe(1);
+  expect(found.at(-1)).toEqual([0, 1]);
+}, 60_000);
+
+test('in every moment a message that makes room waits where it was, or is a dead letter', async () => {
+  const few = { ...settings, 'mqtt.queue.maxMessages': 2 };
+  const broker = await startDurable({ settings: few });
+  await undertaker(broker);
+  await (await subscriber(broker, 'c')).disconnect();
+  const publisher = await publisherOf(broker);
+  for (const payload of ['first', 'second']) await publisher.publish({ topic: 't', payload, qos: 1 });
+  // Its body has to be read back when it is given up: nobody asked for it since the start.
+  await broker.restart('crash');
+  const again = await publisherOf(broker);
+  await again.publish({ topic: 't', payload: 'third', qos: 1 });
+  const found = await momentsOf(broker);
+  for (const [waiting, dead] of found) expect(waiting + dead).toBe(3);
+  expect(found.at(-1)).toEqual([2, 1]);
+}, 60_000);
 
 test('a dead letter that dies where it was put is given up', async () => {
   const broker = await startDurable({ settings: { 'deadLetter.topic': 'dead' } });
