@@ -334,16 +334,17 @@ describe('lives of durable sessions', () => {
           1 + random.below(3),
           30,
         ),
+        new Client('of dead letters', [{ filter: 'dead/#', qos: 1 }], 2, 30),
       ];
       const config = await configOf({
         'mqtt.queue.maxMessages': 1 + random.below(8),
         'mqtt.queue.overflow': random.pick(['drop-oldest', 'drop-newest']),
-        'deadLetter.topic': random.oneIn(2) ? 'dead/{topic}' : '',
+        'deadLetter.topic': random.oneIn(4) ? '' : 'dead/{topic}',
         'deadLetter.deliveryLimit': random.oneIn(2) ? 2 : 0,
       });
       const world = await World.create(config, random, clients);
       await live(world, 250, { topics: ['t/a', 't/b'], expires: true });
-      for (const { takenOnce } of clients) expect(takenOnce).toEqual(sorted(firsts(takenOnce)));
+      for (const { takenOnce } of clients.slice(0, 2)) expect(takenOnce).toEqual(sorted(firsts(takenOnce)));
       await world.restart(true);
       world.broker.kill();
     },
