@@ -7,7 +7,7 @@ export const findCoordinatorRequest = message(
   { versions: '0-6', flexible: '3+' },
   {
     key: string({ in: '0-3' }),
-    keyType: int8({ in: '1+' }),
+    keyType: int8({ in: '1+', default: 0 }),
     coordinatorKeys: array(string(), { in: '4+' }),
   },
 );
@@ -24,12 +24,12 @@ export const findCoordinatorResponse = message(
     port: int32({ in: '0-3' }),
     coordinators: structs(
       {
-        key: string({ in: '4+' }),
-        nodeId: int32({ in: '4+' }),
-        host: string({ in: '4+' }),
-        port: int32({ in: '4+' }),
-        errorCode: int16({ in: '4+' }),
-        errorMessage: string({ in: '4+', nullable: '4+' }),
+        key: string(),
+        nodeId: int32(),
+        host: string(),
+        port: int32(),
+        errorCode: int16(),
+        errorMessage: string({ nullable: '4+' }),
       },
       { in: '4+' },
     ),
@@ -64,7 +64,7 @@ export const joinGroupResponse = message(
     protocolType: string({ in: '7+', nullable: '7+', default: null }),
     protocolName: string({ nullable: '7+' }),
     leader: string(),
-    skipAssignment: bool({ in: '9+' }),
+    skipAssignment: bool({ in: '9+', default: false }),
     memberId: string(),
     members: structs({
       memberId: string(),
@@ -131,8 +131,8 @@ export const leaveGroupRequest = message(
     memberId: string({ in: '0-2' }),
     members: structs(
       {
-        memberId: string({ in: '3+' }),
-        groupInstanceId: string({ in: '3+', nullable: '3+', default: null }),
+        memberId: string(),
+        groupInstanceId: string({ nullable: '3+', default: null }),
         reason: string({ in: '5+', nullable: '5+', default: null }),
       },
       { in: '3+' },
@@ -148,9 +148,9 @@ export const leaveGroupResponse = message(
     errorCode: int16(),
     members: structs(
       {
-        memberId: string({ in: '3+' }),
-        groupInstanceId: string({ in: '3+', nullable: '3+' }),
-        errorCode: int16({ in: '3+' }),
+        memberId: string(),
+        groupInstanceId: string({ nullable: '3+' }),
+        errorCode: int16(),
       },
       { in: '3+' },
     ),

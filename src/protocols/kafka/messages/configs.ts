@@ -11,8 +11,8 @@ export const describeConfigsRequest = message(
       resourceName: string(),
       configurationKeys: array(string(), { nullable: '0+' }),
     }),
-    includeSynonyms: bool({ in: '1+' }),
-    includeDocumentation: bool({ in: '3+' }),
+    includeSynonyms: bool({ in: '1+', default: false }),
+    includeDocumentation: bool({ in: '3+', default: false }),
   },
 );
 
@@ -35,13 +35,13 @@ export const describeConfigsResponse = message(
         isSensitive: bool(),
         synonyms: structs(
           {
-            name: string({ in: '1+' }),
-            value: string({ in: '1+', nullable: '1+' }),
-            source: int8({ in: '1+' }),
+            name: string(),
+            value: string({ nullable: '1+' }),
+            source: int8(),
           },
           { in: '1+' },
         ),
-        configType: int8({ in: '3+' }),
+        configType: int8({ in: '3+', default: 0 }),
         documentation: string({ in: '3+', nullable: '3+' }),
       }),
     }),

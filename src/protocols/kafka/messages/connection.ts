@@ -24,22 +24,22 @@ export const apiVersionsResponse = message(
     throttleTimeMs: int32({ in: '1+' }),
     supportedFeatures: structs(
       {
-        name: string({ in: '3+' }),
-        minVersion: int16({ in: '3+' }),
-        maxVersion: int16({ in: '3+' }),
+        name: string(),
+        minVersion: int16(),
+        maxVersion: int16(),
       },
       { in: '3+', tag: 0 },
     ),
     finalizedFeaturesEpoch: int64({ in: '3+', tag: 1, default: -1 }),
     finalizedFeatures: structs(
       {
-        name: string({ in: '3+' }),
-        maxVersionLevel: int16({ in: '3+' }),
-        minVersionLevel: int16({ in: '3+' }),
+        name: string(),
+        maxVersionLevel: int16(),
+        minVersionLevel: int16(),
       },
       { in: '3+', tag: 2 },
     ),
-    zkMigrationReady: bool({ in: '3+', tag: 3 }),
+    zkMigrationReady: bool({ in: '3+', tag: 3, default: false }),
   },
 );
 
@@ -75,6 +75,6 @@ export const saslAuthenticateResponse = message(
     errorCode: int16(),
     errorMessage: string({ nullable: '0+' }),
     authBytes: bytes(),
-    sessionLifetimeMs: int64({ in: '1+' }),
+    sessionLifetimeMs: int64({ in: '1+', default: 0 }),
   },
 );

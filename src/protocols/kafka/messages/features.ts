@@ -13,7 +13,7 @@ export const updateFeaturesRequest = message(
       allowDowngrade: bool({ in: '0' }),
       upgradeType: int8({ in: '1+', default: 1 }),
     }),
-    validateOnly: bool({ in: '1+' }),
+    validateOnly: bool({ in: '1+', default: false }),
   },
 );
 

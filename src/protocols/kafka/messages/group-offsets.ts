@@ -48,28 +48,28 @@ export const offsetFetchRequest = message(
     groupId: string({ in: '0-7' }),
     topics: structs(
       {
-        name: string({ in: '0-7' }),
-        partitionIndexes: array(int32(), { in: '0-7' }),
+        name: string(),
+        partitionIndexes: array(int32()),
       },
       { in: '0-7', nullable: '2-7' },
     ),
     groups: structs(
       {
-        groupId: string({ in: '8+' }),
+        groupId: string(),
         memberId: string({ in: '9+', nullable: '9+', default: null }),
         memberEpoch: int32({ in: '9+', default: -1 }),
         topics: structs(
           {
             name: string({ in: '8-9' }),
             topicId: uuid({ in: '10+' }),
-            partitionIndexes: array(int32(), { in: '8+' }),
+            partitionIndexes: array(int32()),
           },
-          { in: '8+', nullable: '8+' },
+          { nullable: '8+' },
         ),
       },
       { in: '8+' },
     ),
-    requireStable: bool({ in: '7+' }),
+    requireStable: bool({ in: '7+', default: false }),
   },
 );
 
@@ -80,42 +80,33 @@ export const offsetFetchResponse = message(
     throttleTimeMs: int32({ in: '3+' }),
     topics: structs(
       {
-        name: string({ in: '0-7' }),
-        partitions: structs(
-          {
-            partitionIndex: int32({ in: '0-7' }),
-            committedOffset: int64({ in: '0-7' }),
-            committedLeaderEpoch: int32({ in: '5-7', default: -1 }),
-            metadata: string({ in: '0-7', nullable: '0-7' }),
-            errorCode: int16({ in: '0-7' }),
-          },
-          { in: '0-7' },
-        ),
+        name: string(),
+        partitions: structs({
+          partitionIndex: int32(),
+          committedOffset: int64(),
+          committedLeaderEpoch: int32({ in: '5+', default: -1 }),
+          metadata: string({ nullable: '0+' }),
+          errorCode: int16(),
+        }),
       },
       { in: '0-7' },
     ),
-    errorCode: int16({ in: '2-7' }),
+    errorCode: int16({ in: '2-7', default: 0 }),
     groups: structs(
       {
-        groupId: string({ in: '8+' }),
-        topics: structs(
-          {
-            name: string({ in: '8-9' }),
-            topicId: uuid({ in: '10+' }),
-            partitions: structs(
-              {
-                partitionIndex: int32({ in: '8+' }),
-                committedOffset: int64({ in: '8+' }),
-                committedLeaderEpoch: int32({ in: '8+', default: -1 }),
-                metadata: string({ in: '8+', nullable: '8+' }),
-                errorCode: int16({ in: '8+' }),
-              },
-              { in: '8+' },
-            ),
-          },
-          { in: '8+' },
-        ),
-        errorCode: int16({ in: '8+' }),
+        groupId: string(),
+        topics: structs({
+          name: string({ in: '8-9' }),
+          topicId: uuid({ in: '10+' }),
+          partitions: structs({
+            partitionIndex: int32(),
+            committedOffset: int64(),
+            committedLeaderEpoch: int32({ default: -1 }),
+            metadata: string({ nullable: '8+' }),
+            errorCode: int16(),
+          }),
+        }),
+        errorCode: int16({ default: 0 }),
       },
       { in: '8+' },
     ),

@@ -36,7 +36,7 @@ export const metadataResponse = message(
       errorCode: int16(),
       name: string({ nullable: '12+' }),
       topicId: uuid({ in: '10+' }),
-      isInternal: bool({ in: '1+' }),
+      isInternal: bool({ in: '1+', default: false }),
       partitions: structs({
         errorCode: int16(),
         partitionIndex: int32(),
@@ -111,7 +111,7 @@ export const describeTopicPartitionsResponse = message(
       errorCode: int16(),
       name: string({ nullable: '0+' }),
       topicId: uuid(),
-      isInternal: bool(),
+      isInternal: bool({ default: false }),
       partitions: structs({
         errorCode: int16(),
         partitionIndex: int32(),

@@ -46,28 +46,28 @@ export const produceResponse = message(
         logStartOffset: int64({ in: '5+', default: -1 }),
         recordErrors: structs(
           {
-            batchIndex: int32({ in: '8+' }),
-            batchIndexErrorMessage: string({ in: '8+', nullable: '8+', default: null }),
+            batchIndex: int32(),
+            batchIndexErrorMessage: string({ nullable: '8+', default: null }),
           },
           { in: '8+' },
         ),
         errorMessage: string({ in: '8+', nullable: '8+', default: null }),
         currentLeader: struct(
           {
-            leaderId: int32({ in: '10+', default: -1 }),
-            leaderEpoch: int32({ in: '10+', default: -1 }),
+            leaderId: int32({ default: -1 }),
+            leaderEpoch: int32({ default: -1 }),
           },
           { in: '10+', tag: 0 },
         ),
       }),
     }),
-    throttleTimeMs: int32({ in: '1+' }),
+    throttleTimeMs: int32({ in: '1+', default: 0 }),
     nodeEndpoints: structs(
       {
-        nodeId: int32({ in: '10+' }),
-        host: string({ in: '10+' }),
-        port: int32({ in: '10+' }),
-        rack: string({ in: '10+', nullable: '10+', default: null }),
+        nodeId: int32(),
+        host: string(),
+        port: int32(),
+        rack: string({ nullable: '10+', default: null }),
       },
       { in: '10+', tag: 0 },
     ),
@@ -82,16 +82,16 @@ export const fetchRequest = message(
     replicaId: int32({ in: '4-14', default: -1 }),
     replicaState: struct(
       {
-        replicaId: int32({ in: '15+', default: -1 }),
-        replicaEpoch: int64({ in: '15+', default: -1 }),
+        replicaId: int32({ default: -1 }),
+        replicaEpoch: int64({ default: -1 }),
       },
       { in: '15+', tag: 1 },
     ),
     maxWaitMs: int32(),
     minBytes: int32(),
     maxBytes: int32({ default: 2147483647 }),
-    isolationLevel: int8(),
-    sessionId: int32({ in: '7+' }),
+    isolationLevel: int8({ default: 0 }),
+    sessionId: int32({ in: '7+', default: 0 }),
     sessionEpoch: int32({ in: '7+', default: -1 }),
     topics: structs({
       topic: string({ in: '4-12' }),
@@ -111,11 +111,11 @@ export const fetchRequest = message(
       {
         topic: string({ in: '7-12' }),
         topicId: uuid({ in: '13+' }),
-        partitions: array(int32(), { in: '7+' }),
+        partitions: array(int32()),
       },
       { in: '7+' },
     ),
-    rackId: string({ in: '11+' }),
+    rackId: string({ in: '11+', default: '' }),
   },
 );
 
@@ -125,7 +125,7 @@ export const fetchResponse = message(
   {
     throttleTimeMs: int32(),
     errorCode: int16({ in: '7+' }),
-    sessionId: int32({ in: '7+' }),
+    sessionId: int32({ in: '7+', default: 0 }),
     responses: structs({
       topic: string({ in: '4-12' }),
       topicId: uuid({ in: '13+' }),
@@ -137,15 +137,15 @@ export const fetchResponse = message(
         logStartOffset: int64({ in: '5+', default: -1 }),
         divergingEpoch: struct(
           {
-            epoch: int32({ in: '12+', default: -1 }),
-            endOffset: int64({ in: '12+', default: -1 }),
+            epoch: int32({ default: -1 }),
+            endOffset: int64({ default: -1 }),
           },
           { in: '12+', tag: 0 },
         ),
         currentLeader: struct(
           {
-            leaderId: int32({ in: '12+', default: -1 }),
-            leaderEpoch: int32({ in: '12+', default: -1 }),
+            leaderId: int32({ default: -1 }),
+            leaderEpoch: int32({ default: -1 }),
           },
           { in: '12+', tag: 1 },
         ),
@@ -169,10 +169,10 @@ export const fetchResponse = message(
     }),
     nodeEndpoints: structs(
       {
-        nodeId: int32({ in: '16+' }),
-        host: string({ in: '16+' }),
-        port: int32({ in: '16+' }),
-        rack: string({ in: '16+', nullable: '16+', default: null }),
+        nodeId: int32(),
+        host: string(),
+        port: int32(),
+        rack: string({ nullable: '16+', default: null }),
       },
       { in: '16+', tag: 0 },
     ),

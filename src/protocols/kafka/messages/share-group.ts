@@ -102,8 +102,8 @@ export const shareFetchRequest = message(
     maxBytes: int32({ default: 2147483647 }),
     maxRecords: int32(),
     batchSize: int32(),
-    shareAcquireMode: int8({ in: '2+' }),
-    isRenewAck: bool({ in: '2+' }),
+    shareAcquireMode: int8({ in: '2+', default: 0 }),
+    isRenewAck: bool({ in: '2+', default: false }),
     topics: structs({
       topicId: uuid(),
       partitions: structs({
@@ -166,7 +166,7 @@ export const shareAcknowledgeRequest = message(
     groupId: string({ nullable: '1+', default: null }),
     memberId: string({ nullable: '1+' }),
     shareSessionEpoch: int32(),
-    isRenewAck: bool({ in: '2+' }),
+    isRenewAck: bool({ in: '2+', default: false }),
     topics: structs({
       topicId: uuid(),
       partitions: structs({

@@ -20,7 +20,7 @@ export const createTopicsRequest = message(
       }),
     }),
     timeoutMs: int32({ default: 60000 }),
-    validateOnly: bool({ in: '1+' }),
+    validateOnly: bool({ in: '1+', default: false }),
   },
 );
 
@@ -39,11 +39,11 @@ export const createTopicsResponse = message(
       replicationFactor: int16({ in: '5+', default: -1 }),
       configs: structs(
         {
-          name: string({ in: '5+' }),
-          value: string({ in: '5+', nullable: '5+' }),
-          readOnly: bool({ in: '5+' }),
-          configSource: int8({ in: '5+', default: -1 }),
-          isSensitive: bool({ in: '5+' }),
+          name: string(),
+          value: string({ nullable: '5+' }),
+          readOnly: bool(),
+          configSource: int8({ default: -1 }),
+          isSensitive: bool(),
         },
         { in: '5+', nullable: '5+' },
       ),
@@ -57,8 +57,8 @@ export const deleteTopicsRequest = message(
   {
     topics: structs(
       {
-        name: string({ in: '6+', nullable: '6+', default: null }),
-        topicId: uuid({ in: '6+' }),
+        name: string({ nullable: '6+', default: null }),
+        topicId: uuid(),
       },
       { in: '6+' },
     ),

@@ -15,7 +15,7 @@ export const writeTxnMarkersRequest = message(
         partitionIndexes: array(int32()),
       }),
       coordinatorEpoch: int32(),
-      transactionVersion: int8({ in: '2+' }),
+      transactionVersion: int8({ in: '2+', default: 0 }),
     }),
   },
 );

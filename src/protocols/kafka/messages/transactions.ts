@@ -30,17 +30,14 @@ export const addPartitionsToTxnRequest = message(
   {
     transactions: structs(
       {
-        transactionalId: string({ in: '4+' }),
-        producerId: int64({ in: '4+' }),
-        producerEpoch: int16({ in: '4+' }),
-        verifyOnly: bool({ in: '4+' }),
-        topics: structs(
-          {
-            name: string(),
-            partitions: array(int32()),
-          },
-          { in: '4+' },
-        ),
+        transactionalId: string(),
+        producerId: int64(),
+        producerEpoch: int16(),
+        verifyOnly: bool({ default: false }),
+        topics: structs({
+          name: string(),
+          partitions: array(int32()),
+        }),
       },
       { in: '4+' },
     ),
@@ -65,17 +62,14 @@ export const addPartitionsToTxnResponse = message(
     errorCode: int16({ in: '4+' }),
     resultsByTransaction: structs(
       {
-        transactionalId: string({ in: '4+' }),
-        topicResults: structs(
-          {
-            name: string(),
-            resultsByPartition: structs({
-              partitionIndex: int32(),
-              partitionErrorCode: int16(),
-            }),
-          },
-          { in: '4+' },
-        ),
+        transactionalId: string(),
+        topicResults: structs({
+          name: string(),
+          resultsByPartition: structs({
+            partitionIndex: int32(),
+            partitionErrorCode: int16(),
+          }),
+        }),
       },
       { in: '4+' },
     ),
@@ -143,7 +137,7 @@ export const txnOffsetCommitRequest = message(
     producerId: int64(),
     producerEpoch: int16(),
     generationId: int32({ in: '3+', default: -1 }),
-    memberId: string({ in: '3+' }),
+    memberId: string({ in: '3+', default: '' }),
     groupInstanceId: string({ in: '3+', nullable: '3+', default: null }),
     topics: structs({
       name: string(),
