@@ -12,7 +12,7 @@ import { type Ledger, recordViolation } from './ledger.ts';
 import { type Link, runLink } from './link.ts';
 import type { Probe } from './probes.ts';
 
-const PERIOD_MS = 3;
+const PERIOD_MS = 5;
 const RETRY_MS = 5;
 const FOREVER_SECONDS = 0xffffffff;
 const RETAINED_TOPIC = 'churn/retained';
