@@ -1,0 +1,58 @@
+/** What the modules of the Kafka front-end share. Each field is owned by one folder; who needs more adds a field. */
+import type { Logger } from 'pino';
+import type { Config } from '../../config/config.ts';
+import type { Clock } from '../../kernel/clock.ts';
+import type { Partitions } from '../../kernel/log/partitions.ts';
+import type { StateLog } from '../../kernel/state/state-log.ts';
+import type { LogKernel } from '../../wasm/log.ts';
+import type { ProducerGate } from './produce/gate.ts';
+import type { Topics } from './topics/topics.ts';
+
+export type Level = Config['storage']['durability'];
+
+/** This node, which leads everything. */
+export interface Broker {
+  readonly nodeId: number;
+  /** 22 characters, the same for the life of the data directory. */
+  readonly clusterId: string;
+  /** Rises with every start. */
+  readonly leaderEpoch: number;
+}
+
+export interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A connection as handlers see it. */
+export interface Caller {
+  readonly listener: string;
+  readonly remoteAddress: string;
+  /** Where this client is to find us: what it dialled, unless configured otherwise. */
+  readonly endpoint: Endpoint;
+  /** `User:ANONYMOUS` until it has authenticated. */
+  principal: string;
+  readonly isClosed: boolean;
+  /** Runs when the connection ends, until the returned function is called. */
+  onClose(callback: () => void): () => void;
+  /** The next request is not looked at before. */
+  mute(forMs: number): void;
+  /** Closes once earlier answers have left; for what the protocol answers by closing. */
+  end(reason: string): void;
+}
+
+export interface Kafka {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** In [0, 1). */
+  readonly random: () => number;
+  readonly broker: Broker;
+  readonly log: StateLog;
+  readonly kernel: LogKernel;
+  readonly partitions: Partitions;
+  readonly topics: Topics;
+  readonly producers: ProducerGate;
+  /** Ends the current change of the state log; resolves when it, and all before it, is as durable as `level`. */
+  commit(level: Level, isSettlement?: boolean): Promise<void>;
+}

@@ -1,0 +1,20 @@
+/**
+ * Which handler serves which API: the one table from which ApiVersions answers, requests are dispatched, and the table of
+ * conformance is written.
+ */
+import { apiVersionsAnswer } from './api-versions.ts';
+import type { ApiName, Handler, HandlerTable } from './handlers.ts';
+import { type Api, Apis } from './messages/apis.ts';
+
+export const handlers: HandlerTable = {
+  apiVersions: (_kafka, { version, request }) => apiVersionsAnswer(servedApis, version, request),
+};
+
+/** In the order of the table above. */
+export const servedApis: readonly Api[] = (Object.keys(handlers) as ApiName[]).map((name) => Apis[name]);
+
+const byKey: ReadonlyMap<number, Handler<Api>> = new Map(
+  Object.entries(handlers).map(([name, handler]) => [Apis[name as ApiName].key, handler as Handler<Api>]),
+);
+
+export const handlerOf = (api: Api): Handler<Api> | undefined => byKey.get(api.key);
