@@ -30,6 +30,7 @@ function blackHole(): StateLog {
     drained: () => Promise.resolve(),
     refusal: () => undefined,
     isBusy: () => false,
+    isCrowded: () => false,
     onReady: () => {},
     end: () => offset,
     checkpoint: () => Promise.resolve(),

@@ -221,6 +221,11 @@ export async function openStateLog(options: StateLogOptions): Promise<OpenStateL
       if (pendingBytes() > limits.maxPendingBytes / 2) wasBusy = true;
       return wasBusy;
     },
+    isCrowded() {
+      const isCrowded = pendingBytes() > limits.maxPendingBytes;
+      if (isCrowded) wasBusy = true;
+      return isCrowded;
+    },
     onReady: () => {},
     end: () => queue.end,
     checkpoint: () => maintenance.checkpoint(),

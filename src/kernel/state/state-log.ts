@@ -60,6 +60,8 @@ export interface StateLog {
   refusal(storage?: Storage): 'failed' | 'full' | undefined;
   /** True above the high-water mark of what waits to be written; `onReady` runs when it is below again. */
   isBusy(): boolean;
+  /** Settlements have room until this much again waits: who is to be settled later is not sent before `onReady`. */
+  isCrowded(): boolean;
   onReady: () => void;
 
   /** Behind the last frame whose `done`s have all run. */

@@ -12,8 +12,8 @@ export interface Congestion {
   check(): void;
   /** After input of that many bytes was handled. */
   afterRead(connection: Connection, bytes: number): void;
-  /** Output for this session found no memory: it is tried again when there is some. */
-  awaitMemory(session: Session): void;
+  /** Output for this session found no memory, or the journal no room for what it leads to: it is tried again later. */
+  awaitRoom(session: Session): void;
   setMemoryHigh(isHigh: boolean): void;
   /** What waits for the journal is below its mark again. */
   journalReady(): void;
@@ -73,14 +73,17 @@ export function createCongestion(mqtt: Mqtt): Congestion {
         connection.pause(Paused.Congestion);
       }
     },
-    awaitMemory: (session) => {
+    awaitRoom: (session) => {
       starved.add(session);
     },
     setMemoryHigh(isHigh) {
       isMemoryHigh = isHigh;
       resumeAll();
     },
-    journalReady: resumeAll,
+    journalReady() {
+      feedStarved();
+      resumeAll();
+    },
     refusesConnections: () => isMemoryHigh,
     forget: (connection) => {
       paused.delete(connection);

@@ -105,7 +105,7 @@ export function send(
     counters.droppedNoMemory++;
     if (qos === 0) return Outcome.Dropped;
     dataPlane.releasePacketId(connection.slot, packetId);
-    mqtt.congestion.awaitMemory(session);
+    mqtt.congestion.awaitRoom(session);
     return 'later';
   }
   if (qos > 0 && isHosts) {

@@ -81,6 +81,7 @@ export class FakeStateLog implements StateLog {
   drained = () => Promise.resolve();
   refusal = () => undefined;
   isBusy = () => false;
+  isCrowded = () => false;
   checkpoint = () => Promise.resolve();
   close = () => Promise.resolve();
 }

@@ -183,6 +183,23 @@ describe('the state log', () => {
     expect((await openOn(disk.kill())).tables.values.values.size).toBe(5);
   });
 
+  it('is crowded above what may wait, has room for settlements then, and says when it is ready', async () => {
+    const log = await openOn(faultyDisk(8), { limits: { maxPendingBytes: 100_000, frameBytes: 10_000 } });
+    let ready = 0;
+    log.onReady = () => ready++;
+    const refused: Error[] = [];
+    for (let i = 0; i < 11; i++) {
+      expect(log.isCrowded()).toBe(i === 10);
+      log.add(3, Buffer.alloc(10_000));
+      log.commit('os', undefined, true);
+    }
+    expect(log.isCrowded()).toBe(true);
+    log.add(3, Buffer.alloc(10_000));
+    log.commit('os', (error) => error && refused.push(error), true);
+    await log.drained();
+    expect([log.isCrowded(), ready, refused.length]).toEqual([false, 1, 0]);
+  });
+
   it('is busy above half of what may wait, and says when it is ready', async () => {
     const log = await openOn(faultyDisk(8), { limits: { maxPendingBytes: 100_000, frameBytes: 10_000 } });
     let ready = 0;

@@ -43,6 +43,11 @@ const outgoing = {
 export function sendWaiting(mqtt: Mqtt, session: Session, connection: Connection, budget: number): number {
   const { durable: state } = session;
   if (state === undefined) return budget;
+  // What is sent is settled: a journal that cannot keep up must not be given more to settle than it has room for.
+  if (mqtt.durable.log.isCrowded()) {
+    mqtt.congestion.awaitRoom(session);
+    return budget;
+  }
   const { queue } = state;
   const nowMs = mqtt.clock.wallMs();
   let left = budget;
@@ -123,7 +128,7 @@ function sendOne(
   if (!put(mqtt, connection, outgoing, packetId, qos > 0 && seq < state.sentTo)) {
     counters.droppedNoMemory++;
     if (qos > 0) dataPlane.releasePacketId(connection.slot, packetId);
-    mqtt.congestion.awaitMemory(session);
+    mqtt.congestion.awaitRoom(session);
     return 'later';
   }
   if (qos > 0) return 'sent';

@@ -106,6 +106,7 @@ class HeldLog implements StateLog {
   drained = () => Promise.resolve();
   refusal = () => undefined;
   isBusy = () => false;
+  isCrowded = () => false;
   checkpoint = () => Promise.resolve();
   close = () => Promise.resolve();
 }
