@@ -99,6 +99,8 @@ export async function startDurable(options: BrokerOptions = {}): Promise<Durable
       'listeners.ws.enabled': false,
       'sys.interval': 0,
       'storage.engine': 'files',
+      // RocksDB takes half of the time that such a test takes; the process that is killed has it (kill.test.ts).
+      'storage.views': process.env.ROBUSTMQ_TEST_VIEWS ?? 'memory',
       'dataplane.flowCache': process.env.ROBUSTMQ_TEST_FLOW_CACHE ?? 'on',
       ...settings,
     };
