@@ -12,7 +12,7 @@ import type { Table } from './kernel/state/table.ts';
 import { type CleanerSource, createCleaner } from './storage/cleaner/cleaner.ts';
 import { nodeDisk } from './storage/disk/node-disk.ts';
 import { frameCheck } from './storage/journal/frame.ts';
-import { type Journal, openJournal } from './storage/journal/journal.ts';
+import { DEFAULT_LIMITS, type Journal, openJournal } from './storage/journal/journal.ts';
 import { createSpaceGuard, type SpaceGuard } from './storage/journal/space-guard.ts';
 import type { KvStore } from './storage/kv/kv-store.ts';
 import { openKvStore } from './storage/kv/open.ts';
@@ -55,6 +55,10 @@ export interface DurableTier {
 
 const MAIN = 'main';
 const MiB = 1024 * 1024;
+/** Far above any: what waits is the state log's to bound, and what it has taken no journal may refuse. */
+const MAX_FRAME_BYTES = 1024 * MiB;
+/** Above what one append may have. */
+const MAX_BLOCK_BYTES = 32 * MiB;
 const VIEWS_MAX_BYTES = 4096 * MiB;
 const MIN_DEAD_FRACTION = 0.5;
 
@@ -70,7 +74,7 @@ export async function openDurableTier(options: DurableTierOptions): Promise<Dura
     const space = hasFiles ? await openSpace(options, closers) : undefined;
     const wal = hasFiles ? await openFiles(options, closers) : memoryWal();
     await wal.probe();
-    const limits = { segmentBytes: storage.segmentBytes, maxPendingBytes: storage.maxPendingBytes };
+    const limits = { segmentBytes: storage.segmentBytes, maxPendingBytes: MAX_FRAME_BYTES };
     const journal = await openJournal({
       wal,
       walId: MAIN,
@@ -90,7 +94,11 @@ export async function openDurableTier(options: DurableTierOptions): Promise<Dura
       tables: options.tables(journals),
       clock,
       ...(space === undefined ? {} : { space }),
-      limits: { maxPendingBytes: storage.maxPendingBytes, cycleBytes: 4 * storage.segmentBytes },
+      limits: {
+        maxPendingBytes: storage.maxPendingBytes,
+        cycleBytes: 4 * storage.segmentBytes,
+        journal: { ...DEFAULT_LIMITS, maxPendingBytes: storage.maxPendingBytes },
+      },
       logger,
     });
     // The state log closes the journals; what cleans must have ended before, what is below comes after.
@@ -122,7 +130,11 @@ export async function openDurableTier(options: DurableTierOptions): Promise<Dura
 type Closers = (() => Promise<void>)[];
 
 function memoryWal(): WalStore {
-  return createSealedWal({ objects: createMemoryObjects(), check: frameCheck });
+  return createSealedWal({
+    objects: createMemoryObjects(),
+    check: frameCheck,
+    maxBlockBytes: MAX_BLOCK_BYTES,
+  });
 }
 
 async function openFiles(options: DurableTierOptions, closers: Closers): Promise<WalStore> {
@@ -189,6 +201,8 @@ async function openObjectJournal(
   if (!isWanted) return undefined;
   const store: SegmentStore = await openObjectStore(config.storage.object, clock);
   closers.push(() => store.close());
-  const wal = createSealedWal({ objects: createSegmentObjects(store), check: frameCheck });
-  return openJournal({ wal, walId: 'object', limits: { segmentBytes: config.storage.segmentBytes } });
+  const objects = createSegmentObjects(store);
+  const wal = createSealedWal({ objects, check: frameCheck, maxBlockBytes: MAX_BLOCK_BYTES });
+  const { segmentBytes } = config.storage;
+  return openJournal({ wal, walId: 'object', limits: { segmentBytes, maxPendingBytes: MAX_FRAME_BYTES } });
 }

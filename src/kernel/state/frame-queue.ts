@@ -13,7 +13,7 @@ import type { SpaceGuard } from '../../storage/journal/space-guard.ts';
 import { BLOCK_HEADER_BYTES } from '../../storage/wal/block.ts';
 import type { Clock } from '../clock.ts';
 import { STATE_LOG } from './frame-format.ts';
-import { asError, bytesOfRecords, type FrameRecord } from './frame-record.ts';
+import { asError, bytesOfRecords, type FrameRecord, inAppends } from './frame-record.ts';
 import type { Done, StateLogger, Storage } from './state-log.ts';
 import { createStoredQueue, type Stored } from './stored-queue.ts';
 
@@ -85,6 +85,7 @@ export function createFrameQueue(options: FrameQueueOptions): FrameQueue {
 
   const stored = createStoredQueue({
     object: journals.object,
+    maxAppendBytes: limits.maxAppendBytes,
     end: journal.state().end,
     hasRoom,
     guarded,
@@ -145,7 +146,7 @@ export function createFrameQueue(options: FrameQueueOptions): FrameQueue {
     for (const records of ahead) appendPart(one, records);
     if (main.length > 0) appendPart(one, main);
     const inMemory = frame.foreign.filter(({ storage }) => storage === 'memory');
-    if (inMemory.length > 0) appendToMemory(one, inMemory);
+    for (const part of inAppends(inMemory, limits.maxAppendBytes)) appendToMemory(one, part);
   }
 
   function appendPart(one: Waiting, records: readonly FrameRecord[]): void {
@@ -286,23 +287,9 @@ function planAppends(frame: Frame, maxBytes: number): { ahead: FrameRecord[][]; 
     payload === undefined ? [] : [{ entry: { logId: STATE_LOG, stripe: 0, payload }, onPosition: undefined }];
   const fixed = [...marks, ...own];
   let left = bytesOfRecords(fixed) + bytesOfRecords(records);
-  const ahead: FrameRecord[][] = [];
-  let batch: FrameRecord[] = [];
-  let batchBytes = 0;
   let from = 0;
-  for (; left > maxBytes && from < records.length; from++) {
-    const record = records[from];
-    if (record === undefined) break;
-    const bytes = bytesOfRecords([record]);
-    if (batch.length > 0 && batchBytes + bytes > maxBytes) {
-      ahead.push(batch);
-      batch = [];
-      batchBytes = 0;
-    }
-    batch.push(record);
-    batchBytes += bytes;
-    left -= bytes;
-  }
-  if (batch.length > 0) ahead.push(batch);
+  for (; left > maxBytes && from < records.length; from++)
+    left -= bytesOfRecords(records.slice(from, from + 1));
+  const ahead = inAppends(records.slice(0, from), maxBytes);
   return { ahead, main: [...fixed, ...records.slice(from)] };
 }

@@ -10,4 +10,20 @@ export interface FrameRecord {
 export const bytesOfRecords = (records: readonly FrameRecord[]): number =>
   records.reduce((sum, { entry }) => sum + entry.payload.byteLength + FRAME_HEADER_BYTES, 0);
 
+/** In order, each as much as one append can hold. */
+export function inAppends<R extends FrameRecord>(records: readonly R[], maxBytes: number): R[][] {
+  const appends: R[][] = [];
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const record of records) {
+    const more = bytesOfRecords([record]);
+    if (bytes + more > maxBytes) {
+      appends.push([]);
+      bytes = 0;
+    }
+    appends.at(-1)?.push(record);
+    bytes += more;
+  }
+  return appends;
+}
+
 export const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));

@@ -5,17 +5,17 @@
  * who ask before they append (`refusal` of the state log).
  */
 import type { Journal } from '../../storage/journal/journal.ts';
-import { asError, bytesOfRecords, type FrameRecord } from './frame-record.ts';
+import { asError, bytesOfRecords, type FrameRecord, inAppends } from './frame-record.ts';
 import type { Done } from './state-log.ts';
 
 export interface Stored {
   readonly records: readonly FrameRecord[];
   readonly dones: readonly Done[];
   readonly bytes: number;
-  readonly placed: number[];
+  readonly placed: Map<FrameRecord, number>;
   isSent: boolean;
-  /** Its append is not answered. */
-  isOpen: boolean;
+  /** Appends that are not answered. */
+  open: number;
   /** Its frame is acknowledged. */
   isWritten: boolean;
   isSettled: boolean;
@@ -32,6 +32,8 @@ export interface Owner {
 
 export interface StoredQueueOptions {
   readonly object: Journal | undefined;
+  /** Of its journal. */
+  readonly maxAppendBytes: number;
   /** Where the state log ends. */
   readonly end: number;
   readonly hasRoom: (journal: Journal, bytes: number) => boolean;
@@ -74,20 +76,24 @@ export function createStoredQueue(options: StoredQueueOptions): StoredQueue {
       one.error = failed;
       return;
     }
-    one.isOpen = true;
-    const entries = one.records.map(({ entry }) => entry);
+    for (const records of inAppends(one.records, options.maxAppendBytes)) appendPart(one, records);
+  }
+
+  function appendPart(one: Stored, records: readonly FrameRecord[]): void {
+    one.open++;
+    const entries = records.map(({ entry }) => entry);
     // Whatever the frame asks for: what the store does not have yet is nowhere.
     const appended =
       object?.append(entries, 'sync', true) ?? Promise.reject(new Error('no storage "object"'));
     appended.then(
       (positions) => {
-        one.placed.push(...positions);
-        one.isOpen = false;
+        records.forEach((record, i) => void one.placed.set(record, positions[i] ?? -1));
+        one.open--;
         options.onAnswer();
       },
       (error: unknown) => {
         one.error ??= asError(error);
-        one.isOpen = false;
+        one.open--;
         options.onAnswer();
       },
     );
@@ -95,8 +101,8 @@ export function createStoredQueue(options: StoredQueueOptions): StoredQueue {
 
   function settleOne(one: Stored): void {
     const error = one.error ?? options.whyFailed();
-    one.placed.forEach((position, i) => {
-      guarded(() => one.records[i]?.onPosition?.(position));
+    one.placed.forEach((position, record) => {
+      guarded(() => record.onPosition?.(position));
       objectEnd = Math.max(objectEnd, position + 1);
     });
     const position = error === undefined ? one.position : -1;
@@ -112,9 +118,9 @@ export function createStoredQueue(options: StoredQueueOptions): StoredQueue {
         records,
         dones,
         bytes,
-        placed: [],
+        placed: new Map(),
         isSent: false,
-        isOpen: false,
+        open: 0,
         isWritten: false,
         isSettled: false,
         error: undefined,
@@ -150,7 +156,7 @@ export function createStoredQueue(options: StoredQueueOptions): StoredQueue {
       if (isSettling) return false;
       isSettling = true;
       let some = false;
-      for (let head = waiting[0]; head?.isSent && !head.isOpen && head.isWritten; head = waiting[0]) {
+      for (let head = waiting[0]; head?.isSent && head.open === 0 && head.isWritten; head = waiting[0]) {
         waiting.shift();
         unsent--;
         settleOne(head);

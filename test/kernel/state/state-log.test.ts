@@ -261,6 +261,32 @@ describe('the state log', () => {
     ).toThrow(RangeError);
   });
 
+  it('puts more records of other storages than an append can hold into several, in order', async () => {
+    const limits = { maxAppendBytes: 20_000 };
+    const [memory, object] = [
+      await journalOn(faultyDisk(1), { limits }),
+      await journalOn(faultyDisk(2), { limits }),
+    ];
+    const log = await openOn(faultyDisk(15), {
+      journals: { memory, object },
+      limits: { journal: { ...DEFAULT_LIMITS, ...limits }, frameBytes: 5000 },
+    });
+    const order: string[] = [];
+    log.onFlush(() => {
+      for (let i = 0; i < 20 && order.length === 0; i++) {
+        const storage = i % 2 === 0 ? 'memory' : 'object';
+        const record = { logId: 1024, stripe: 0, payload: Buffer.alloc(7000, i) };
+        log.addRecord(storage, record, () => order.push(`${storage} ${i >> 1}`));
+      }
+    });
+    await committed(log, 'os', false, 'object');
+    for (const storage of ['memory', 'object']) {
+      const own = order.filter((each) => each.startsWith(storage));
+      expect(own).toEqual(Array.from({ length: 10 }, (_, i) => `${storage} ${i}`));
+    }
+    await log.close();
+  });
+
   it('never acknowledges anything after a failed write', async () => {
     const disk = faultyDisk(11);
     const log = await openOn(disk);
