@@ -20,7 +20,8 @@ import type { Session } from './session.ts';
 export interface Policies {
   /** What a publisher asks for; undefined = now. */
   delayOf(topic: Uint8Array, properties: Uint8Array): DelayRequest | DelayFault | undefined;
-  delay(message: Message, dueMs: number, options: PublishOptions): void;
+  /** Keeps it until it is due; as below, when its identifier was seen before. */
+  delay(message: Message, dueMs: number, publisher: Session | undefined, options: PublishOptions): void;
   /** Publishes, unless the message has an identifier that was seen before. */
   publishOnce(message: Message, publisher: Session | undefined, options: PublishOptions): void;
   /** Whether what is given up for this reason becomes a dead letter. */
@@ -96,74 +97,88 @@ export function createPolicies(mqtt: Mqtt, delayed: Delayed, seen: Deduplication
     return scope === 'client' ? Buffer.from(publisher?.clientId ?? '') : NOTHING;
   };
 
+  const schedule = (message: Message, dueMs: number, options: PublishOptions): void => {
+    let ids: readonly number[] = [];
+    publication(
+      mqtt,
+      message,
+      (own) => {
+        const isVolatile = own.rule.storage === 'memory';
+        const scheduled =
+          own.refusal !== undefined && !isVolatile ? 'full' : delayed.schedule(message, dueMs, isVolatile);
+        own.routed = scheduled === 'full' ? Routed.Refused : Routed.Delivered;
+        if (scheduled !== 'full') {
+          mqtt.counters.delayed++;
+          if (!isVolatile) {
+            mqtt.durable.log.add(TableId.Delayed, scheduled.entry);
+            own.hasEntries = true;
+            own.isDelayed = true;
+          }
+          ids = [scheduled.id];
+        }
+        options.also?.(own, own.routed);
+      },
+      {
+        done(routed, error) {
+          if (error !== undefined) delayed.ended(ids);
+          else for (const id of ids) delayed.stored(id);
+          options.done?.(routed, error);
+        },
+      },
+    );
+  };
+
+  /** `go`, with the identifier in its change; nothing but the acknowledgement when that was seen before. */
+  const once = (
+    message: Message,
+    publisher: Session | undefined,
+    options: PublishOptions,
+    go: (options: PublishOptions) => void,
+  ): void => {
+    const id = property.length === 0 ? undefined : userProperty(message.properties, property);
+    if (id === undefined) {
+      go(options);
+      return;
+    }
+    const nowMs = clock.wallMs();
+    const key = idKey(scopeOf(message, publisher), id);
+    if (seen.check(key, nowMs) !== 'new') {
+      mqtt.counters.duplicates++;
+      again(mqtt, message, options);
+      return;
+    }
+    let staged: StagedId | undefined;
+    go({
+      flowId: options.flowId,
+      also(own, routed) {
+        if (routed !== Routed.Refused) {
+          staged = seen.stage(key, nowMs, own.rule.storage === 'memory');
+          if (staged.entry.length > 0) {
+            mqtt.durable.log.add(TableId.Deduplication, staged.entry);
+            own.hasEntries = true;
+          }
+        }
+        options.also?.(own, routed);
+      },
+      done(routed, error) {
+        if (staged !== undefined) {
+          if (error === undefined) seen.committed(staged);
+          else seen.forgo(staged);
+        }
+        options.done?.(routed, error);
+      },
+    });
+  };
+
   return {
     delayOf: (topic, properties) => delayRequest(topic, properties, rules),
 
-    delay(message, dueMs, options) {
-      let ids: readonly number[] = [];
-      publication(
-        mqtt,
-        message,
-        (own) => {
-          const isVolatile = own.rule.storage === 'memory';
-          const scheduled =
-            own.refusal !== undefined && !isVolatile ? 'full' : delayed.schedule(message, dueMs, isVolatile);
-          own.routed = scheduled === 'full' ? Routed.Refused : Routed.Delivered;
-          if (scheduled !== 'full') {
-            mqtt.counters.delayed++;
-            if (!isVolatile) {
-              mqtt.durable.log.add(TableId.Delayed, scheduled.entry);
-              own.hasEntries = true;
-              own.isDelayed = true;
-            }
-            ids = [scheduled.id];
-          }
-          options.also?.(own, own.routed);
-        },
-        {
-          done(routed, error) {
-            if (error !== undefined) delayed.ended(ids);
-            else for (const id of ids) delayed.stored(id);
-            options.done?.(routed, error);
-          },
-        },
-      );
+    delay(message, dueMs, publisher, options) {
+      once(message, publisher, options, (own) => schedule(message, dueMs, own));
     },
 
     publishOnce(message, publisher, options) {
-      const id = property.length === 0 ? undefined : userProperty(message.properties, property);
-      if (id === undefined) {
-        publishMessage(mqtt, message, publisher, options);
-        return;
-      }
-      const nowMs = clock.wallMs();
-      const key = idKey(scopeOf(message, publisher), id);
-      if (seen.check(key, nowMs) !== 'new') {
-        mqtt.counters.duplicates++;
-        again(mqtt, message, options);
-        return;
-      }
-      let staged: StagedId | undefined;
-      publishMessage(mqtt, message, publisher, {
-        flowId: options.flowId,
-        also(own, routed) {
-          if (routed !== Routed.Refused) {
-            staged = seen.stage(key, nowMs, own.rule.storage === 'memory');
-            if (staged.entry.length > 0) {
-              mqtt.durable.log.add(TableId.Deduplication, staged.entry);
-              own.hasEntries = true;
-            }
-          }
-          options.also?.(own, routed);
-        },
-        done(routed, error) {
-          if (staged !== undefined) {
-            if (error === undefined) seen.committed(staged);
-            else seen.forgo(staged);
-          }
-          options.done?.(routed, error);
-        },
-      });
+      once(message, publisher, options, (own) => publishMessage(mqtt, message, publisher, own));
     },
 
     isBuried: (reason) => wantsDeadLetter(reason, config.deadLetter),

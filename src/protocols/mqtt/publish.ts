@@ -162,7 +162,7 @@ function take(
   flowId: number | undefined,
 ): void {
   const accepted = new Acceptance(mqtt, connection, inbound, flowId);
-  if (dueMs !== undefined) mqtt.policies.delay(message, dueMs, accepted);
+  if (dueMs !== undefined) mqtt.policies.delay(message, dueMs, connection.session, accepted);
   else mqtt.policies.publishOnce(message, connection.session, accepted);
   tellDataPlane(mqtt, connection);
 }

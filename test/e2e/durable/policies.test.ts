@@ -120,6 +120,22 @@ describe.each(ENDS)('deduplication, around a %s', (end) => {
     await back.quiet();
   });
 
+  test('a delayed message is known from when it was taken, not from when it comes', async () => {
+    const broker = await startDurable({ settings });
+    await subscriber(broker, { filter: 't', qos: 2 });
+    const send = async (topic: string, payload: string): Promise<number> =>
+      (await publisherOf(broker)).publish({ topic, payload, qos: 2, properties: identified('1') });
+    expect(await send('$delayed/30/t', 'first')).toBe(0);
+    expect(await send('$delayed/30/t', 'again')).toBe(0);
+    await broker.restart(end, 10 * SECOND);
+    expect(await send('$delayed/5/t', 'again, after the end')).toBe(0);
+    expect(await send('t', 'again, at once')).toBe(0);
+    await broker.advance(30 * SECOND);
+    const back = await broker.connect({ clientId: 'c' });
+    expect(await take(back, 1)).toEqual(['first']);
+    await back.quiet();
+  });
+
   test('identifiers of clients are their own where the configuration says so', async () => {
     const broker = await startDurable({ settings: { ...settings, 'deduplication.scope': 'client' } });
     await subscriber(broker, { filter: '#', qos: 2 });
