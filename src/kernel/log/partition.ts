@@ -25,7 +25,8 @@ export interface Partition {
 
 /** What retention may remove. Whole runs of batches go, so that a little more than the policy allows may stay. */
 export interface RetentionPolicy {
-  readonly cleanup: 'delete' | 'compact';
+  /** `both` compacts, and removes what is beyond the limits all the same. */
+  readonly cleanup: 'delete' | 'compact' | 'both';
   /** Infinity, or 0 for bytes and records, is no limit. */
   readonly ageMs: number;
   readonly maxBytes: number;

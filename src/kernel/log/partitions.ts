@@ -226,7 +226,7 @@ export function createPartitions(options: PartitionsOptions): Partitions {
     const start = retainedFrom(partition, nowMs);
     if (start > partition.startOffset) await truncate(partition, start);
     const { index, cleanedBelow } = partition;
-    if (partition.policy.cleanup !== 'compact' || partition.isDeleted) return;
+    if (partition.policy.cleanup === 'delete' || partition.isDeleted) return;
     let unseen = 0;
     for (let i = index.count - 1; i >= 0 && index.row(i).end > cleanedBelow; i--)
       unseen += index.row(i).bytes;

@@ -68,4 +68,5 @@ export const TableId = {
   Delayed: 5,
   Deduplication: 6,
   Partitions: 7,
+  KafkaTopics: 8,
 } as const;
