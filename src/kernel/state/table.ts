@@ -69,4 +69,5 @@ export const TableId = {
   Deduplication: 6,
   Partitions: 7,
   KafkaTopics: 8,
+  KafkaGroups: 9,
 } as const;
