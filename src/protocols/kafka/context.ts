@@ -6,6 +6,7 @@ import type { Partitions } from '../../kernel/log/partitions.ts';
 import type { StateLog } from '../../kernel/state/state-log.ts';
 import type { LogKernel } from '../../wasm/log.ts';
 import type { ProducerGate } from './produce/gate.ts';
+import type { Authorizer } from './security/authorizer.ts';
 import type { Topics } from './topics/topics.ts';
 
 export type Level = Config['storage']['durability'];
@@ -53,6 +54,8 @@ export interface Kafka {
   readonly partitions: Partitions;
   readonly topics: Topics;
   readonly producers: ProducerGate;
+  /** Asked with a Caller, by each handler, before it does anything. */
+  readonly authorizer: Authorizer;
   /** Ends the current change of the state log; resolves when it, and all before it, is as durable as `level`. */
   commit(level: Level, isSettlement?: boolean): Promise<void>;
 }
