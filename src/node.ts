@@ -122,7 +122,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     stripeOf: (kind, key) => stripeOf('', kind, key, STRIPES),
     logger,
   });
-  const copies = await openCopies(config, built.tables, tier.log, clock, STRIPES);
+  const copies = await openCopies(config, built.tables, tier.log, clock, STRIPES, logger);
   const mqtt = createMqttFrontEnd({
     config,
     clock,

@@ -44,11 +44,13 @@ export interface Holder {
   readonly nextId: number;
   /** The lowest id that is kept; `nextId` when none is. */
   oldestId(): number;
+  /** Some of those from an id on and below `end`, and where to go on. */
+  held(from: number, end: number): Promise<{ readonly messages: readonly Message[]; readonly next: number }>;
 }
 
 export interface ObjectCopiesOptions {
   readonly partitions: Partitions;
-  readonly log: Pick<StateLog, 'refusal'>;
+  readonly log: Pick<StateLog, 'refusal' | 'commit'>;
   readonly clock: Clock;
   readonly holders: readonly Holder[];
   readonly stripeOf: (kind: 'log', key: string) => number;
@@ -56,6 +58,11 @@ export interface ObjectCopiesOptions {
   readonly maxBytes: number;
   /** Of one message. */
   readonly maxMessageBytes: number;
+  /** Whether messages of the topic have copies. */
+  readonly isCopied: (topic: Uint8Array) => boolean;
+  /** Copies below it stay where they are, however few of them are needed. */
+  readonly slackBytes: number;
+  readonly onError: (error: unknown) => void;
 }
 
 const NOTHING = new Uint8Array(0);
@@ -85,6 +92,7 @@ export async function createObjectCopies(options: ObjectCopiesOptions): Promise<
   const retained = await ensure(options, RETAINED);
   let marks: Mark[] = [];
   let passed = 0;
+  let isRenewing = false;
 
   const mark = (): Mark => ({ offset: waiting.nextOffset, nextIds: holders.map(({ nextId }) => nextId) });
 
@@ -97,8 +105,45 @@ export async function createObjectCopies(options: ObjectCopiesOptions): Promise<
     while (marks[0] !== undefined && isPassed(marks[0])) passed = marks.shift()?.offset ?? passed;
     if (marks.length >= MAX_MARKS) marks = marks.filter((_, i) => i % 2 === 1);
     if (marks.at(-1)?.offset !== waiting.nextOffset) marks.push(mark());
+    if (waiting.bytes > 2 * options.slackBytes && !isRenewing) {
+      isRenewing = true;
+      renew()
+        .catch(options.onError)
+        .finally(() => {
+          isRenewing = false;
+        });
+    }
     return passed;
   }
+
+  /**
+   * The older half goes: what of it is still waited for is copied again, so that a few messages that nobody fetches do
+   * not keep all that came after them. Not where that is most of it.
+   */
+  async function renew(): Promise<void> {
+    const target = marks.filter(({ offset }) => offset <= waiting.endOffset)[marks.length >> 1];
+    if (target === undefined || target.offset <= waiting.startOffset) return;
+    let left = waiting.bytes / 4;
+    for (const [i, holder] of holders.entries()) {
+      const end = target.nextIds[i] ?? 0;
+      for (let at = holder.oldestId(); at < end; ) {
+        const { messages, next } = await holder.held(at, end);
+        at = next;
+        const copied = messages.filter(({ topic }) => options.isCopied(topic));
+        left -= copied.reduce((sum, { payload }) => sum + payload.length + RECORD_HEAD_BYTES, 0);
+        if (left < 0 || !copied.every((message) => append(waiting, message))) return;
+        await stored();
+      }
+    }
+    passed = Math.max(passed, target.offset);
+    marks = marks.filter(({ offset }) => offset > target.offset);
+  }
+
+  const stored = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const done = (error: Error | undefined): void => (error === undefined ? resolve() : reject(error));
+      log.commit('os', done, true, 'object');
+    });
 
   floor();
   partitions.setPolicy(waiting, { settledFloor: floor });

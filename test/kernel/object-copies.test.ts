@@ -26,20 +26,26 @@ const message = (topic: string, payload: string, expiresAtMs = 0): Message => ({
 
 interface Fixture extends Opened {
   readonly copies: ObjectCopies;
-  readonly ids: { next: number; oldest: number };
+  readonly ids: { next: number; oldest: number; readonly held: Map<number, Message> };
   readonly objects: ReturnType<typeof createMemoryObjects>;
+  readonly errors: readonly unknown[];
   commit(): Promise<void>;
 }
 
 async function fixture(seed: number, maxBytes = 1e6): Promise<Fixture> {
   const objects = createMemoryObjects();
   const opened = await openOn({ disk: faultyDisk(seed), freed: [], objects });
-  const ids = { next: 1, oldest: 1 };
+  const errors: unknown[] = [];
+  const ids = { next: 1, oldest: 1, held: new Map<number, Message>() };
   const holder: Holder = {
     get nextId() {
       return ids.next;
     },
     oldestId: () => ids.oldest,
+    held: async (from) => {
+      const message = ids.held.get(from);
+      return { messages: message === undefined ? [] : [message], next: from + 1 };
+    },
   };
   const { partitions, log, clock } = opened;
   const copies = await createObjectCopies({
@@ -50,13 +56,16 @@ async function fixture(seed: number, maxBytes = 1e6): Promise<Fixture> {
     stripeOf: () => 1,
     maxBytes,
     maxMessageBytes: 20_000,
+    isCopied: () => true,
+    slackBytes: 3000,
+    onError: (error) => errors.push(error),
   });
   const commit = (): Promise<void> =>
     new Promise((resolve, reject) => {
       const done = (error: Error | undefined): void => (error === undefined ? resolve() : reject(error));
       log.commit('os', done, false, 'object');
     });
-  return { ...opened, copies, ids, objects, commit };
+  return { ...opened, copies, ids, objects, errors, commit };
 }
 
 describe('copies of messages in the object store', () => {
@@ -78,6 +87,27 @@ describe('copies of messages in the object store', () => {
     at.ids.oldest = at.ids.next;
     await at.partitions.clean();
     expect(start()).toBe(8);
+    await at.log.close();
+  });
+
+  it('of a few that nobody fetches are made again, so that those behind them can go', async () => {
+    const at = await fixture(5);
+    const stuck = message('t', 'stuck');
+    at.ids.held.set(1, stuck);
+    at.copies.keep(stuck);
+    for (let i = 0; i < 40; i++) {
+      if (i > 0) at.copies.keep(message('t', 'x'.repeat(400)));
+      at.ids.next++;
+      await at.commit();
+      await at.partitions.clean();
+      for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+    }
+    const waiting = found(at, WAITING);
+    expect(waiting.startOffset).toBeGreaterThan(20);
+    const values = (await readAll(at, waiting)).map(([, value]) => value);
+    expect(values.filter((value) => value === 'stuck').length).toBeGreaterThan(0);
+    expect(waiting.bytes).toBeLessThan(15_000);
+    expect(at.errors).toEqual([]);
     await at.log.close();
   });
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { StreamRecord, Streams } from '../../../src/kernel/streams/streams.ts';
+import { storeAsHolder } from '../../../src/object-tier.ts';
 import { P } from '../../support/wire.ts';
 import { type DurableBroker, publisherOf, startDurable, take } from './broker.ts';
 
@@ -79,6 +80,14 @@ describe('a topic with storage: object', () => {
     }
     await broker.restart('stop');
     expect(texts(await readStream(broker, '$waiting'))).toEqual(payloads(8));
+    // What a copy is made of again: read back from the disk.
+    const holder = storeAsHolder(broker.node.mqtt.context.durable.store);
+    const { messages, next } = await holder.held(holder.oldestId(), holder.nextId);
+    expect(messages.map(({ payload }) => Buffer.from(payload).toString())).toEqual([
+      'elsewhere',
+      ...payloads(8),
+    ]);
+    expect(next).toBe(holder.nextId);
     const back = await broker.connect({ clientId: 'away' });
     expect(await take(back, 9)).toEqual(['elsewhere', ...payloads(8)]);
     const later = await publisherOf(broker);
