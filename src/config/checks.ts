@@ -37,6 +37,11 @@ export function checkConfig(config: Config, placeOf: PlaceOf): ConfigProblem[] {
     problem('dataplane.memorySize', 'must be at least twice mqtt.maxHeldSize');
   }
 
+  const { groups } = config.kafka;
+  if (groups.minSessionTimeoutMs > groups.maxSessionTimeoutMs) {
+    problem('kafka.groups.minSessionTimeout', 'must not be above kafka.groups.maxSessionTimeout');
+  }
+
   checkStorage(config, problem);
 
   const used: NamedListener[] = [];
@@ -133,14 +138,14 @@ export function warnings(config: Config, isSet: (pathPrefix: string) => boolean)
 }
 
 function tcpListeners({ listeners }: Config): NamedListener[] {
-  return (['mqtt', 'mqtts', 'ws', 'wss'] as const).map((name) => ({
+  return (['mqtt', 'mqtts', 'ws', 'wss', 'kafka', 'kafkas'] as const).map((name) => ({
     path: `listeners.${name}`,
     listener: listeners[name],
   }));
 }
 
 function tlsListeners({ listeners }: Config): NamedListener<TlsListenerConfig>[] {
-  return (['mqtts', 'wss'] as const).map((name) => ({
+  return (['mqtts', 'wss', 'kafkas'] as const).map((name) => ({
     path: `listeners.${name}`,
     listener: listeners[name],
   }));

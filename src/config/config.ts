@@ -3,9 +3,11 @@
  * How it is written by users (file, environment, --set), with which spellings of sizes and durations, is the
  * schema's business (schema.ts), and a test holds the two together.
  */
+import type { kafkaSchema } from './kafka-schema.ts';
 import type { Static } from './schema-kit.ts';
 import type { policies, storageSchema, streams, topicRules } from './storage-schema.ts';
 
+export type KafkaConfig = Static<typeof kafkaSchema>;
 export type StorageConfig = Static<typeof storageSchema>;
 export type TopicRule = Static<typeof topicRules>[number];
 export type StreamConfig = Static<typeof streams>[number];
@@ -23,6 +25,8 @@ export interface Config {
     readonly ws: WebSocketListenerConfig;
     readonly wss: TlsListenerConfig & WebSocketListenerConfig;
     readonly unix: UnixListenerConfig;
+    readonly kafka: TcpListenerConfig;
+    readonly kafkas: TlsListenerConfig;
   };
   readonly logging: {
     readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
@@ -37,6 +41,7 @@ export interface Config {
     readonly memoryBytes: number;
   };
   readonly mqtt: MqttConfig;
+  readonly kafka: KafkaConfig;
   readonly limits: LimitsConfig;
   readonly storage: StorageConfig;
   readonly topics: readonly TopicRule[];

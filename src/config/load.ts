@@ -92,6 +92,7 @@ function deriveEnabled(assigned: Map<string, Assignment>): void {
   for (const [listener, key] of [
     ['mqtts', 'tls.certFile'],
     ['wss', 'tls.certFile'],
+    ['kafkas', 'tls.certFile'],
     ['unix', 'path'],
   ] as const) {
     const path = `listeners.${listener}.enabled`;

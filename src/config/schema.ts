@@ -5,6 +5,7 @@
  * Names here are those of `Config`; what users write differs by the unit suffix only, see `writtenName`.
  */
 import { isIP } from 'node:net';
+import { kafkaSchema } from './kafka-schema.ts';
 import {
   boolean,
   bytes,
@@ -112,7 +113,8 @@ export const schema = section('Configuration of a RobustMQ node.', {
           },
         ),
       }),
-      kafka: reserved('Reserved for the Kafka protocol.'),
+      kafka: section('Kafka over TCP.', tcp(false, 9092)),
+      kafkas: section('Kafka over TLS.', { ...tcp(false, 9093), tls }),
       http: reserved('Reserved for the HTTP API.'),
     },
   ),
@@ -221,6 +223,7 @@ export const schema = section('Configuration of a RobustMQ node.', {
       { words: { auto: 0 } },
     ),
   }),
+  kafka: kafkaSchema,
   storage: storageSchema,
   topics: topicRules,
   streams,
