@@ -198,8 +198,14 @@ export interface RecoveredCopies {
 export async function recoverFromObjects(options: RecoverOptions): Promise<RecoveredCopies | undefined> {
   const { partitions } = options;
   const { catalogue } = partitions;
-  const missing = (await catalogue?.missing()) ?? [];
-  if (catalogue === undefined || missing.length === 0) return undefined;
+  if (catalogue === undefined) return undefined;
+  if (partitions.list().some(({ storage }) => storage === 'object')) {
+    // Where the last one lies is not known here, and to look for it in all that the store has would take long.
+    await catalogue.write();
+    return undefined;
+  }
+  const missing = await catalogue.missing();
+  if (missing.length === 0) return undefined;
   let retained = 0;
   for (const { name, logId } of missing) {
     if (name === RETAINED) retained += await restoreRetained(options, logId);

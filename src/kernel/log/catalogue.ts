@@ -5,6 +5,7 @@
  * of them was removed by retention or compaction.
  */
 import { setImmediate as turn } from 'node:timers/promises';
+import type { JournalRecord } from '../../storage/journal/group.ts';
 import type { Journal } from '../../storage/journal/journal.ts';
 import { batchSpan } from '../../storage/records/batch-header.ts';
 import { ByteReader, ByteWriter } from '../binary.ts';
@@ -51,7 +52,7 @@ export interface Catalogue {
   write(): Promise<void>;
   liveBytes(start: number, end: number): number;
   evacuate(start: number, end: number): Promise<void>;
-  /** Partitions that the object store has and the table has not. */
+  /** Partitions that the object store has and the table has not. Reads the index of each segment. */
   missing(): Promise<NewPartition[]>;
   /** Into the table, with their records, under the names given. Durable when the promise resolves. */
   adopt(partitions: readonly NewPartition[]): Promise<void>;
@@ -127,15 +128,18 @@ export function createCatalogue({ journal, stateLog, state }: CatalogueOptions):
       if (isIn(start, end)) await write();
     },
     async missing() {
-      let newest: Uint8Array | undefined;
+      let newest: JournalRecord | undefined;
       for (let at = 0; ; ) {
         const { records, next } = await journal.read(CATALOGUE_LOG, at, 1 << 20);
         if (records.length === 0) break;
-        newest = records.at(-1)?.payload;
+        newest = records.at(-1);
         at = next;
       }
       const known = new Set([...state.all()].map(({ logId }) => logId));
-      return newest === undefined ? [] : decodeCatalogue(newest).filter(({ logId }) => !known.has(logId));
+      if (newest === undefined) return [];
+      position = newest.position;
+      bytes = newest.payload.byteLength;
+      return decodeCatalogue(newest.payload).filter(({ logId }) => !known.has(logId));
     },
     async adopt(partitions) {
       if (partitions.length === 0) return;
