@@ -70,6 +70,7 @@ export const TableId = {
   Partitions: 7,
   KafkaTopics: 8,
   KafkaGroups: 9,
+  KafkaProducers: 10,
   /** Access control lists, credentials, quotas, and configurations that are not a topic's. */
   KafkaSettings: 11,
 } as const;
