@@ -36,7 +36,8 @@ describe.each(ENDS)('delay, around a %s', (end) => {
     expect(first.properties.filter(([id]) => id !== P.messageExpiry)).toEqual([
       [P.userProperty, ['own', 'kept']],
     ]);
-    expect(property(first, P.messageExpiry)).toBe(49);
+    // It comes due within the second that passes, and goes out when it is written down.
+    expect([49, 50]).toContain(property(first, P.messageExpiry));
     await early.quiet();
     await early.disconnect();
     await broker.restart(end, 20 * SECOND);
