@@ -17,6 +17,7 @@ import type { Clock } from '../clock.ts';
 import type { StateLog, Storage } from '../state/state-log.ts';
 import { type Table, TableId } from '../state/table.ts';
 import { type Catalogue, createCatalogue } from './catalogue.ts';
+import { partitionDifferences } from './differences.ts';
 import { encodeEntry, type PartitionEntry } from './entries.ts';
 import type { IndexLimits } from './offset-index.ts';
 import {
@@ -273,6 +274,7 @@ export function createPartitions(options: PartitionsOptions): Partitions {
       pageKeys: state.pageKeys,
       page: state.page,
       takeDirty: state.takeDirty,
+      differences: (other) => partitionDifferences(state, other, limits),
     },
     attach(stateLog) {
       attached = stateLog;
