@@ -2,7 +2,7 @@
  * The broker is killed, again and again, under traffic whose every message is in a ledger: nothing acknowledged is
  * lost, nothing of QoS 2 comes twice, nothing settled comes back. `npm run test:crash` is the long form:
  * ROBUSTMQ_CRASH_ROUNDS is the number of rounds of a run, ROBUSTMQ_CRASH_RUNS that of runs (each with a seed of its
- * own), ROBUSTMQ_TEST_SEED repeats one that failed, ROBUSTMQ_CRASH_SET adds settings (`a=b,c=d`), ROBUSTMQ_CRASH_STREAMS=off leaves
+ * own), ROBUSTMQ_CRASH_SEED repeats one that failed, ROBUSTMQ_CRASH_SET adds settings (`a=b,c=d`), ROBUSTMQ_CRASH_STREAMS=off leaves
  * the stream unread, ROBUSTMQ_CRASH_SHOWN is how many violations are listed. The data directory of
  * a run that failed stays.
  */
@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { seedOfRun } from '../support/random.ts';
+import { waitAtLeast } from '../support/raw-client.ts';
 import { compile } from './broker-process.ts';
 import { run } from './scenario.ts';
 
@@ -18,9 +19,10 @@ const isLong = process.env.ROBUSTMQ_CRASH_ROUNDS !== undefined;
 const ROUNDS = Number(process.env.ROBUSTMQ_CRASH_ROUNDS ?? 2);
 const RUNS = Number(process.env.ROBUSTMQ_CRASH_RUNS ?? 1);
 const SETTINGS = (process.env.ROBUSTMQ_CRASH_SET ?? '').split(',').filter((set) => set !== '');
-const FIRST_SEED = seedOfRun(isLong ? Date.now() % 1_000_000 : 1);
+const FIRST_SEED = Number(process.env.ROBUSTMQ_CRASH_SEED ?? seedOfRun(isLong ? Date.now() % 1_000_000 : 1));
 const MAX_SHOWN = Number(process.env.ROBUSTMQ_CRASH_SHOWN ?? 40);
 
+waitAtLeast(30_000);
 beforeAll(compile);
 
 async function check(seed: number, rounds: number, kills: boolean): Promise<void> {

@@ -10,6 +10,8 @@ import { checkRetained } from './check.ts';
 import { type Ledger, recordViolation } from './ledger.ts';
 
 const FOREVER_SECONDS = 0xffffffff;
+/** What has not come when nothing has for so long does not come. */
+const STILL_MS = 10_000;
 const durable: wire.Properties = [[wire.P.sessionExpiry, FOREVER_SECONDS]];
 
 export interface Probe {
@@ -26,13 +28,22 @@ async function open(address: Address, options: wire.ConnectOptions): Promise<Raw
   return client;
 }
 
-/** All that comes for a moment, acknowledged. */
-async function collect(client: RawClient, quietMs: number): Promise<PacketOf<'publish'>[]> {
+/** All that comes for a moment, acknowledged; when it is not all that is expected, that moment is a long one. */
+async function collect(
+  client: RawClient,
+  quietMs: number,
+  isComplete: (found: readonly PacketOf<'publish'>[]) => boolean,
+): Promise<PacketOf<'publish'>[]> {
   const found: PacketOf<'publish'>[] = [];
+  let lastMs = performance.now();
   for (;;) {
     await delay(quietMs);
     const packets = (await client.barrier()).filter((packet) => packet.type === 'publish');
-    if (packets.length === 0) return found;
+    if (packets.length === 0) {
+      if (isComplete(found) || performance.now() - lastMs > STILL_MS) return found;
+      continue;
+    }
+    lastMs = performance.now();
     for (const packet of packets) await client.complete(packet);
     found.push(...packets);
   }
@@ -58,7 +69,9 @@ export function retainedProbe(ledger: Ledger): Probe {
       const client = await open(address, { clientId: '' });
       await client.subscribe([{ filter: 'retained/#', qos: 2 }]);
       const seen = new Map<string, number>();
-      for (const { topic, payload } of await collect(client, 20)) seen.set(topic, Number(payload.toString()));
+      const present = [...values.values()].filter((number) => number > 0 && !removes(number)).length;
+      const packets = await collect(client, 20, (found) => found.length >= present);
+      for (const { topic, payload } of packets) seen.set(topic, Number(payload.toString()));
       for (const [topic, number] of values) {
         const history = { topic, acknowledged: number, sent: number, removes };
         ledger.violations.push(...checkRetained(history, seen.get(topic)));
@@ -68,6 +81,8 @@ export function retainedProbe(ledger: Ledger): Probe {
     async conclude() {},
   };
 }
+
+const EXPIRY_SECONDS = 7200;
 
 /** Some clients lose their broker and leave a will; others leave in peace, or have a will that is not due for an hour. */
 export function willProbe(ledger: Ledger): Probe {
@@ -83,16 +98,34 @@ export function willProbe(ledger: Ledger): Probe {
     else if (!watcher.connack?.sessionPresent) recordViolation(ledger, 'session lost', 'will-watcher');
     isWatching = true;
   };
-  const take = async (): Promise<void> => {
+  const take = async (isLast = false): Promise<void> => {
     if (watcher === undefined) return;
-    for (const { topic } of await collect(watcher, 20)) seen.set(topic, (seen.get(topic) ?? 0) + 1);
+    const isComplete = (found: readonly PacketOf<'publish'>[]): boolean => {
+      const topics = new Set(found.map(({ topic }) => topic));
+      return !isLast || [...due.keys()].every((topic) => seen.has(topic) || topics.has(topic));
+    };
+    for (const packet of await collect(watcher, 20, isComplete)) {
+      const { topic } = packet;
+      seen.set(topic, (seen.get(topic) ?? 0) + 1);
+      const left = Number(property(packet, wire.P.messageExpiry) ?? 0);
+      if (due.has(topic) && (left === 0 || left > EXPIRY_SECONDS))
+        recordViolation(ledger, 'will', `${topic} has ${left} s left`);
+    }
   };
   const withWill = (address: Address, topic: string, delaySeconds: number): Promise<RawClient> =>
     open(address, {
       clientId: `client of ${topic}`,
       clean: false,
       properties: durable,
-      will: { topic, payload: topic, qos: 2, properties: [[wire.P.willDelay, delaySeconds]] },
+      will: {
+        topic,
+        payload: topic,
+        qos: 2,
+        properties: [
+          [wire.P.willDelay, delaySeconds],
+          [wire.P.messageExpiry, EXPIRY_SECONDS],
+        ],
+      },
     });
   return {
     async prepare(address, round) {
@@ -118,7 +151,7 @@ export function willProbe(ledger: Ledger): Probe {
     async conclude(address) {
       await watch(address);
       await delay(1500);
-      await take();
+      await take(true);
       watcher?.socket.destroy();
       for (const topic of due.keys()) {
         const times = seen.get(topic) ?? 0;
@@ -154,12 +187,21 @@ export function expiryProbe(ledger: Ledger): Probe {
       await publish(`lasting ${round}`, LASTING_SECONDS);
       lasting.set(`lasting ${round}`, performance.now());
       publisher.socket.destroy();
+      // Published when its client is lost, with the broker at the latest; over long before anybody asks for it.
+      const will = { topic: 'expiry/message', payload: `will ${round}`, qos: 1 };
+      const properties: wire.Properties = [[wire.P.messageExpiry, 1]];
+      await open(address, {
+        clientId: `expiring will ${round}`,
+        clean: false,
+        properties: durable,
+        will: { ...will, properties },
+      });
     },
     async examine() {},
     async conclude(address) {
       await delay(1200);
       const subscriber = await open(address, { clientId, clean: false, properties: durable });
-      const seen = await collect(subscriber, 50);
+      const seen = await collect(subscriber, 50, (found) => found.length >= lasting.size);
       subscriber.socket.destroy();
       const violate = (what: string): void => recordViolation(ledger, 'expiry', what);
       if (subscriber.connack?.sessionPresent !== true) violate('the session is gone');
@@ -201,7 +243,9 @@ export function subscriptionProbe(ledger: Ledger): Probe {
         await publisher.publish({ topic: `moving/${number}/x`, payload: `${round}: ${number}`, qos: 1 });
       publisher.socket.destroy();
       const client = await open(address, { clientId, clean: false, properties: durable });
-      const all = (await collect(client, 20)).map(({ payload }) => payload.toString());
+      const isOwn = (payload: Buffer): boolean => payload.toString().startsWith(`${round}: `);
+      const packets = await collect(client, 20, (found) => found.some(({ payload }) => isOwn(payload)));
+      const all = packets.map(({ payload }) => payload.toString());
       client.socket.destroy();
       // Those of earlier rounds may come again: nothing proved that their acknowledgement was kept.
       const seen = all.filter((payload) => payload.startsWith(`${round}: `));

@@ -50,10 +50,12 @@ export function auditStream(ledger: Ledger, dataDir: string): StreamAudit {
   const before: StreamRecord[][] = Array.from({ length: PARTITIONS }, () => []);
   return {
     async examine() {
-      for (const [partition, records] of before.entries()) {
-        const from = (records.at(-1)?.offset ?? -1) + 1;
-        records.push(...(await readPartition(dataDir, partition, from)));
-      }
+      await Promise.all(
+        before.map(async (records, partition) => {
+          const from = (records.at(-1)?.offset ?? -1) + 1;
+          records.push(...(await readPartition(dataDir, partition, from)));
+        }),
+      );
     },
     async conclude() {
       const partitions = await Promise.all(
