@@ -20,8 +20,8 @@ interface Counted extends Held {
 }
 
 export function createTail(start: number, maxBytes: number): Tail {
-  const groups: Counted[] = [];
-  /** Those before are gone; the array is cut when they are the larger part. */
+  const groups: (Counted | undefined)[] = [];
+  /** Those before are gone; their places are cut off when they are the larger part. */
   let gone = 0;
   let held = 0;
   let first = start;
@@ -29,7 +29,7 @@ export function createTail(start: number, maxBytes: number): Tail {
   function dropOldest(): void {
     const oldest = groups[gone];
     if (oldest === undefined) return;
-    gone++;
+    groups[gone++] = undefined;
     held -= oldest.bytes;
     first = oldest.end;
   }
