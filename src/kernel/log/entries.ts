@@ -1,6 +1,7 @@
 /** The entries and pages of the table of partitions, as bytes. A page is all of one partition. */
 import { ByteReader, ByteWriter } from '../binary.ts';
 import type { Storage } from '../state/state-log.ts';
+import type { EpochStart } from './epochs.ts';
 import { Hole, type IndexLimits, OffsetIndex } from './offset-index.ts';
 import { createPartitionState, type NewPartition, type PartitionState } from './partition.ts';
 
@@ -15,6 +16,8 @@ export type PartitionEntry =
   | { readonly kind: 'reserve'; readonly logId: number; readonly offset: number };
 
 const VERSION = 1;
+/** Pages of version 1 end behind the rows. */
+const PAGE_VERSION = 2;
 const KINDS = ['create', 'delete', 'start', 'removed', 'reserve'] as const;
 const STORAGES: readonly Storage[] = ['memory', 'journal', 'object'];
 const KEY_BYTES = 8;
@@ -91,8 +94,8 @@ export function decodeNextLog(page: Uint8Array): number {
 }
 
 export function encodePage(partition: PartitionState): Uint8Array {
-  const { index } = partition;
-  const to = new ByteWriter(256 + index.count * 24).u8(VERSION);
+  const { index, epochs } = partition;
+  const to = new ByteWriter(256 + index.count * 24).u8(PAGE_VERSION);
   writePartition(to, partition);
   to.uint(partition.startOffset).uint(partition.reserved).uint(partition.cleanedBelow);
   // What lies in memory is lost with the process, and an index of it with it.
@@ -111,12 +114,25 @@ export function encodePage(partition: PartitionState): Uint8Array {
     }
     offset = row.offset;
   }
+  writeEpochs(to, partition.storage === 'memory' ? [] : epochs);
   return to.finish();
+}
+
+function writeEpochs(to: ByteWriter, epochs: readonly EpochStart[]): void {
+  to.uint(epochs.length);
+  for (const { epoch, startOffset } of epochs) to.uint(epoch).uint(startOffset);
+}
+
+function readEpochs(from: ByteReader): EpochStart[] {
+  return Array.from({ length: from.count(2) }, () => ({ epoch: from.uint(), startOffset: from.uint() }));
 }
 
 export function decodePage(page: Uint8Array, limits: IndexLimits): PartitionState {
   const from = new ByteReader(page);
-  if (from.u8() !== VERSION) throw new PartitionPageUnknown('the page of a partition has an unknown version');
+  const version = from.u8();
+  if (version !== 1 && version !== PAGE_VERSION) {
+    throw new PartitionPageUnknown('the page of a partition has an unknown version');
+  }
   const made = readPartition(from);
   const [startOffset, reserved, cleanedBelow] = [from.uint(), from.uint(), from.uint()];
   const end = from.uint();
@@ -141,8 +157,9 @@ export function decodePage(page: Uint8Array, limits: IndexLimits): PartitionStat
       bytes: from.uint(),
     });
   }
+  const epochs = version === 1 ? [] : readEpochs(from);
   if (!from.isComplete) throw new PartitionPageUnknown('the page of a partition is cut or too long');
   const index = new OffsetIndex(limits, end);
   index.load(rows);
-  return Object.assign(createPartitionState(made, index), { startOffset, reserved, cleanedBelow });
+  return Object.assign(createPartitionState(made, index), { startOffset, reserved, cleanedBelow, epochs });
 }

@@ -13,6 +13,7 @@ import {
   PartitionPageUnknown,
   pageKey,
 } from './entries.ts';
+import { epochOf, noteEpoch, trimEpochs } from './epochs.ts';
 import { Hole, type IndexLimits, OffsetIndex } from './offset-index.ts';
 import { createPartitionState, PartitionDamaged, type PartitionState } from './partition.ts';
 import { moved } from './rewrite.ts';
@@ -90,6 +91,7 @@ export function createPartitionTable(
         if (entry.offset <= partition.startOffset) return;
         partition.startOffset = entry.offset;
         index.trim(entry.offset);
+        trimEpochs(partition.epochs, entry.offset);
         break;
       case 'removed': {
         const from = Math.max(entry.from, index.count === 0 ? index.end : index.row(0).offset);
@@ -143,6 +145,7 @@ export function createPartitionTable(
       const end = lastOffset + 1;
       if (end <= startOffset) return;
       const bytes = payload.byteLength;
+      noteEpoch(partition.epochs, epochOf(payload), Math.max(baseOffset, startOffset));
       if (end <= index.end) {
         if (moved(partition, baseOffset, end, position, maxTimestampMs, bytes)) dirty.add(logId);
         return;

@@ -1,6 +1,7 @@
 /** A partition as everybody sees it, and as this folder keeps it. */
 import type { RecordBatchBuilder } from '../../storage/records/batch-builder.ts';
 import type { Storage } from '../state/state-log.ts';
+import type { EpochStart } from './epochs.ts';
 import type { OffsetIndex } from './offset-index.ts';
 
 export interface Partition {
@@ -33,8 +34,14 @@ export interface RetentionPolicy {
   readonly maxRecords: number;
   /** Offset below which everybody has settled everything: what lies below it goes. */
   readonly settledFloor?: () => number;
-  /** How long a tombstone stays in a compacted partition. */
+  /** How long a tombstone, or the mark of a transaction, stays in a compacted partition once compaction has met it. */
   readonly tombstoneMs: number;
+  /** Part of the bytes that compaction has not seen, from which on it runs. */
+  readonly minDirtyRatio: number;
+  /** Records are not compacted before they are so old. */
+  readonly minCompactionLagMs: number;
+  /** Compaction runs at the latest when a record that it has not seen is so old, however few there are. */
+  readonly maxCompactionLagMs: number;
 }
 
 export const KEEP_ALL: RetentionPolicy = {
@@ -43,6 +50,9 @@ export const KEEP_ALL: RetentionPolicy = {
   maxBytes: 0,
   maxRecords: 0,
   tombstoneMs: 86_400_000,
+  minDirtyRatio: 0.5,
+  minCompactionLagMs: 0,
+  maxCompactionLagMs: Number.POSITIVE_INFINITY,
 };
 
 export interface PartitionState extends Partition {
@@ -50,10 +60,14 @@ export interface PartitionState extends Partition {
   nextOffset: number;
   isDeleted: boolean;
   index: OffsetIndex;
+  /** Rising in both. */
+  readonly epochs: EpochStart[];
   /** Of a partition in memory: where its offsets go on after a restart. */
   reserved: number;
   /** Compaction has seen every record below. */
   cleanedBelow: number;
+  /** Time of the oldest batch of this process's that compaction has not seen, or of the last pass; undefined without. */
+  dirtySinceMs: number | undefined;
   policy: RetentionPolicy;
   /** What this turn brought. */
   builder: RecordBatchBuilder | undefined;
@@ -90,8 +104,10 @@ export function createPartitionState(made: NewPartition, index: OffsetIndex): Pa
     nextOffset: index.end,
     isDeleted: false,
     index,
+    epochs: [],
     reserved: 0,
     cleanedBelow: 0,
+    dirtySinceMs: undefined,
     policy: KEEP_ALL,
     builder: undefined,
     watchers: undefined,

@@ -11,15 +11,17 @@ import type { Journal } from '../../storage/journal/journal.ts';
 import { RecordBatchBuilder } from '../../storage/records/batch-builder.ts';
 import { type BatchSpan, batchSpan } from '../../storage/records/batch-header.ts';
 import type { LogRecord } from '../../storage/records/record.ts';
-import { readRecordBatch } from '../../storage/records/record-batch.ts';
 import type { LogKernel } from '../../wasm/log.ts';
 import type { Clock } from '../clock.ts';
 import type { StateLog, Storage } from '../state/state-log.ts';
 import { type Table, TableId } from '../state/table.ts';
+import { type BatchOpener, withoutCodecs } from './batch-opener.ts';
 import { type Catalogue, createCatalogue } from './catalogue.ts';
+import { createCompaction } from './compaction.ts';
 import { partitionDifferences } from './differences.ts';
 import { encodeEntry, type PartitionEntry } from './entries.ts';
-import type { IndexLimits } from './offset-index.ts';
+import { type EpochEnd, type EpochStart, endOfEpoch, noteEpoch } from './epochs.ts';
+import { DEFAULT_PARTITION_LIMITS, type PartitionLimits } from './limits.ts';
 import {
   KEEP_ALL,
   type Partition,
@@ -28,37 +30,30 @@ import {
   type RetentionPolicy,
 } from './partition.ts';
 import { createPartitionTable } from './partition-table.ts';
-import { type PartitionRead, readBatches } from './reader.ts';
-import { retainedFrom } from './retention.ts';
+import { NO_PRODUCERS, type ProducerView } from './producer-view.ts';
+import { allBatches, type PartitionRead, readBatches, type StoredBatch } from './reader.ts';
+import { isCompacted, isCompactionDue, retainedFrom } from './retention.ts';
 import { createRewriter } from './rewrite.ts';
+import { type FoundTime, findNewest, findTime } from './times.ts';
 
+export type { BatchOpener } from './batch-opener.ts';
+export type { EpochEnd, EpochStart } from './epochs.ts';
+export { DEFAULT_PARTITION_LIMITS, type PartitionLimits } from './limits.ts';
 export type { Partition, RetentionPolicy } from './partition.ts';
 export { KEEP_ALL, PartitionDamaged } from './partition.ts';
+export type { AbortedTransaction, ProducerView } from './producer-view.ts';
 export type { PartitionRead, StoredBatch } from './reader.ts';
-
-export interface PartitionLimits extends IndexLimits {
-  readonly maxPartitions: number;
-  /** Of one pass of compaction. */
-  readonly maxKeys: number;
-  readonly maxKeyBytes: number;
-}
-
-export const DEFAULT_PARTITION_LIMITS: PartitionLimits = {
-  intervalBytes: 64 * 1024,
-  maxEvenRows: 2048,
-  maxSpanBytes: 16 * 1024 * 1024,
-  intervalMs: 3_600_000,
-  maxPartitions: 262_144,
-  maxKeys: 1_000_000,
-  maxKeyBytes: 64 * 1024 * 1024,
-};
+export type { FoundTime } from './times.ts';
 
 export interface PartitionsOptions {
   /** Of the storages that there are; `journal` is the one of the state log. */
   readonly journals: Readonly<Partial<Record<Storage, Journal>>>;
   readonly kernel: LogKernel;
   readonly clock: Clock;
+  /** Rises with every start. */
   readonly leaderEpoch: number;
+  /** Without it compressed batches stay as they are, and count as one record for their time. */
+  readonly opener?: BatchOpener;
   readonly limits?: Partial<PartitionLimits>;
   /** Delays compaction and evacuation to their bandwidth. */
   readonly pace?: (bytes: number) => Promise<void>;
@@ -68,11 +63,6 @@ export interface PartitionsOptions {
 
 export type AppendRefusal = 'failed' | 'full' | 'deleted' | 'too-large' | 'no-memory' | 'invalid';
 export type CreateRefusal = 'exists' | 'full' | 'no-storage';
-
-export interface FoundTime {
-  readonly offset: number;
-  readonly timestampMs: number;
-}
 
 export interface Partitions {
   readonly table: Table;
@@ -102,8 +92,19 @@ export interface Partitions {
   appendBatch(partition: Partition, batch: Uint8Array): number | AppendRefusal;
   /** Whole batches: the first may begin below `from`. Rejects with RangeError below the start and behind the end. */
   read(partition: Partition, from: number, maxBytes: number): Promise<PartitionRead>;
-  /** The first record that is not older; undefined when all are. Of a compressed batch, its first offset. */
+  /** All batches from an offset on, up to the end as it is when reading comes there. Lost ones are passed over. */
+  batches(partition: Partition, from: number): AsyncIterable<StoredBatch>;
+  /** The first record that is not older; undefined when all are. */
   offsetForTime(partition: Partition, timestampMs: number): Promise<FoundTime | undefined>;
+  /** The first of those with the largest time; undefined when none has a time. */
+  offsetOfNewest(partition: Partition): Promise<FoundTime | undefined>;
+  /** Of what is left, in order; the current epoch is there once it has appended something. */
+  epochs(partition: Partition): readonly EpochStart[];
+  /**
+   * Where what an epoch wrote ends, with the newest known epoch that is not above it: the answer to a reader who has to
+   * know whether what it has was cut off. Undefined for epochs that have not been.
+   */
+  endOffsetForEpoch(partition: Partition, epoch: number): EpochEnd | undefined;
   /** `callback` runs when the end has moved, until the returned function is called. */
   onAppend(partition: Partition, callback: () => void): () => void;
 
@@ -111,7 +112,9 @@ export interface Partitions {
   setPolicy(partition: Partition, policy: Partial<RetentionPolicy>): void;
   /** Records below the offset are gone; at most the end counts. Resolves with the start when that is durable. */
   truncate(partition: Partition, below: number): Promise<number>;
-  /** Applies the policies to all partitions: retention, then compaction where half of a partition was not seen by it. */
+  /** Who keeps the state of producers; before it is told there are none. */
+  follow(producers: ProducerView): void;
+  /** Applies the policies to all partitions: retention, then compaction where it is due. */
   clean(): Promise<void>;
 }
 
@@ -129,6 +132,8 @@ export function createPartitions(options: PartitionsOptions): Partitions {
   const creating = new Set<string>();
   let attached: StateLog | undefined;
   let rewriting: Promise<void> = Promise.resolve();
+  let producers = NO_PRODUCERS;
+  const opener = options.opener ?? withoutCodecs(kernel);
 
   const own = (partition: Partition): PartitionState => partition as PartitionState;
   const journalOf = ({ storage }: Partition): Journal => {
@@ -156,14 +161,19 @@ export function createPartitions(options: PartitionsOptions): Partitions {
       stateLog().commit('sync', done, true);
     });
 
-  const rewriter = createRewriter({
-    stateLog,
+  const pace = options.pace ?? (async () => {});
+  const { changed } = state;
+  const rewriter = createRewriter({ stateLog, journalOf, pace, changed });
+  const compact = createCompaction({
     kernel,
     journalOf,
+    rewriter,
+    opener,
+    producers: () => producers,
     maxKeys: limits.maxKeys,
     maxKeyBytes: limits.maxKeyBytes,
-    pace: options.pace ?? (async () => {}),
-    changed: state.changed,
+    pace,
+    changed,
     addRemoved(partition, from, end) {
       const entry = { kind: 'removed', logId: partition.logId, from, end } as const;
       addEntry(entry);
@@ -186,6 +196,8 @@ export function createPartitions(options: PartitionsOptions): Partitions {
     const committed = (position: number): void => {
       if (partition.isDeleted) return;
       partition.index.append(baseOffset, lastOffset + 1, position, maxTimestampMs, payload.byteLength);
+      noteEpoch(partition.epochs, leaderEpoch, baseOffset);
+      partition.dirtySinceMs ??= maxTimestampMs;
       state.changed(partition);
       for (const watcher of partition.watchers ?? []) watcher();
     };
@@ -226,13 +238,10 @@ export function createPartitions(options: PartitionsOptions): Partitions {
     const nowMs = clock.wallMs();
     const start = retainedFrom(partition, nowMs);
     if (start > partition.startOffset) await truncate(partition, start);
-    const { index, cleanedBelow } = partition;
-    if (partition.policy.cleanup === 'delete' || partition.isDeleted) return;
-    let unseen = 0;
-    for (let i = index.count - 1; i >= 0 && index.row(i).end > cleanedBelow; i--)
-      unseen += index.row(i).bytes;
-    if (unseen >= limits.intervalBytes && unseen * 2 >= index.bytes) {
-      await exclusively(() => rewriter.compact(partition, nowMs));
+    if (!isCompacted(partition) || partition.isDeleted) return;
+    const stableEnd = Math.min(producers.lastStableOffset(partition), partition.endOffset);
+    if (isCompactionDue(partition, stableEnd, nowMs, limits.intervalBytes)) {
+      await exclusively(() => compact(partition, nowMs));
     }
   }
 
@@ -350,29 +359,13 @@ export function createPartitions(options: PartitionsOptions): Partitions {
       }
       return readBatches(journalOf(it), it, from, maxBytes);
     },
-    async offsetForTime(partition, timestampMs) {
-      const it = own(partition);
-      for (let at = it.startOffset; at < it.endOffset && !it.isDeleted; ) {
-        const row = it.index.row(it.index.find(at));
-        if (row.timeMs < timestampMs) {
-          at = row.end;
-          continue;
-        }
-        const { batches, next } = await readBatches(journalOf(it), it, at, limits.intervalBytes);
-        for (const each of batches) {
-          if (each.maxTimestampMs < timestampMs) continue;
-          const { batch } = readRecordBatch(kernel, each.bytes);
-          for (let i = 0; batch !== undefined && i < batch.length; i++) {
-            const found = { offset: batch.offset(i), timestampMs: batch.timestampMs(i) };
-            if (found.timestampMs >= timestampMs && found.offset >= it.startOffset) return found;
-          }
-          if (batch?.isCompressed) return { offset: each.baseOffset, timestampMs: each.maxTimestampMs };
-        }
-        if (next <= at) break;
-        at = Math.max(next, it.startOffset);
-      }
-      return undefined;
-    },
+    batches: (partition, from) => allBatches(journalOf(partition), own(partition), from),
+    offsetForTime: (partition, timestampMs) =>
+      findTime(journalOf(partition), opener, own(partition), timestampMs),
+    offsetOfNewest: (partition) => findNewest(journalOf(partition), opener, own(partition)),
+    epochs: (partition) => own(partition).epochs,
+    endOffsetForEpoch: (partition, epoch) =>
+      endOfEpoch(own(partition).epochs, epoch, leaderEpoch, partition.endOffset),
     onAppend(partition, callback) {
       const it = own(partition);
       it.watchers ??= new Set();
@@ -384,6 +377,9 @@ export function createPartitions(options: PartitionsOptions): Partitions {
       own(partition).policy = { ...KEEP_ALL, ...policy };
     },
     truncate: (partition, below) => truncate(own(partition), below),
+    follow(view) {
+      producers = view;
+    },
     async clean() {
       for (const partition of [...state.all()]) await cleanPartition(partition);
     },

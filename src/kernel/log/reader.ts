@@ -120,3 +120,24 @@ export async function readBatches(
   if (next === expected && version === index.version) partition.hint = { offset: next, version, ...cursor };
   return { batches, next };
 }
+
+const WALK_BYTES = 1024 * 1024;
+
+/** Batches from the one with `from` on. What is damaged is passed over: who walks over all of them wants the rest. */
+export async function* allBatches(
+  journal: Journal,
+  partition: PartitionState,
+  from: number,
+): AsyncGenerator<StoredBatch> {
+  for (let at = Math.max(from, partition.startOffset); at < partition.endOffset && !partition.isDeleted; ) {
+    try {
+      const { batches, next } = await readBatches(journal, partition, at, WALK_BYTES);
+      yield* batches;
+      if (next <= at) return;
+      at = Math.max(next, partition.startOffset);
+    } catch (error) {
+      if (!(error instanceof PartitionDamaged)) throw error;
+      at = error.resumeAt;
+    }
+  }
+}

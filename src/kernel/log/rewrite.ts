@@ -1,11 +1,9 @@
 /**
- * Writes batches again: those that lie in a stretch of the journal that is to be freed, and those that compaction makes
- * smaller. They keep their offsets, and until a copy is durable the index knows the old one. One rewrite runs at a time.
+ * Writes batches again: those that lie in a stretch of the journal that is to be freed, and what compaction makes of others.
+ * They keep their offsets, and until a copy is durable the index knows the old one. One rewrite runs at a time.
  */
 import type { Journal } from '../../storage/journal/journal.ts';
-import { withoutRecords } from '../../storage/records/batch-header.ts';
-import { type RecordBatch, readRecordBatch } from '../../storage/records/record-batch.ts';
-import type { LogKernel } from '../../wasm/log.ts';
+import { batchSpan } from '../../storage/records/batch-header.ts';
 import type { StateLog } from '../state/state-log.ts';
 import { Hole, type Row } from './offset-index.ts';
 import { PartitionDamaged, type PartitionState } from './partition.ts';
@@ -15,22 +13,19 @@ const PIECE_BYTES = 1024 * 1024;
 
 export interface RewriteOptions {
   readonly stateLog: () => StateLog;
-  readonly kernel: LogKernel;
   readonly journalOf: (partition: PartitionState) => Journal;
-  /** Of one pass of compaction: all keys with what a map costs. Above it the pass covers less. */
-  readonly maxKeys: number;
-  readonly maxKeyBytes: number;
   /** Resolves when so many bytes more may be read or written. */
   readonly pace: (bytes: number) => Promise<void>;
-  /** Adds an entry: compaction left nothing of these offsets. What it returns applies the entry. */
-  readonly addRemoved: (partition: PartitionState, from: number, end: number) => () => void;
   readonly changed: (partition: PartitionState) => void;
 }
 
 export interface Rewriter {
   /** After it no batch of the partition lies in `[start, end)`, but for those that go from there by retention. */
   evacuate(partition: PartitionState, start: number, end: number): Promise<void>;
-  compact(partition: PartitionState, nowMs: number): Promise<void>;
+  /** Adds a copy of a batch, or what takes its place, to the current change. */
+  copy(partition: PartitionState, batch: StoredBatch, bytes: Uint8Array): void;
+  /** Ends the change. Durable when the promise resolves: what was copied may be freed. `apply` runs before that. */
+  commit(partition: PartitionState, apply?: () => void): Promise<void>;
 }
 
 /** What is known of the batch at that position; nothing happens when a newer copy or a hole is there by now. */
@@ -53,9 +48,8 @@ export function moved(
 }
 
 export function createRewriter(options: RewriteOptions): Rewriter {
-  const { stateLog, kernel, journalOf, pace } = options;
+  const { stateLog, journalOf, pace } = options;
 
-  /** Durable: what lies there may be freed after that. */
   const commit = ({ storage }: PartitionState, apply: () => void = () => {}): Promise<void> =>
     new Promise((resolve, reject) => {
       const done = (error: Error | undefined): void => {
@@ -69,9 +63,11 @@ export function createRewriter(options: RewriteOptions): Rewriter {
 
   function copy(partition: PartitionState, batch: StoredBatch, bytes: Uint8Array): void {
     const { logId, stripe, storage } = partition;
+    const { baseOffset, lastOffset } = batch;
+    // As replay reads it from the copy.
+    const maxTimestampMs = batchSpan(bytes)?.maxTimestampMs ?? batch.maxTimestampMs;
     stateLog().addRecord(storage, { logId, stripe, payload: bytes }, (position) => {
       if (partition.isDeleted) return;
-      const { baseOffset, lastOffset, maxTimestampMs } = batch;
       moved(partition, baseOffset, lastOffset + 1, position, maxTimestampMs, bytes.byteLength);
       options.changed(partition);
     });
@@ -136,108 +132,9 @@ export function createRewriter(options: RewriteOptions): Rewriter {
     }
   }
 
-  const isOpaque = (batch: RecordBatch): boolean =>
-    batch.isCompressed || batch.isControl || batch.isTransactional;
-
-  /** Each batch from `from` to below `end`, opened. */
-  async function* opened(partition: PartitionState, from: number, end: number) {
-    for (let at = from; at < end && !partition.isDeleted; ) {
-      const { batches, next } = await readBatches(journalOf(partition), partition, at, PIECE_BYTES);
-      if (next <= at) return;
-      for (const stored of batches) {
-        if (stored.baseOffset >= end) return;
-        const { batch, fault } = readRecordBatch(kernel, stored.bytes);
-        if (batch === undefined) {
-          throw new PartitionDamaged(
-            partition,
-            stored.baseOffset,
-            stored.lastOffset + 1,
-            `are damaged: ${fault}`,
-          );
-        }
-        yield { stored, batch };
-      }
-      await pace(batches.reduce((sum, { bytes }) => sum + bytes.byteLength, 0));
-      at = Math.max(next, partition.startOffset);
-    }
-  }
-
-  /** The newest offset of each key in what compaction has not seen; `end` is behind the last batch that fitted. */
-  async function newestOf(partition: PartitionState, from: number) {
-    const newest = new Map<string, number>();
-    let keyBytes = 0;
-    let end = from;
-    for await (const { stored, batch } of opened(partition, from, partition.endOffset)) {
-      for (let i = 0; i < batch.length && !isOpaque(batch); i++) {
-        const key = batch.key(i);
-        if (key === null) continue;
-        const text = textOf(key);
-        if (!newest.has(text)) keyBytes += text.length;
-        newest.set(text, batch.offset(i));
-      }
-      end = stored.lastOffset + 1;
-      // One batch more than fits, so that every pass gets on.
-      if (newest.size >= options.maxKeys || keyBytes >= options.maxKeyBytes) break;
-    }
-    return { newest, end };
-  }
-
-  async function compact(partition: PartitionState, nowMs: number): Promise<void> {
-    const { cleanedBelow, startOffset, policy } = partition;
-    const { newest, end } = await newestOf(partition, Math.max(cleanedBelow, startOffset));
-    const horizonMs = nowMs - policy.tombstoneMs;
-    let mayDropTombstones = true;
-    let copies: [StoredBatch, Uint8Array][] = [];
-    let removals: StoredBatch[] = [];
-    let bytes = 0;
-    /** All in one change, which nobody else's may come between. */
-    const write = async (): Promise<void> => {
-      if (bytes === 0 || partition.isDeleted) return;
-      for (const [stored, smaller] of copies) copy(partition, stored, smaller);
-      const apply = removals.map((each) =>
-        options.addRemoved(partition, each.baseOffset, each.lastOffset + 1),
-      );
-      copies = [];
-      removals = [];
-      bytes = 0;
-      await commit(partition, () => {
-        for (const each of apply) each();
-      });
-    };
-    for await (const { stored, batch } of opened(partition, startOffset, end)) {
-      if (isOpaque(batch)) {
-        // It may hold an older value of any key, which a tombstone behind it keeps dead.
-        mayDropTombstones = false;
-        continue;
-      }
-      const keeps = (i: number): boolean => {
-        const key = batch.key(i);
-        if (key === null) return true;
-        const offset = batch.offset(i);
-        if (offset < (newest.get(textOf(key)) ?? 0)) return false;
-        // Only a pass before this one has surely removed what the tombstone deletes.
-        const isPast = offset < cleanedBelow && batch.timestampMs(i) < horizonMs;
-        return batch.value(i) !== null || !isPast || !mayDropTombstones;
-      };
-      const kept = Array.from({ length: batch.length }, (_, i) => keeps(i));
-      const count = kept.filter(Boolean).length;
-      if (count === batch.length || partition.isDeleted) continue;
-      if (count === 0) removals.push(stored);
-      else copies.push([stored, withoutRecords(kernel, stored.bytes, (i) => kept[i] === true)]);
-      bytes += stored.bytes.byteLength;
-      if (bytes >= PIECE_BYTES) await write();
-    }
-    await write();
-    partition.cleanedBelow = Math.max(partition.cleanedBelow, end);
-    options.changed(partition);
-  }
-
-  return { evacuate, compact };
+  return { evacuate, copy, commit };
 }
 
 interface Cuts {
   readonly sideOf: (position: number) => number;
 }
-
-const textOf = (key: Uint8Array): string =>
-  Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1');
