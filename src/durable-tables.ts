@@ -10,6 +10,7 @@ import { createPartitions, type Partitions, type PartitionsOptions } from './ker
 import { createRetainedStore, type RetainedStore } from './kernel/retained.ts';
 import { createRouter, type Router } from './kernel/router.ts';
 import type { Table } from './kernel/state/table.ts';
+import { createBatchOpener } from './protocols/kafka/records/opener.ts';
 import { createDurableTables, type DurableTables } from './protocols/mqtt/durable/durable.ts';
 import { createSessionRegistry, type SessionRegistry } from './protocols/mqtt/session-registry.ts';
 import { createLogKernel } from './wasm/create-log.ts';
@@ -50,7 +51,8 @@ export function createNodeTables({ config, clock, journals, leaderEpoch }: NodeT
     windowMs: config.deduplication.windowSeconds * 1000,
   });
   const kernel = createLogKernel({ maxBatchBytes: MAX_BATCH_BYTES, memoryLimitBytes: LOG_MEMORY_BYTES });
-  const partitions = createPartitions({ journals, kernel, clock, leaderEpoch });
+  const opener = createBatchOpener(kernel);
+  const partitions = createPartitions({ journals, kernel, clock, leaderEpoch, opener });
   const all = [...mqtt.all, retained.table, delayed.table, deduplication.table, partitions.table];
   return { router, sessions, mqtt, retained, delayed, deduplication, partitions, kernel, all };
 }

@@ -184,7 +184,10 @@ export function createCompaction(
       const marked = isNewlyDead ? withHorizon(open, keeps, horizonMs) : undefined;
       if (marked === undefined && count === open.length) return 'kept';
       const smaller = marked ?? withRecords(kernel, open, keeps);
-      return closed.isCompressed ? opener.close(smaller, closed.codec) : smaller;
+      const bytes = closed.isCompressed ? await opener.close(smaller, closed.codec) : smaller;
+      if (bytes.byteLength <= kernel.maxBatchBytes) return bytes;
+      mayDropTombstones = false;
+      return 'kept';
     }
 
     /** The newest batch of a producer stays, so that whoever reads the log finds where its numbers go on. */
