@@ -22,6 +22,10 @@ const TICKS_PER_ROUND = 120;
 const MAX_BURST = 12;
 const MIN_ROUND_MS = 100;
 const MAX_ROUND_MS = 700;
+/** A cleaner looks at the journal for the first time when it is so old: in one of some rounds it gets as far as that. */
+const CLEANER_MS = 5000;
+const LONG_LIFE_ONE_IN = 4;
+const LONG_LIVES_FROM_ROUNDS = 5;
 const MAX_EARLY_KILL_MS = 900;
 const MAX_PAUSE_MS = 300;
 const MAX_STOP_MS = 150;
@@ -65,6 +69,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
   const stream = options.audit ? auditStream(ledger, broker.dataDir) : undefined;
   let kills = 0;
   let slowestStartMs = await broker.start();
+  let startedAtMs = performance.now();
   const clients = startClients(ledger, broker, seed);
   let traffic: Traffic | undefined;
   let isComplete = false;
@@ -74,16 +79,22 @@ export async function run(options: RunOptions): Promise<RunResult> {
     for (let round = 1; round <= rounds; round++) {
       await onEach(ledger, broker, probes, (probe, address) => probe.prepare(address, round));
       traffic.goOn();
+      const isLongLife = rounds >= LONG_LIVES_FROM_ROUNDS && random.oneIn(LONG_LIFE_ONE_IN);
+      if (isLongLife) await delay(CLEANER_MS - (performance.now() - startedAtMs) - random.below(200));
+      traffic.goOn();
       const workMs = MIN_ROUND_MS + random.below(MAX_ROUND_MS - MIN_ROUND_MS);
       await delay(workMs);
       if (options.kills) {
         const how = await end(broker, random);
         for (; random.oneIn(3); kills++) await broker.startAndKill(random.below(MAX_EARLY_KILL_MS));
-        if (round % VERIFY_EVERY_ROUNDS === 0) await verify(ledger, broker);
+        if (round % VERIFY_EVERY_ROUNDS === 0) await verify(ledger, broker, say);
         const startMs = await broker.start();
         kills++;
         slowestStartMs = Math.max(slowestStartMs, startMs);
-        say(`round ${round}: ${how} after ${workMs} ms, started in ${Math.round(startMs)} ms`);
+        startedAtMs = performance.now();
+        say(
+          `round ${round}: ${how}${isLongLife ? ' while it cleaned' : ''} after ${workMs} ms, started in ${Math.round(startMs)} ms`,
+        );
       } else {
         await broker.pause(random.below(MAX_PAUSE_MS));
       }
@@ -104,7 +115,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
     await Promise.all([clients.end(), ...churns.map((churn) => churn.end())]);
     await broker.stop();
   }
-  await verify(ledger, broker);
+  await verify(ledger, broker, say);
   const defect = broker.defect();
   if (defect !== undefined) recordViolation(ledger, 'broker', defect);
   const deliveries = ledger.subscribers.reduce((sum, { seen }) => sum + seen.length, 0);
@@ -208,9 +219,10 @@ async function onEach(
 }
 
 /** The data directory of a broker that does not run is sound, however that ended. */
-async function verify(ledger: Ledger, broker: BrokerProcess): Promise<void> {
+async function verify(ledger: Ledger, broker: BrokerProcess, say: (line: string) => void): Promise<void> {
   try {
-    await command(['verify', '--data-dir', broker.dataDir]);
+    const found = await command(['verify', '--data-dir', broker.dataDir]);
+    say(found.trimEnd());
   } catch (error) {
     const { message, stdout } = error as Error & { stdout?: string };
     recordViolation(ledger, 'broker', `verify: ${message}\n${stdout ?? ''}`);
