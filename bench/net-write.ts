@@ -88,7 +88,13 @@ async function measure(handleWrites: boolean, views: number): Promise<Cost> {
     { pauseOnConnect: true, allowHalfOpen: true, noDelay: true },
     (accepted) => {
       detachFromServer(accepted);
-      const transport = new SocketTransport(context, { address: '', port: 0, certificate: undefined });
+      const transport = new SocketTransport(context, {
+        address: '',
+        port: 0,
+        certificate: undefined,
+        localAddress: '',
+        localPort: 0,
+      });
       const socket = adoptSocket(accepted, window.bytes, (length) => transport.arrived(length));
       if (socket === undefined)
         throw new Error('this Node does not let a socket read into memory of our choice');

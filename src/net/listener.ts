@@ -99,6 +99,8 @@ export function peerOf(socket: net.Socket): Peer {
     address: plainAddress(socket.remoteAddress ?? ''),
     port: socket.remotePort ?? 0,
     certificate: undefined,
+    localAddress: plainAddress(socket.localAddress ?? ''),
+    localPort: socket.localPort ?? 0,
   };
 }
 

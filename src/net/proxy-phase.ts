@@ -37,7 +37,7 @@ export function createProxyGate(name: string, config: TcpListenerConfig): ProxyG
         phase.fail(result.reason);
         return;
       }
-      const peer: Peer = result.source === undefined ? direct : { ...result.source, certificate: undefined };
+      const peer: Peer = result.source === undefined ? direct : { ...direct, ...result.source };
       proceed(phase, peer, received.subarray(result.length));
     };
     socket.on('data', onData);

@@ -29,6 +29,9 @@ export interface Peer {
   readonly address: string;
   readonly port: number;
   readonly certificate: PeerCertificate | undefined;
+  readonly localAddress: string;
+  readonly localPort: number;
+  readonly serverName?: string | undefined;
 }
 
 interface OwnedSocket extends net.Socket {
@@ -76,6 +79,9 @@ export class SocketTransport implements Transport {
   readonly listener: string;
   readonly remoteAddress: string;
   readonly remotePort: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+  readonly serverName: string | undefined;
   readonly peerCertificate: PeerCertificate | undefined;
   private readonly context: TransportContext;
   private socket: OwnedSocket | undefined;
@@ -92,6 +98,9 @@ export class SocketTransport implements Transport {
     this.listener = context.listener;
     this.remoteAddress = peer.address;
     this.remotePort = peer.port;
+    this.localAddress = peer.localAddress;
+    this.localPort = peer.localPort;
+    this.serverName = peer.serverName;
     this.peerCertificate = peer.certificate;
   }
 

@@ -33,7 +33,7 @@ export function startUnixListener(
   config: UnixListenerConfig,
   context: ListenerContext,
 ): Promise<Listener> {
-  const nobody = { address: '', port: 0, certificate: undefined };
+  const nobody = { address: '', port: 0, certificate: undefined, localAddress: '', localPort: 0 };
   return openListener(
     {
       name,

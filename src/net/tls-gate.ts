@@ -59,7 +59,9 @@ export function createTlsGate(
       return;
     }
     socket.disableRenegotiation();
-    handshake.proceed(handshake.phase, socket, { ...handshake.peer, certificate: peerCertificateOf(socket) });
+    const serverName = typeof socket.servername === 'string' ? socket.servername : undefined;
+    const certificate = peerCertificateOf(socket);
+    handshake.proceed(handshake.phase, socket, { ...handshake.peer, certificate, serverName });
   });
   server.on('tlsClientError', (error, socket) => {
     socket.on('error', ignoreError);

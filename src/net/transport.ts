@@ -27,6 +27,11 @@ export interface Transport {
   /** After the PROXY protocol where it is configured, else of the socket. Unix sockets: '' and 0. */
   readonly remoteAddress: string;
   readonly remotePort: number;
+  /** Of the socket: what the client dialled, as far as this host can tell. Unix sockets: '' and 0. */
+  readonly localAddress: string;
+  readonly localPort: number;
+  /** By which the client asked for us in the TLS handshake. */
+  readonly serverName: string | undefined;
   /** Present when TLS asked for and verified a client certificate. */
   readonly peerCertificate: PeerCertificate | undefined;
   /**

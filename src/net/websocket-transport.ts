@@ -35,6 +35,9 @@ export class WebSocketTransport implements Transport {
   readonly listener: string;
   readonly remoteAddress: string;
   readonly remotePort: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+  readonly serverName: string | undefined;
   readonly peerCertificate: PeerCertificate | undefined;
   private readonly context: TransportContext;
   private readonly webSocket: WebSocket;
@@ -53,6 +56,9 @@ export class WebSocketTransport implements Transport {
     this.listener = context.listener;
     this.remoteAddress = peer.address;
     this.remotePort = peer.port;
+    this.localAddress = peer.localAddress;
+    this.localPort = peer.localPort;
+    this.serverName = peer.serverName;
     this.peerCertificate = peer.certificate;
     this.webSocket = webSocket;
     this.socket = socket;

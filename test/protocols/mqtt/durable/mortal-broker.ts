@@ -117,6 +117,9 @@ export class Link implements Transport {
   readonly listener = 'mqtt';
   readonly remoteAddress = '127.0.0.1';
   readonly remotePort = 1;
+  readonly localAddress = '127.0.0.1';
+  readonly localPort = 1883;
+  readonly serverName = undefined;
   readonly peerCertificate = undefined;
   readonly inbox: ServerPacket[] = [];
   isGone = false;
