@@ -3,10 +3,15 @@ import type { Logger } from 'pino';
 import type { Config } from '../../config/config.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import type { Partitions } from '../../kernel/log/partitions.ts';
-import type { StateLog } from '../../kernel/state/state-log.ts';
+import type { Settings } from '../../kernel/settings-table.ts';
+import type { StateLog, Storage } from '../../kernel/state/state-log.ts';
 import type { LogKernel } from '../../wasm/log.ts';
+import type { FetchSessions } from './fetch/sessions.ts';
+import type { Groups } from './groups/groups.ts';
 import type { ProducerGate } from './produce/gate.ts';
+import type { Authentication } from './security/authentication.ts';
 import type { Authorizer } from './security/authorizer.ts';
+import type { Security } from './security/security.ts';
 import type { Topics } from './topics/topics.ts';
 
 export type Level = Config['storage']['durability'];
@@ -33,6 +38,7 @@ export interface Caller {
   readonly endpoint: Endpoint;
   /** `User:ANONYMOUS` until it has authenticated. */
   principal: string;
+  readonly authentication: Authentication;
   readonly isClosed: boolean;
   /** Runs when the connection ends, until the returned function is called. */
   onClose(callback: () => void): () => void;
@@ -54,8 +60,16 @@ export interface Kafka {
   readonly partitions: Partitions;
   readonly topics: Topics;
   readonly producers: ProducerGate;
+  readonly fetchSessions: FetchSessions;
+  readonly groups: Groups;
   /** Asked with a Caller, by each handler, before it does anything. */
   readonly authorizer: Authorizer;
-  /** Ends the current change of the state log; resolves when it, and all before it, is as durable as `level`. */
-  commit(level: Level, isSettlement?: boolean): Promise<void>;
+  readonly security: Security;
+  /** What administrators set for other things than topics. */
+  readonly settings: Settings;
+  /**
+   * Ends the current change of the state log; resolves when it, and all before it, is as durable as `level`; with `object` in
+   * the object store, too.
+   */
+  commit(level: Level, storage?: Storage): Promise<void>;
 }

@@ -1,0 +1,156 @@
+/** Requests about groups: where they are, which there are, what they look like, and that they go. */
+import type { Kafka } from '../context.ts';
+import type { HandlerTable } from '../handlers.ts';
+import type { Apis } from '../messages/apis.ts';
+import { ErrorCode } from '../messages/errors.ts';
+import type { In } from '../schema/message.ts';
+import type { Subject } from '../security/authorizer.ts';
+import { CLUSTER, Operation, ResourceType } from '../security/vocabulary.ts';
+import { metadataOf, NO_BYTES } from './classic-group.ts';
+
+const BATCHED_FIND_FROM = 4;
+const NOT_FOUND_FROM = 6;
+const OPERATIONS_FROM = 3;
+
+const CoordinatorType = { Group: 0, Transaction: 1, Share: 2 } as const;
+const SHARE_KEYS_FROM = 6;
+
+/** `group:topic:partition`, whose group may have colons. */
+const isShareKey = (key: string): boolean => /^.+:[\w-]{22}:\d+$/s.test(key);
+
+function findError(
+  { authorizer }: Kafka,
+  subject: Subject,
+  version: number,
+  type: number,
+  key: string,
+): number {
+  if (type === CoordinatorType.Group) {
+    return authorizer.allows(subject, Operation.Describe, ResourceType.Group, key)
+      ? ErrorCode.NONE
+      : ErrorCode.GROUP_AUTHORIZATION_FAILED;
+  }
+  if (type === CoordinatorType.Transaction) {
+    if (key === '') return ErrorCode.INVALID_REQUEST;
+    return authorizer.allows(subject, Operation.Describe, ResourceType.TransactionalId, key)
+      ? ErrorCode.NONE
+      : ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+  }
+  if (type !== CoordinatorType.Share || version < SHARE_KEYS_FROM || !isShareKey(key)) {
+    return ErrorCode.INVALID_REQUEST;
+  }
+  return authorizer.allows(subject, Operation.ClusterAction, ResourceType.Cluster, CLUSTER)
+    ? ErrorCode.NONE
+    : ErrorCode.CLUSTER_AUTHORIZATION_FAILED;
+}
+
+type Described = In<typeof Apis.describeGroups.response>['groups'][number];
+
+function describeGroup(
+  { groups, authorizer }: Kafka,
+  subject: Subject,
+  version: number,
+  withOperations: boolean,
+  groupId: string,
+): Described {
+  const none = { groupId, groupState: '', protocolType: '', protocolData: '', members: [] };
+  if (!authorizer.allows(subject, Operation.Describe, ResourceType.Group, groupId)) {
+    return { ...none, errorCode: ErrorCode.GROUP_AUTHORIZATION_FAILED };
+  }
+  const operations = withOperations
+    ? { authorizedOperations: authorizer.allowedOperations(subject, ResourceType.Group, groupId) }
+    : {};
+  const group = groups.find(groupId);
+  if (group?.kind !== 'classic') {
+    const isSaid = version >= NOT_FOUND_FROM;
+    return {
+      ...none,
+      ...operations,
+      groupState: 'Dead',
+      errorCode: isSaid ? ErrorCode.GROUP_ID_NOT_FOUND : ErrorCode.NONE,
+      errorMessage: isSaid ? `Group ${groupId} is not a classic group.` : null,
+    };
+  }
+  const isStable = group.state === 'Stable';
+  return {
+    ...operations,
+    errorCode: ErrorCode.NONE,
+    groupId,
+    groupState: group.state,
+    protocolType: group.protocolType ?? '',
+    protocolData: isStable ? (group.protocolName ?? '') : '',
+    members: [...group.members.values()].map((member) => ({
+      memberId: member.id,
+      groupInstanceId: member.instanceId,
+      clientId: member.clientId,
+      clientHost: member.clientHost,
+      memberMetadata: isStable ? metadataOf(member, group.protocolName) : NO_BYTES,
+      memberAssignment: member.assignment,
+    })),
+  };
+}
+
+export const adminHandlers: HandlerTable = {
+  findCoordinator(kafka, { connection, version, request }) {
+    const { nodeId } = kafka.broker;
+    const find = (key: string) => {
+      const errorCode = findError(kafka, connection, version, request.keyType, key);
+      const isFound = errorCode === ErrorCode.NONE;
+      return {
+        key,
+        errorCode,
+        errorMessage: isFound ? null : 'The coordinator cannot be given.',
+        nodeId: isFound ? nodeId : -1,
+        host: isFound ? connection.endpoint.host : '',
+        port: isFound ? connection.endpoint.port : -1,
+      };
+    };
+    if (version >= BATCHED_FIND_FROM) return { coordinators: request.coordinatorKeys.map(find) };
+    return find(request.key);
+  },
+
+  listGroups({ groups, authorizer }, { connection, request }) {
+    const lower = (filter: readonly string[]): Set<string> =>
+      new Set(filter.map((each) => each.toLowerCase()));
+    const states = lower(request.statesFilter);
+    const types = lower(request.typesFilter);
+    const all = authorizer.allows(connection, Operation.Describe, ResourceType.Cluster, CLUSTER);
+    const listed = [];
+    for (const groupId of groups.ids()) {
+      const { protocolType, state, kind } = groups.summaryOf(groupId);
+      if (states.size > 0 && !states.has(state.toLowerCase())) continue;
+      if (types.size > 0 && !types.has(kind)) continue;
+      if (!all && !authorizer.allows(connection, Operation.Describe, ResourceType.Group, groupId)) continue;
+      listed.push({ groupId, protocolType, groupState: state, groupType: kind });
+    }
+    return { errorCode: ErrorCode.NONE, groups: listed };
+  },
+
+  describeGroups(kafka, { connection, version, request }) {
+    const withOperations = version >= OPERATIONS_FROM && request.includeAuthorizedOperations;
+    return {
+      groups: request.groups.map((groupId) =>
+        describeGroup(kafka, connection, version, withOperations, groupId),
+      ),
+    };
+  },
+
+  async deleteGroups({ groups, authorizer }, { connection, request }) {
+    const results = request.groupsNames.map((groupId) => {
+      if (!authorizer.allows(connection, Operation.Delete, ResourceType.Group, groupId)) {
+        return { groupId, errorCode: ErrorCode.GROUP_AUTHORIZATION_FAILED };
+      }
+      const group = groups.find(groupId);
+      if (group === undefined) return { groupId, errorCode: ErrorCode.GROUP_ID_NOT_FOUND };
+      if (group.members.size > 0 || group.state !== 'Empty') {
+        return { groupId, errorCode: ErrorCode.NON_EMPTY_GROUP };
+      }
+      groups.remove(group);
+      return new Promise<{ groupId: string; errorCode: number }>((resolve) => {
+        const done = (errorCode: number): void => resolve({ groupId, errorCode });
+        groups.host.answer(group, done, ErrorCode.NONE, ErrorCode.COORDINATOR_NOT_AVAILABLE);
+      });
+    });
+    return { throttleTimeMs: 0, results: await Promise.all(results) };
+  },
+};

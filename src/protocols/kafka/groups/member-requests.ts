@@ -1,0 +1,128 @@
+/** Requests of the members of classic groups. */
+import type { Kafka } from '../context.ts';
+import type { HandlerTable } from '../handlers.ts';
+import { ErrorCode } from '../messages/errors.ts';
+import { Operation, ResourceType } from '../security/vocabulary.ts';
+import { failedJoin, failedSync } from './classic-group.ts';
+import { joinGroup } from './classic-join.ts';
+import { heartbeat, leaveGroup, syncGroup } from './classic-members.ts';
+import type { Groups } from './groups.ts';
+
+type Refusable = Pick<Kafka, 'authorizer'>;
+
+/** What a request of a member is refused with before its group is looked at. */
+function refusal(
+  { authorizer }: Refusable,
+  connection: Parameters<Kafka['authorizer']['allows']>[0],
+  groupId: string,
+): number {
+  if (!authorizer.allows(connection, Operation.Read, ResourceType.Group, groupId)) {
+    return ErrorCode.GROUP_AUTHORIZATION_FAILED;
+  }
+  return groupId === '' ? ErrorCode.INVALID_GROUP_ID : ErrorCode.NONE;
+}
+
+const isUnused = (groups: Groups, groupId: string): boolean => groups.find(groupId) === undefined;
+
+/** From this version on newcomers come back with the id that they were given. */
+const MEMBER_ID_REQUIRED_FROM = 4;
+const SKIP_ASSIGNMENT_FROM = 9;
+const NULL_PROTOCOL_FROM = 7;
+const BATCHED_LEAVE_FROM = 3;
+
+export const memberHandlers: HandlerTable = {
+  joinGroup(kafka, { connection, version, clientId, request }) {
+    const { groups } = kafka;
+    const { groupId, memberId, sessionTimeoutMs, rebalanceTimeoutMs } = request;
+    const { minSessionTimeoutMs, maxSessionTimeoutMs } = groups.host.settings;
+    const noProtocol = version < NULL_PROTOCOL_FROM ? '' : null;
+    const refuse = (errorCode: number) => ({ ...failedJoin(memberId, errorCode), protocolName: noProtocol });
+    const refused = refusal(kafka, connection, groupId);
+    if (refused !== ErrorCode.NONE) return refuse(refused);
+    if (sessionTimeoutMs < minSessionTimeoutMs || sessionTimeoutMs > maxSessionTimeoutMs) {
+      return refuse(ErrorCode.INVALID_SESSION_TIMEOUT);
+    }
+    if (memberId !== '' && isUnused(groups, groupId)) return refuse(ErrorCode.UNKNOWN_MEMBER_ID);
+    const group = groups.open(groupId);
+    if (group === undefined) return refuse(ErrorCode.GROUP_MAX_SIZE_REACHED);
+    return new Promise((resolve) => {
+      joinGroup(
+        groups.host,
+        group,
+        {
+          memberId,
+          instanceId: request.groupInstanceId,
+          clientId: clientId ?? '',
+          clientHost: `/${connection.remoteAddress}`,
+          sessionTimeoutMs,
+          rebalanceTimeoutMs: rebalanceTimeoutMs < 0 ? sessionTimeoutMs : rebalanceTimeoutMs,
+          protocolType: request.protocolType,
+          protocols: request.protocols,
+          requiresMemberId: version >= MEMBER_ID_REQUIRED_FROM,
+          canSkipAssignment: version >= SKIP_ASSIGNMENT_FROM,
+        },
+        (response) => resolve({ ...response, protocolName: response.protocolName ?? noProtocol }),
+      );
+    });
+  },
+
+  syncGroup(kafka, { connection, request }) {
+    const { groups } = kafka;
+    const refused = refusal(kafka, connection, request.groupId);
+    if (refused !== ErrorCode.NONE) return failedSync(refused);
+    const group = groups.find(request.groupId);
+    if (group === undefined) return failedSync(ErrorCode.UNKNOWN_MEMBER_ID);
+    return new Promise((resolve) => {
+      const { memberId, groupInstanceId, generationId, protocolType, protocolName, assignments } = request;
+      syncGroup(
+        groups.host,
+        group,
+        {
+          memberId,
+          instanceId: groupInstanceId,
+          generation: generationId,
+          protocolType,
+          protocolName,
+          assignments,
+        },
+        resolve,
+      );
+    });
+  },
+
+  heartbeat(kafka, { connection, request }) {
+    const { groups } = kafka;
+    const { groupId, memberId, groupInstanceId, generationId } = request;
+    const refused = refusal(kafka, connection, groupId);
+    if (refused !== ErrorCode.NONE) return { errorCode: refused };
+    const group = groups.find(groupId);
+    if (group === undefined) return { errorCode: ErrorCode.UNKNOWN_MEMBER_ID };
+    return {
+      errorCode: heartbeat(group, { memberId, instanceId: groupInstanceId, generation: generationId }),
+    };
+  },
+
+  leaveGroup(kafka, { connection, version, request }) {
+    const { groups } = kafka;
+    const refused = refusal(kafka, connection, request.groupId);
+    if (refused !== ErrorCode.NONE) return { errorCode: refused, members: [] };
+    const isBatched = version >= BATCHED_LEAVE_FROM;
+    const leaving = isBatched
+      ? request.members.map(({ memberId, groupInstanceId }) => ({ memberId, instanceId: groupInstanceId }))
+      : [{ memberId: request.memberId, instanceId: null }];
+    const group = groups.find(request.groupId);
+    const errors =
+      group === undefined
+        ? leaving.map(() => ErrorCode.UNKNOWN_MEMBER_ID)
+        : leaveGroup(groups.host, group, leaving);
+    if (!isBatched) return { errorCode: errors[0] };
+    return {
+      errorCode: ErrorCode.NONE,
+      members: leaving.map(({ memberId, instanceId }, i) => ({
+        memberId,
+        groupInstanceId: instanceId,
+        errorCode: errors[i],
+      })),
+    };
+  },
+};
