@@ -133,7 +133,7 @@ export function withRecords(
 
 /** The batch without records: only its offsets, its producer and the sequence numbers are left. */
 export function withoutAnyRecord(kernel: LogKernel, batch: RecordBatch): Uint8Array {
-  const result = batch.bytes.slice(0, BATCH_HEADER_BYTES);
+  const result = Uint8Array.from(batch.bytes.subarray(0, BATCH_HEADER_BYTES));
   const view = viewOf(result);
   view.setInt16(ATTRIBUTES_AT, batch.header.attributes & ~(CODEC | DELETE_HORIZON));
   view.setBigInt64(BASE_TIMESTAMP_AT, -1n);

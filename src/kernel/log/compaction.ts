@@ -215,7 +215,6 @@ export function createCompaction(
     partition.cleanedBelow = Math.max(partition.cleanedBelow, end);
     partition.dirtySinceMs = end >= partition.endOffset ? undefined : nowMs;
     options.changed(partition);
-    producers().compacted(partition, end);
   }
 
   return compact;

@@ -22,6 +22,7 @@ import { partitionDifferences } from './differences.ts';
 import { encodeEntry, type PartitionEntry } from './entries.ts';
 import { type EpochEnd, type EpochStart, endOfEpoch, noteEpoch } from './epochs.ts';
 import { DEFAULT_PARTITION_LIMITS, type PartitionLimits } from './limits.ts';
+import { Hole } from './offset-index.ts';
 import {
   KEEP_ALL,
   type Partition,
@@ -41,7 +42,7 @@ export type { EpochEnd, EpochStart } from './epochs.ts';
 export { DEFAULT_PARTITION_LIMITS, type PartitionLimits } from './limits.ts';
 export type { Partition, RetentionPolicy } from './partition.ts';
 export { KEEP_ALL, PartitionDamaged } from './partition.ts';
-export type { AbortedTransaction, ProducerView } from './producer-view.ts';
+export type { AbortedRange, AbortedTransaction, ProducerView } from './producer-view.ts';
 export type { PartitionRead, StoredBatch } from './reader.ts';
 export type { FoundTime } from './times.ts';
 
@@ -98,6 +99,11 @@ export interface Partitions {
   offsetForTime(partition: Partition, timestampMs: number): Promise<FoundTime | undefined>;
   /** The first of those with the largest time; undefined when none has a time. */
   offsetOfNewest(partition: Partition): Promise<FoundTime | undefined>;
+  /**
+   * Whether compaction has left nothing of the offset. An aborted transaction whose mark was removed is not told to readers:
+   * they would wait for the mark, and leave out what its producer committed later.
+   */
+  isRemoved(partition: Partition, offset: number): boolean;
   /** Of what is left, in order; the current epoch is there once it has appended something. */
   epochs(partition: Partition): readonly EpochStart[];
   /**
@@ -363,6 +369,11 @@ export function createPartitions(options: PartitionsOptions): Partitions {
     offsetForTime: (partition, timestampMs) =>
       findTime(journalOf(partition), opener, own(partition), timestampMs),
     offsetOfNewest: (partition) => findNewest(journalOf(partition), opener, own(partition)),
+    isRemoved(partition, offset) {
+      const { index } = own(partition);
+      const row = index.find(offset);
+      return row >= 0 && index.row(row).position === Hole.Removed;
+    },
     epochs: (partition) => own(partition).epochs,
     endOffsetForEpoch: (partition, epoch) =>
       endOfEpoch(own(partition).epochs, epoch, leaderEpoch, partition.endOffset),

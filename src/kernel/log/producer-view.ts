@@ -7,18 +7,21 @@ export interface AbortedTransaction {
   readonly firstOffset: number;
 }
 
+export interface AbortedRange extends AbortedTransaction {
+  /** Of the mark. */
+  readonly lastOffset: number;
+}
+
 export interface ProducerView {
   /** Everything below is decided: committed, aborted, or of no transaction. At most the end of the partition. */
   lastStableOffset(partition: Partition): number;
   /** Transactions that were aborted and have records in `[from, to)`, in the order of their first offsets. */
-  aborted(partition: Partition, from: number, to: number): readonly AbortedTransaction[];
+  aborted(partition: Partition, from: number, to: number): readonly AbortedRange[];
   /**
    * Last offset of the newest batch of a producer that is still remembered: it stays, without records perhaps, since its
    * sequence number is that from which the producer goes on.
    */
   newestOffset(partition: Partition, producerId: number): number | undefined;
-  /** Aborted transactions whose mark lies below `end` have no records left. */
-  compacted(partition: Partition, end: number): void;
 }
 
 /** Nobody is idempotent or transactional. */
@@ -26,7 +29,6 @@ export const NO_PRODUCERS: ProducerView = {
   lastStableOffset: (partition) => partition.endOffset,
   aborted: () => [],
   newestOffset: () => undefined,
-  compacted: () => {},
 };
 
 const MARKS = ['abort', 'commit'] as const;
@@ -48,19 +50,16 @@ export interface Outcomes {
   endsNothing(mark: RecordBatch): boolean;
 }
 
-export function createOutcomes(aborted: readonly AbortedTransaction[]): Outcomes {
-  const aborting = new Set<number>();
+export function createOutcomes(aborted: readonly AbortedRange[]): Outcomes {
+  /** The mark of the transaction that each producer aborted last. Marks may be gone: their places are what counts. */
+  const abortedBelow = new Map<number, number>();
   /** Producers with batches of the transaction that they are in. */
   const met = new Set<number>();
   let next = 0;
 
-  function begin(lastOffset: number): void {
-    for (
-      let each = aborted[next];
-      each !== undefined && each.firstOffset <= lastOffset;
-      each = aborted[++next]
-    ) {
-      aborting.add(each.producerId);
+  function begin(offset: number): void {
+    for (let each = aborted[next]; each !== undefined && each.firstOffset <= offset; each = aborted[++next]) {
+      abortedBelow.set(each.producerId, each.lastOffset);
     }
   }
 
@@ -69,17 +68,12 @@ export function createOutcomes(aborted: readonly AbortedTransaction[]): Outcomes
       begin(header.lastOffset);
       if (!isTransactional) return false;
       met.add(header.producerId);
-      return aborting.has(header.producerId);
+      return header.lastOffset < (abortedBelow.get(header.producerId) ?? 0);
     },
-    endsNothing(batch) {
-      const { producerId, lastOffset } = batch.header;
-      begin(lastOffset);
+    endsNothing(mark) {
       // What was emptied before has no mark to tell, and nothing that it ends.
-      if (batch.length === 0) return true;
-      const mark = markOf(batch);
-      if (mark === undefined) return false;
-      if (mark === 'abort') aborting.delete(producerId);
-      return !met.delete(producerId);
+      if (mark.length === 0) return true;
+      return markOf(mark) !== undefined && !met.delete(mark.header.producerId);
     },
   };
 }

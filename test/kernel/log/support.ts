@@ -3,10 +3,12 @@ import {
   type Partition,
   type PartitionLimits,
   type Partitions,
+  type ProducerView,
 } from '../../../src/kernel/log/partitions.ts';
 import { openStateLog } from '../../../src/kernel/state/open.ts';
 import type { OpenStateLog } from '../../../src/kernel/state/state-log.ts';
 import type { Table } from '../../../src/kernel/state/table.ts';
+import { createBatchOpener } from '../../../src/protocols/kafka/records/opener.ts';
 import { frameCheck } from '../../../src/storage/journal/frame.ts';
 import type { JournalRecord } from '../../../src/storage/journal/group.ts';
 import { type Journal, openJournal } from '../../../src/storage/journal/journal.ts';
@@ -48,6 +50,8 @@ export interface World {
   readonly clock?: ManualClock;
   readonly limits?: Partial<PartitionLimits>;
   readonly objects?: ReturnType<typeof createMemoryObjects>;
+  readonly leaderEpoch?: number;
+  readonly producers?: ProducerView;
   /** Besides the partitions. */
   readonly tables?: readonly Table[];
 }
@@ -91,7 +95,8 @@ export async function openOn(world: World): Promise<Opened> {
     journals: { journal, ...journals },
     kernel,
     clock,
-    leaderEpoch: 1,
+    leaderEpoch: world.leaderEpoch ?? 1,
+    opener: createBatchOpener(kernel),
     limits: { ...SMALL, ...world.limits },
     onProblem: (problem) => problems.push(problem.message),
   });
@@ -104,6 +109,7 @@ export async function openOn(world: World): Promise<Opened> {
     ...(kv !== undefined && { kv }),
   });
   partitions.attach(log);
+  if (world.producers !== undefined) partitions.follow(world.producers);
   return { log, partitions, journal, object, clock, problems };
 }
 
