@@ -145,6 +145,7 @@ const MAIN_MODULES: Readonly<Record<string, string>> = {
   'src/protocols/kafka/records': 'header.ts',
   'src/protocols/kafka/schema': 'message.ts',
   'src/protocols/kafka/messages': 'apis.ts',
+  'src/protocols/kafka/groups': 'groups.ts',
   'src/scheduling': 'meta-store.ts',
   'src/admin': 'operations.ts',
   'src/node-view': 'node-view.ts',

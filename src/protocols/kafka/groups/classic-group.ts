@@ -10,7 +10,7 @@ import type { In } from '../schema/message.ts';
 import type { Deadline, Deadlines } from './deadlines.ts';
 import { type Keeping, newKeeping, type Reply } from './host.ts';
 
-export type JoinResponse = In<typeof joinGroupResponse>;
+export type JoinResponse = In<typeof joinGroupResponse> & { readonly generationId: number };
 export type SyncResponse = In<typeof syncGroupResponse>;
 
 export type ClassicState = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' | 'Stable' | 'Dead';
