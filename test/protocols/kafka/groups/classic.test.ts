@@ -40,26 +40,26 @@ describe('joining a classic group', () => {
     expect(joined.members).toHaveLength(1);
   });
 
-  it('waits for more members where it is told to', async () => {
+  it('waits for more members where it is told to', () => {
     const world = createWorld({ initialRebalanceDelayMs: 3000 });
     const first = join(world);
-    await world.clock.advance(2000);
+    world.clock.advance(2000);
     const second = join(world);
-    await world.clock.advance(2000);
+    world.clock.advance(2000);
     expect(first.value).toBeUndefined();
-    await world.clock.advance(3000);
+    world.clock.advance(3000);
     expect(given(first.value).members).toHaveLength(2);
     expect(given(second.value)).toMatchObject({ errorCode: 0, generationId: 1, members: [] });
   });
 
-  it('sends a newcomer away with an id where its version wants that', async () => {
+  it('sends a newcomer away with an id where its version wants that', () => {
     const world = createWorld();
     const away = given(join(world, { requiresMemberId: true }).value);
     expect(away.errorCode).toBe(ErrorCode.MEMBER_ID_REQUIRED);
     expect(away.memberId).toMatch(/^client-/);
     expect(given(join(world, { memberId: away.memberId }).value).errorCode).toBe(0);
     const late = given(join(world, { requiresMemberId: true }).value);
-    await world.clock.advance(11_000);
+    world.clock.advance(11_000);
     expect(given(join(world, { memberId: late.memberId }).value).errorCode).toBe(ErrorCode.UNKNOWN_MEMBER_ID);
   });
 
@@ -112,23 +112,23 @@ describe('joining a classic group', () => {
     expect(beat(world, memberId, generation)).toBe(ErrorCode.REBALANCE_IN_PROGRESS);
   });
 
-  it('goes on without those that do not join again in time, and with static ones', async () => {
+  it('goes on without those that do not join again in time, and with static ones', () => {
     const world = createWorld();
     const gone = alone(world);
     const here = join(world, { sessionTimeoutMs: 60_000 });
-    await world.clock.advance(9000);
+    world.clock.advance(9000);
     expect(here.value).toBeUndefined();
-    await world.clock.advance(2000);
+    world.clock.advance(2000);
     expect(given(here.value)).toMatchObject({ errorCode: 0, generationId: 2 });
     expect(groupOf(world).members.has(gone.memberId)).toBe(false);
     expect(beat(world, gone.memberId, 1)).toBe(ErrorCode.UNKNOWN_MEMBER_ID);
   });
 
-  it('keeps a static member that does not join again until its session ends', async () => {
+  it('keeps a static member that does not join again until its session ends', () => {
     const world = createWorld();
     const fixed = alone(world, { instanceId: 'i', sessionTimeoutMs: 100_000, rebalanceTimeoutMs: 5000 });
     const other = join(world, { rebalanceTimeoutMs: 5000 });
-    await world.clock.advance(5100);
+    world.clock.advance(5100);
     expect(given(other.value).members).toHaveLength(2);
     expect(given(other.value).leader).not.toBe(fixed.memberId);
   });
@@ -228,36 +228,36 @@ describe('the assignment', () => {
     expect(given(waiting.value).errorCode).toBe(ErrorCode.REBALANCE_IN_PROGRESS);
   });
 
-  it('takes those out that never ask for it', async () => {
+  it('takes those out that never ask for it', () => {
     const world = createWorld();
     const { memberId } = given(join(world, { sessionTimeoutMs: 60_000, rebalanceTimeoutMs: 5000 }).value);
-    await world.clock.advance(5100);
+    world.clock.advance(5100);
     expect(groupOf(world)).toMatchObject({ state: 'Empty', generation: 2 });
     expect(beat(world, memberId, 1)).toBe(ErrorCode.UNKNOWN_MEMBER_ID);
   });
 });
 
 describe('sessions', () => {
-  it('end without heartbeats and last with them', async () => {
+  it('end without heartbeats and last with them', () => {
     const world = createWorld();
     const { memberId } = alone(world);
     for (let i = 0; i < 5; i++) {
-      await world.clock.advance(6000);
+      world.clock.advance(6000);
       expect(beat(world, memberId, 1)).toBe(0);
     }
     expect(beat(world, memberId, 2)).toBe(ErrorCode.ILLEGAL_GENERATION);
-    await world.clock.advance(10_200);
+    world.clock.advance(10_200);
     expect(beat(world, memberId, 1)).toBe(ErrorCode.UNKNOWN_MEMBER_ID);
     expect(groupOf(world).state).toBe('Empty');
   });
 
-  it('of a newcomer that waits for the others end after a longer time', async () => {
+  it('of a newcomer that waits for the others end after a longer time', () => {
     const world = createWorld({ newMemberJoinTimeoutMs: 20_000 });
     const { memberId } = alone(world, { rebalanceTimeoutMs: 300_000, sessionTimeoutMs: 300_000 });
     const waiting = join(world);
-    await world.clock.advance(15_000);
+    world.clock.advance(15_000);
     expect(waiting.value).toBeUndefined();
-    await world.clock.advance(6000);
+    world.clock.advance(6000);
     expect(given(waiting.value).errorCode).toBe(ErrorCode.UNKNOWN_MEMBER_ID);
     expect(beat(world, memberId, 1)).toBe(ErrorCode.REBALANCE_IN_PROGRESS);
   });
@@ -306,7 +306,7 @@ describe('what is told is durable', () => {
 
   it.each(['journal', 'pages'] as const)(
     'goes on after a restart from its %s without a rebalance',
-    async (from) => {
+    (from) => {
       const world = createWorld();
       const { memberId } = alone(world);
       world.restart(from);
@@ -315,7 +315,7 @@ describe('what is told is durable', () => {
       expect(given(join(world, { memberId }).value).generationId).toBe(2);
       world.restart(from);
       expect(given(sync(world, { memberId, generation: 2 }).value).errorCode).toBe(0);
-      await world.clock.advance(10_200);
+      world.clock.advance(10_200);
       expect(groupOf(world).state).toBe('Empty');
     },
   );

@@ -1,5 +1,6 @@
 /** Groups on a state log in miniature: commits wait until the test lets them go, and a restart has what was committed. */
 
+import type { Clock } from '../../../../src/kernel/clock.ts';
 import type { JoinResponse, SyncResponse } from '../../../../src/protocols/kafka/groups/classic-group.ts';
 import { type JoinRequest, joinGroup } from '../../../../src/protocols/kafka/groups/classic-join.ts';
 import { type SyncRequest, syncGroup } from '../../../../src/protocols/kafka/groups/classic-members.ts';
@@ -10,7 +11,32 @@ import {
   type GroupSettings,
 } from '../../../../src/protocols/kafka/groups/settings.ts';
 import type { Topic, TopicChange, Topics } from '../../../../src/protocols/kafka/topics/topics.ts';
-import { createManualClock, type ManualClock } from '../../../support/manual-clock.ts';
+
+/** Time that a test moves, in steps of a tick, with nothing else in between. */
+export interface StepClock extends Clock {
+  advance(ms: number): void;
+}
+
+const STEP_MS = 100;
+
+function createStepClock(): StepClock {
+  let nowMs = 0;
+  const callbacks = new Set<() => void>();
+  return {
+    monotonicMs: () => nowMs,
+    wallMs: () => Date.UTC(2026, 0, 1) + nowMs,
+    every(_intervalMs, callback) {
+      callbacks.add(callback);
+      return () => callbacks.delete(callback);
+    },
+    advance(ms) {
+      for (const untilMs = nowMs + ms; nowMs < untilMs; ) {
+        nowMs = Math.min(untilMs, nowMs + STEP_MS);
+        for (const callback of callbacks) callback();
+      }
+    },
+  };
+}
 
 interface Change {
   readonly entries: Uint8Array[];
@@ -93,7 +119,7 @@ export class FakeTopics implements Pick<Topics, 'get' | 'byId' | 'list' | 'onCha
 export interface World {
   groups: Groups;
   readonly log: MiniatureLog;
-  readonly clock: ManualClock;
+  readonly clock: StepClock;
   readonly topics: FakeTopics;
   readonly reasons: string[];
   /** On what was committed; `pages`: the table is loaded from its pages, as they are now, and all entries again. */
@@ -102,7 +128,7 @@ export interface World {
 
 export function createWorld(settings: Partial<GroupSettings> = {}): World {
   const log = new MiniatureLog();
-  const clock = createManualClock();
+  const clock = createStepClock();
   const topics = new FakeTopics();
   const reasons: string[] = [];
   let ids = 0;
