@@ -1,4 +1,5 @@
 /** The configuration of the Kafka protocol. */
+import { kafkaSecuritySchema } from './kafka-security-schema.ts';
 import { boolean, bytes, choice, count, milliseconds, section, string } from './schema-kit.ts';
 
 const MiB = 1024 * 1024;
@@ -89,4 +90,5 @@ export const kafkaSchema = section("Kafka's protocol.", {
     }),
     maxOffsetMetadataBytes: bytes(4096, 'Largest metadata of a committed offset.', { max: 32_767 }),
   }),
+  security: kafkaSecuritySchema,
 });

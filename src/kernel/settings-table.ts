@@ -38,7 +38,7 @@ export interface Settings {
   readonly count: number;
   /** `decide` runs when all changes before are in force; no edits is no change. */
   change(decide: () => readonly Edit[]): Promise<SettingsOutcome>;
-  /** Of one kind: each setting after the start, and each that changes later. */
+  /** Of one kind: each setting that there is, or will be after the start, and each that changes later. */
   watch(kind: number, changed: (name: string, value: Uint8Array | undefined) => void): void;
 }
 
@@ -47,7 +47,7 @@ const MiB = 1024 * 1024;
 export const DEFAULT_SETTINGS_LIMITS: SettingsLimits = {
   maxSettings: 100_000,
   maxBytes: 64 * MiB,
-  maxChangeBytes: MiB,
+  maxChangeBytes: 8 * MiB,
 };
 
 const VERSION = 1;
@@ -167,6 +167,7 @@ export function createSettings(
       return result;
     },
     watch(kind, changed) {
+      for (const [name, value] of ofKind(kind)) changed(name, value);
       watchers.set(kind, [...(watchers.get(kind) ?? []), changed]);
     },
 

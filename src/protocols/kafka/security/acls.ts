@@ -1,0 +1,238 @@
+/**
+ * Access control lists: rules by principal, host, operation and resource, and what they come to. A rule that denies wins
+ * over all that allow; what no rule allows is refused. Decisions are remembered until a rule changes.
+ */
+import type { Authorizer, Subject } from './authorizer.ts';
+import {
+  EVERY_OPERATION,
+  meaningfulOperations,
+  Operation,
+  PatternType,
+  Permission,
+  ResourceType,
+} from './vocabulary.ts';
+
+export interface Acl {
+  readonly resourceType: number;
+  readonly resourceName: string;
+  readonly patternType: number;
+  readonly principal: string;
+  readonly host: string;
+  readonly operation: number;
+  readonly permissionType: number;
+}
+
+/** null is anything; so is the number for Any. */
+export interface AclFilter {
+  readonly resourceType: number;
+  readonly resourceName: string | null;
+  readonly patternType: number;
+  readonly principal: string | null;
+  readonly host: string | null;
+  readonly operation: number;
+  readonly permissionType: number;
+}
+
+export const ANY_NAME = '*';
+export const ANY_PRINCIPAL = 'User:*';
+export const ANY_HOST = '*';
+
+const ANY = 1;
+/** Decisions and subjects that are remembered; above, all are forgotten. */
+const MAX_REMEMBERED = 65_536;
+const MAX_SUBJECTS = 4096;
+
+const is = (filter: number, value: number): boolean => filter === ANY || filter === value;
+
+function namePasses({ patternType, resourceName }: AclFilter, acl: Acl): boolean {
+  if (patternType === PatternType.Match) {
+    if (resourceName === null) return true;
+    if (acl.patternType === PatternType.Prefixed) return resourceName.startsWith(acl.resourceName);
+    return acl.resourceName === resourceName || acl.resourceName === ANY_NAME;
+  }
+  return is(patternType, acl.patternType) && (resourceName === null || resourceName === acl.resourceName);
+}
+
+export const passes = (filter: AclFilter, acl: Acl): boolean =>
+  is(filter.resourceType, acl.resourceType) &&
+  is(filter.operation, acl.operation) &&
+  is(filter.permissionType, acl.permissionType) &&
+  (filter.principal === null || filter.principal === acl.principal) &&
+  (filter.host === null || filter.host === acl.host) &&
+  namePasses(filter, acl);
+
+const bit = (operation: number): number => 1 << operation;
+const IMPLY_DESCRIBE =
+  bit(Operation.Read) | bit(Operation.Write) | bit(Operation.Delete) | bit(Operation.Alter);
+
+/** Who may change something may see it; a denial is of what it says. */
+function operationsOf({ operation, permissionType }: Acl): number {
+  if (operation === Operation.All) return EVERY_OPERATION;
+  let operations = bit(operation);
+  if (permissionType !== Permission.Allow) return operations;
+  if ((operations & IMPLY_DESCRIBE) !== 0) operations |= bit(Operation.Describe);
+  if (operation === Operation.AlterConfigs) operations |= bit(Operation.DescribeConfigs);
+  return operations;
+}
+
+const concerns = (acl: Acl, { principal, remoteAddress }: Subject): boolean =>
+  (acl.principal === principal || acl.principal === ANY_PRINCIPAL) &&
+  (acl.host === remoteAddress || acl.host === ANY_HOST);
+
+/** Rules of one type of resource, found by the name that they are about. */
+class RulesOfType {
+  readonly literal = new Map<string, Set<Acl>>();
+  readonly prefixed = new Map<string, Set<Acl>>();
+  /** How many prefixes there are of each length. */
+  readonly lengths = new Map<number, number>();
+
+  add(acl: Acl): void {
+    const isPrefix = acl.patternType === PatternType.Prefixed;
+    const by = isPrefix ? this.prefixed : this.literal;
+    const known = by.get(acl.resourceName);
+    if (known !== undefined) {
+      known.add(acl);
+      return;
+    }
+    by.set(acl.resourceName, new Set([acl]));
+    if (!isPrefix) return;
+    const { length } = acl.resourceName;
+    this.lengths.set(length, (this.lengths.get(length) ?? 0) + 1);
+  }
+
+  remove(acl: Acl): void {
+    const isPrefix = acl.patternType === PatternType.Prefixed;
+    const by = isPrefix ? this.prefixed : this.literal;
+    const known = by.get(acl.resourceName);
+    known?.delete(acl);
+    if (known === undefined || known.size > 0) return;
+    by.delete(acl.resourceName);
+    if (!isPrefix) return;
+    const { length } = acl.resourceName;
+    const left = (this.lengths.get(length) ?? 1) - 1;
+    if (left === 0) this.lengths.delete(length);
+    else this.lengths.set(length, left);
+  }
+
+  *about(name: string): Iterable<Acl> {
+    yield* this.literal.get(name) ?? [];
+    if (name !== ANY_NAME) yield* this.literal.get(ANY_NAME) ?? [];
+    for (const length of this.lengths.keys()) {
+      if (length <= name.length) yield* this.prefixed.get(name.slice(0, length)) ?? [];
+    }
+  }
+
+  *all(): Iterable<Acl> {
+    for (const acls of this.literal.values()) yield* acls;
+    for (const acls of this.prefixed.values()) yield* acls;
+  }
+}
+
+export interface Acls extends Authorizer {
+  readonly count: number;
+  /** `key` names the rule: the same rule has the same one. */
+  set(key: string, acl: Acl): void;
+  delete(key: string): void;
+  list(): Iterable<readonly [key: string, acl: Acl]>;
+}
+
+export interface AclOptions {
+  /** Principals who may do everything, whatever rules say. */
+  readonly superUsers: readonly string[];
+}
+
+/** What one principal from one address may do: operations by type and name. */
+type Known = Map<string, number>[];
+
+export function createAcls(options: AclOptions): Acls {
+  const superUsers = new Set(options.superUsers);
+  const rules = new Map<string, Acl>();
+  const types = Array.from(Object.values(ResourceType), () => new RulesOfType());
+  let subjects = new Map<string, Known>();
+  let recent = new WeakMap<Subject, { readonly principal: string; readonly known: Known }>();
+  let remembered = 0;
+
+  const forget = (): void => {
+    subjects = new Map();
+    recent = new WeakMap();
+    remembered = 0;
+  };
+
+  const knownOf = (subject: Subject): Known => {
+    const { principal, remoteAddress } = subject;
+    const last = recent.get(subject);
+    // A connection that authenticates again keeps its principal; only its first time changes it.
+    if (last?.principal === principal) return last.known;
+    const key = `${remoteAddress} ${principal}`;
+    let known = subjects.get(key);
+    if (known === undefined) {
+      if (subjects.size >= MAX_SUBJECTS) forget();
+      known = types.map(() => new Map());
+      subjects.set(key, known);
+    }
+    recent.set(subject, { principal, known });
+    return known;
+  };
+
+  const decide = (subject: Subject, type: ResourceType, name: string): number => {
+    let allowed = 0;
+    let denied = 0;
+    for (const acl of types[type]?.about(name) ?? []) {
+      if (!concerns(acl, subject)) continue;
+      if (acl.permissionType === Permission.Allow) allowed |= operationsOf(acl);
+      else denied |= operationsOf(acl);
+    }
+    return allowed & ~denied;
+  };
+
+  const operations = (subject: Subject, type: ResourceType, name: string): number => {
+    if (superUsers.has(subject.principal)) return EVERY_OPERATION;
+    const found = knownOf(subject)[type]?.get(name);
+    if (found !== undefined) return found;
+    const decided = decide(subject, type, name);
+    if (remembered >= MAX_REMEMBERED) forget();
+    knownOf(subject)[type]?.set(name, decided);
+    remembered++;
+    return decided;
+  };
+
+  return {
+    isEnabled: true,
+    allows: (subject, operation, type, name) => (operations(subject, type, name) & bit(operation)) !== 0,
+    allowedOperations: (subject, type, name) => operations(subject, type, name) & meaningfulOperations(type),
+    allowsAny(subject, operation, type) {
+      if (superUsers.has(subject.principal)) return true;
+      const mine = [...(types[type]?.all() ?? [])].filter(
+        (acl) => concerns(acl, subject) && (operationsOf(acl) & bit(operation)) !== 0,
+      );
+      const denials = mine.filter(({ permissionType }) => permissionType === Permission.Deny);
+      const isDenied = ({ resourceName, patternType }: Acl): boolean =>
+        denials.some((denial) => {
+          if (denial.patternType === PatternType.Prefixed)
+            return resourceName.startsWith(denial.resourceName);
+          if (denial.resourceName === ANY_NAME) return true;
+          return patternType === PatternType.Literal && denial.resourceName === resourceName;
+        });
+      return mine.some((acl) => acl.permissionType === Permission.Allow && !isDenied(acl));
+    },
+
+    get count() {
+      return rules.size;
+    },
+    set(key, acl) {
+      const old = rules.get(key);
+      if (old !== undefined) types[old.resourceType]?.remove(old);
+      rules.set(key, acl);
+      types[acl.resourceType]?.add(acl);
+      forget();
+    },
+    delete(key) {
+      const old = rules.get(key);
+      if (old === undefined) return;
+      rules.delete(key);
+      types[old.resourceType]?.remove(old);
+      forget();
+    },
+    list: () => rules,
+  };
+}

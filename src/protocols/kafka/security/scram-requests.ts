@@ -1,0 +1,140 @@
+/** Requests about the SCRAM credentials of users. Passwords are not among them, and nothing secret is ever answered. */
+import type { Handler, HandlerTable } from '../handlers.ts';
+import type { Apis } from '../messages/apis.ts';
+import { ErrorCode } from '../messages/errors.ts';
+import { credentialEdit, mechanisms } from './credentials.ts';
+import { type Answered, GOOD, refusalOf } from './refusals.ts';
+import { credentialOf, digestBytes, MAX_ITERATIONS, MIN_ITERATIONS, type ScramMechanism } from './scram.ts';
+import { CLUSTER, Operation, ResourceType } from './vocabulary.ts';
+
+const MAX_USER_LENGTH = 1024;
+const MAX_SALT_BYTES = 1024;
+const MIN_SALT_BYTES = 8;
+
+/** As the protocol numbers them, from 1 on. */
+const mechanismOf = (number: number): ScramMechanism | undefined => mechanisms[number - 1];
+const numberOf = (mechanism: ScramMechanism): number => mechanisms.indexOf(mechanism) + 1;
+
+const answer = (errorCode: ErrorCode, errorMessage: string | null = null): Answered => ({
+  errorCode,
+  errorMessage,
+});
+const noMechanism = answer(ErrorCode.UNSUPPORTED_SASL_MECHANISM, 'there is no such mechanism');
+const unacceptable = (why: string): Answered => answer(ErrorCode.UNACCEPTABLE_CREDENTIAL, why);
+
+type Request = Parameters<Handler<(typeof Apis)['alterUserScramCredentials']>>[1]['request'];
+
+function nameFault(name: string): Answered | undefined {
+  if (name === '') return unacceptable('the user has no name');
+  return name.length > MAX_USER_LENGTH ? unacceptable('the name of the user is too long') : undefined;
+}
+
+function upsertionFault({
+  name,
+  mechanism,
+  iterations,
+  salt,
+  saltedPassword,
+}: Request['upsertions'][number]) {
+  const known = mechanismOf(mechanism);
+  if (known === undefined) return noMechanism;
+  if (iterations < MIN_ITERATIONS) return unacceptable('too few iterations');
+  if (iterations > MAX_ITERATIONS) return unacceptable('too many iterations');
+  if (salt.length < MIN_SALT_BYTES || salt.length > MAX_SALT_BYTES)
+    return unacceptable('the salt is too short or long');
+  if (saltedPassword.length !== digestBytes(known))
+    return unacceptable('the salted password has another length');
+  return nameFault(name);
+}
+
+export const alterUserScramCredentials: Handler<(typeof Apis)['alterUserScramCredentials']> = async (
+  kafka,
+  { connection, request },
+) => {
+  const { deletions, upsertions } = request;
+  const users = [...new Set([...deletions, ...upsertions].map(({ name }) => name))];
+  if (!kafka.authorizer.allows(connection, Operation.Alter, ResourceType.Cluster, CLUSTER)) {
+    const refused = answer(ErrorCode.CLUSTER_AUTHORIZATION_FAILED);
+    return { throttleTimeMs: 0, results: users.map((user) => ({ user, ...refused })) };
+  }
+  const faults = new Map<string, Answered>();
+  const seen = new Set<string>();
+  for (const { name, mechanism } of [...deletions, ...upsertions]) {
+    const key = `${mechanism} ${name}`;
+    if (seen.has(key)) faults.set(name, answer(ErrorCode.DUPLICATE_RESOURCE, 'a credential is there twice'));
+    seen.add(key);
+  }
+  const note = (name: string, fault: Answered | undefined): void => {
+    if (fault !== undefined && !faults.has(name)) faults.set(name, fault);
+  };
+  for (const each of upsertions) note(each.name, upsertionFault(each));
+  for (const { name, mechanism } of deletions) {
+    note(name, mechanismOf(mechanism) === undefined ? noMechanism : nameFault(name));
+  }
+  const outcome = await kafka.settings.change(() => {
+    const known = kafka.security.credentials.list();
+    for (const { name, mechanism } of deletions) {
+      const found = mechanismOf(mechanism);
+      if (found !== undefined && known.get(name)?.has(found) !== true) {
+        note(name, answer(ErrorCode.RESOURCE_NOT_FOUND, 'there is no such credential'));
+      }
+    }
+    return [
+      ...deletions.map(({ name, mechanism }) => ({ name, mechanism, credential: undefined })),
+      ...upsertions.map(({ name, mechanism, iterations, salt, saltedPassword }) => ({
+        name,
+        mechanism,
+        // The request's memory must not live as long as the credential.
+        credential: credentialOf(
+          mechanismOf(mechanism) ?? 'SCRAM-SHA-256',
+          salt.slice(),
+          iterations,
+          saltedPassword,
+        ),
+      })),
+    ]
+      .filter(({ name }) => !faults.has(name))
+      .map(({ name, mechanism, credential }) =>
+        credentialEdit(name, mechanismOf(mechanism) ?? 'SCRAM-SHA-256', credential),
+      );
+  });
+  const result = refusalOf(outcome);
+  return { throttleTimeMs: 0, results: users.map((user) => ({ user, ...(faults.get(user) ?? result) })) };
+};
+
+export const describeUserScramCredentials: Handler<(typeof Apis)['describeUserScramCredentials']> = (
+  kafka,
+  { connection, request },
+) => {
+  if (!kafka.authorizer.allows(connection, Operation.Describe, ResourceType.Cluster, CLUSTER)) {
+    return { throttleTimeMs: 0, ...answer(ErrorCode.CLUSTER_AUTHORIZATION_FAILED), results: [] };
+  }
+  const known = kafka.security.credentials.list();
+  const asked = (request.users ?? []).map(({ name }) => name);
+  const users = asked.length === 0 ? [...known.keys()] : [...new Set(asked)];
+  return {
+    throttleTimeMs: 0,
+    ...GOOD,
+    results: users.map((user) => {
+      if (asked.indexOf(user) !== asked.lastIndexOf(user)) {
+        const twice = answer(ErrorCode.DUPLICATE_RESOURCE, 'the user is there twice');
+        return { user, ...twice, credentialInfos: [] };
+      }
+      const credentials = known.get(user);
+      if (credentials === undefined) {
+        const nobody = answer(ErrorCode.RESOURCE_NOT_FOUND, 'the user has no credentials');
+        return { user, ...nobody, credentialInfos: [] };
+      }
+      const infos = Array.from(credentials, ([mechanism, { iterations }]) => ({
+        mechanism: numberOf(mechanism),
+        iterations,
+      }));
+      return { user, ...GOOD, credentialInfos: infos };
+    }),
+  };
+};
+
+export const scramHandlers = {
+  alterUserScramCredentials,
+  describeUserScramCredentials,
+} satisfies HandlerTable;

@@ -1,0 +1,81 @@
+/** Security as the configuration wants it, over the settings that administrators change. */
+import { readFileSync } from 'node:fs';
+import type { KafkaConfig } from '../../../config/config.ts';
+import type { Clock } from '../../../kernel/clock.ts';
+import type { Settings } from '../../../kernel/settings-table.ts';
+import type { HandlerTable } from '../handlers.ts';
+import { aclHandlers, keepAcls } from './acl-requests.ts';
+import { type Acls, createAcls } from './acls.ts';
+import { type AuthenticatedConnection, type Authentication, beginAuthentication } from './authentication.ts';
+import { type Authorizer, openAuthorizer } from './authorizer.ts';
+import { type Credentials, createCredentials } from './credentials.ts';
+import { createJwtVerifier, jwtKey, type TokenVerifier } from './jwt.ts';
+import type { MechanismName } from './mechanisms.ts';
+import { keepQuotas, quotaHandlers } from './quota-requests.ts';
+import { createQuotas, type Quotas } from './quotas.ts';
+import { saslHandlers } from './sasl-requests.ts';
+import { scramHandlers } from './scram-requests.ts';
+
+export interface Security {
+  readonly authorizer: Authorizer;
+  /** undefined where there are none. */
+  readonly acls: Acls | undefined;
+  readonly credentials: Credentials;
+  readonly quotas: Quotas;
+  /** For a connection that was accepted; its principal is set. `certificateName`: of a client certificate that was verified. */
+  begin(connection: AuthenticatedConnection, certificateName: string | undefined): Authentication;
+}
+
+export interface SecurityOptions {
+  readonly config: KafkaConfig['security'];
+  /** Before they are rebuilt. */
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly log: { info(fields: object, message: string): void };
+  /** In place of the keys of the configuration. */
+  readonly verifyToken?: TokenVerifier;
+}
+
+const ALL: readonly MechanismName[] = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER'];
+
+function verifierOf({ oauth }: KafkaConfig['security']): TokenVerifier | undefined {
+  if (oauth.keys.length === 0) return undefined;
+  const keys = oauth.keys.map(({ id, algorithm, file, secret }) =>
+    jwtKey(id, algorithm, algorithm === 'HS256' ? secret : readFileSync(file, 'utf8')),
+  );
+  return createJwtVerifier({ ...oauth, keys, skewMs: oauth.clockSkewMs });
+}
+
+export function createSecurity(options: SecurityOptions): Security {
+  const { config, settings, clock, log } = options;
+  const verifyToken = options.verifyToken ?? verifierOf(config);
+  const offered = config.mechanisms.length === 0 ? ALL : config.mechanisms;
+  const mechanisms = offered.filter((each) => each !== 'OAUTHBEARER' || verifyToken !== undefined);
+  const credentials = createCredentials(config.users, settings);
+  const quotas = createQuotas(clock);
+  keepQuotas(settings, quotas);
+  const acls = config.authorization === 'acl' ? createAcls({ superUsers: config.superUsers }) : undefined;
+  if (acls !== undefined) keepAcls(settings, acls);
+  const { failureDelayMs, sessionMs, logInTimeoutMs: timeoutMs } = config;
+  const isAsked = config.authentication === 'sasl';
+  const rules = { isAsked, mechanisms, failureDelayMs, sessionMs, timeoutMs };
+  const parts = { credentials, verifyToken, wallMs: () => clock.wallMs(), clock, rules, log };
+  return {
+    authorizer: acls ?? openAuthorizer,
+    acls,
+    credentials,
+    quotas,
+    begin(connection, certificateName) {
+      connection.principal =
+        isAsked || certificateName === undefined ? 'User:ANONYMOUS' : `User:${certificateName}`;
+      return beginAuthentication(connection, parts);
+    },
+  };
+}
+
+export const securityHandlers = {
+  ...saslHandlers,
+  ...aclHandlers,
+  ...scramHandlers,
+  ...quotaHandlers,
+} satisfies HandlerTable;
