@@ -11,6 +11,7 @@ import { createRetainedStore, type RetainedStore } from './kernel/retained.ts';
 import { createRouter, type Router } from './kernel/router.ts';
 import type { Table } from './kernel/state/table.ts';
 import { createBatchOpener } from './protocols/kafka/records/opener.ts';
+import { createKafkaTables, type KafkaTables } from './protocols/kafka/tables.ts';
 import { createDurableTables, type DurableTables } from './protocols/mqtt/durable/durable.ts';
 import { createSessionRegistry, type SessionRegistry } from './protocols/mqtt/session-registry.ts';
 import { createLogKernel } from './wasm/create-log.ts';
@@ -32,6 +33,7 @@ export interface NodeTables {
   readonly delayed: Delayed;
   readonly deduplication: Deduplication;
   readonly partitions: Partitions;
+  readonly kafka: KafkaTables;
   readonly kernel: LogKernel;
   readonly all: readonly Table[];
 }
@@ -53,6 +55,14 @@ export function createNodeTables({ config, clock, journals, leaderEpoch }: NodeT
   const kernel = createLogKernel({ maxBatchBytes: MAX_BATCH_BYTES, memoryLimitBytes: LOG_MEMORY_BYTES });
   const opener = createBatchOpener(kernel);
   const partitions = createPartitions({ journals, kernel, clock, leaderEpoch, opener });
-  const all = [...mqtt.all, retained.table, delayed.table, deduplication.table, partitions.table];
-  return { router, sessions, mqtt, retained, delayed, deduplication, partitions, kernel, all };
+  const kafka = createKafkaTables();
+  const all = [
+    ...mqtt.all,
+    retained.table,
+    delayed.table,
+    deduplication.table,
+    partitions.table,
+    ...kafka.all,
+  ];
+  return { router, sessions, mqtt, retained, delayed, deduplication, partitions, kafka, kernel, all };
 }

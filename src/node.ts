@@ -2,6 +2,7 @@
  * Composition root: builds the tiers of one node from its configuration, starts them in order and stops them in
  * reverse. Nothing else constructs a tier, and nothing here knows a protocol's rules.
  */
+import { randomUUID } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { totalmem } from 'node:os';
 import type { Logger } from 'pino';
@@ -22,6 +23,7 @@ import { startTlsListener } from './net/tls-listener.ts';
 import { startSecureWebSocketListener, startWebSocketListener } from './net/websocket-listener.ts';
 import { createNodeView, type NodeParts } from './node-view/node-view.ts';
 import { openCopies, recoverLost } from './object-tier.ts';
+import { createKafkaFrontEnd, type KafkaFrontEnd } from './protocols/kafka/front-end.ts';
 import type { Authenticator, AuthMethod, Authorizer } from './protocols/mqtt/auth.ts';
 import { createDurable } from './protocols/mqtt/durable/durable.ts';
 import { createMqttFrontEnd, type MqttFrontEnd } from './protocols/mqtt/front-end.ts';
@@ -141,6 +143,30 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     authMethods: dependencies.authMethods,
     authorizer: dependencies.authorizer,
   });
+  const kafka = isServed(config.listeners.kafka, config.listeners.kafkas)
+    ? await createKafkaFrontEnd({
+        config,
+        clock,
+        logger,
+        random: dependencies.random ?? Math.random,
+        broker: {
+          nodeId: config.kafka.nodeId,
+          clusterId: clusterIdOf(config, directory ?? dependencies.dataDirectory),
+          leaderEpoch: tier.journals.journal.state().epoch,
+        },
+        log: tier.log,
+        kernel,
+        partitions,
+        tables: built.tables.kafka,
+        stripeOf: (key) => stripeOf('', 'log', key, STRIPES),
+        window: dataPlane.readWindow,
+      })
+    : undefined;
+  const mqttReady = tier.log.onReady;
+  tier.log.onReady = () => {
+    mqttReady();
+    kafka?.journalReady();
+  };
   const admission = createAdmission(config.limits, clock);
   const memory = watchMemory({
     clock,
@@ -153,11 +179,13 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
       logger.warn({ bytes }, 'memory above the watermark: publishers are paused, connections refused');
       admission.suspend(true);
       mqtt.setMemoryHigh(true);
+      kafka?.setMemoryHigh(true);
     },
     onNormal(bytes) {
       logger.info({ bytes }, 'memory below the watermark again');
       admission.suspend(false);
       mqtt.setMemoryHigh(false);
+      kafka?.setMemoryHigh(false);
     },
   });
 
@@ -167,7 +195,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
   async function stopAll(): Promise<void> {
     memory.stop();
     await Promise.all(listeners.map((listener) => listener.stopAccepting().catch(() => {})));
-    await mqtt.stop();
+    await Promise.all([mqtt.stop(), kafka?.stop()]);
     for (const listener of listeners) {
       for (const transport of await listener.close()) transport.destroy();
     }
@@ -187,7 +215,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
       delayedCount: () => delayed.count,
       version: packageVersion(),
     });
-    await startListeners(config, { dataPlane, mqtt, admission, logger, clock }, listeners);
+    await startListeners(config, { dataPlane, mqtt, kafka, admission, logger, clock }, listeners);
   } catch (error) {
     await stopAll();
     throw error;
@@ -211,6 +239,18 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     retained,
     admission,
   };
+}
+
+const isServed = (...listeners: readonly { readonly enabled: boolean }[]): boolean =>
+  listeners.some(({ enabled }) => enabled);
+
+const UUID_SEPARATORS = /-/g;
+
+/** As Kafka's tools write it: 16 bytes in base64url. Of a node without a directory, for as long as it runs. */
+function clusterIdOf(config: Config, directory: DataDirectory | undefined): string {
+  if (config.kafka.clusterId !== '') return config.kafka.clusterId;
+  const uuid = directory?.nodeId ?? randomUUID();
+  return Buffer.from(uuid.replace(UUID_SEPARATORS, ''), 'hex').toString('base64url');
 }
 
 /** Administration, for whoever may read the data directory. */
@@ -240,13 +280,14 @@ async function openDirectory(
 interface Tiers {
   readonly dataPlane: DataPlane;
   readonly mqtt: MqttFrontEnd;
+  readonly kafka: KafkaFrontEnd | undefined;
   readonly admission: Admission;
   readonly logger: Logger;
   readonly clock: Clock;
 }
 
 async function startListeners(config: Config, tiers: Tiers, started: Listener[]): Promise<void> {
-  const { mqtt, mqtts, ws, wss, unix } = config.listeners;
+  const { mqtt, mqtts, ws, wss, unix, kafka, kafkas } = config.listeners;
   const context: ListenerContext = {
     window: { bytes: tiers.dataPlane.readWindow },
     accept: (transport) => tiers.mqtt.accept(transport),
@@ -265,6 +306,9 @@ async function startListeners(config: Config, tiers: Tiers, started: Listener[])
     started.push(await startSecureWebSocketListener('wss', wss, withPages(wss.path, wss.demoPage)));
   }
   if (unix.enabled) started.push(await startUnixListener('unix', unix, context));
+  const forKafka: ListenerContext = { ...context, accept: (transport) => tiers.kafka?.accept(transport) };
+  if (kafka.enabled) started.push(await startTcpListener('kafka', kafka, forKafka));
+  if (kafkas.enabled) started.push(await startTlsListener('kafkas', kafkas, forKafka));
 }
 
 function packageVersion(): string {

@@ -3,10 +3,26 @@
  * conformance is written.
  */
 import { apiVersionsAnswer } from './api-versions.ts';
+import { fetch } from './fetch/fetch.ts';
+import { groupHandlers } from './groups/requests.ts';
 import type { ApiName, Handler, HandlerTable } from './handlers.ts';
 import { type Api, Apis } from './messages/apis.ts';
+import { deleteRecords, listOffsets, offsetForLeaderEpoch } from './offsets/offsets.ts';
+import { produce } from './produce/produce.ts';
+import { securityHandlers } from './security/security.ts';
+import { describeCluster, describeTopicPartitions, metadata } from './topics/metadata.ts';
 
 export const handlers: HandlerTable = {
+  produce,
+  fetch,
+  listOffsets,
+  metadata,
+  deleteRecords,
+  offsetForLeaderEpoch,
+  describeCluster,
+  describeTopicPartitions,
+  ...groupHandlers,
+  ...securityHandlers,
   apiVersions: (_kafka, { version, request }) => apiVersionsAnswer(servedApis, version, request),
 };
 

@@ -1,9 +1,13 @@
 /** What the configuration of a topic means to those who store and read its records. */
+import type { RetentionPolicy } from '../../../kernel/log/partitions.ts';
+import type { Storage } from '../../../kernel/state/state-log.ts';
+
 export interface TopicSettings {
-  readonly cleanup: 'delete' | 'compact';
+  readonly cleanup: RetentionPolicy['cleanup'];
+  /** Of a batch, as it is stored. */
   readonly maxMessageBytes: number;
   readonly timestampType: 'CreateTime' | 'LogAppendTime';
-  /** How far a timestamp may lie behind, or in front of, our clock. */
+  /** How far a timestamp may lie behind, or in front of, our clock; Infinity is any. */
   readonly timestampBeforeMaxMs: number;
   readonly timestampAfterMaxMs: number;
   /** Infinity is for ever. */
@@ -11,5 +15,17 @@ export interface TopicSettings {
   /** Of a partition; 0 is no limit. */
   readonly retentionBytes: number;
   readonly tombstoneMs: number;
+  /** No batch is larger. */
   readonly segmentBytes: number;
+  /** More than there are brokers refuses acks=all, as it says. */
+  readonly minInsyncReplicas: number;
+  /** What the partitions of the topic are made in. */
+  readonly storage: Storage;
 }
+
+export const policyOf = (settings: TopicSettings): Partial<RetentionPolicy> => ({
+  cleanup: settings.cleanup,
+  ageMs: settings.retentionMs,
+  maxBytes: settings.retentionBytes,
+  tombstoneMs: settings.tombstoneMs,
+});

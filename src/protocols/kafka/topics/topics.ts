@@ -3,10 +3,18 @@
  * them, their configurations' meaning, and the requests that create, change, describe and delete them. Not here: records.
  *
  * Guaranteed: a topic that was acknowledged has all its partitions after any crash; an id is never given twice; a topic
- * that was deleted does not come back. At the limit of partitions a new topic is refused.
+ * that was deleted does not come back. At the limit of partitions a new topic is refused. Streams of the configuration
+ * are topics as well: the configuration says what they are, and clients cannot change them.
  */
-import type { Partition } from '../../../kernel/log/partitions.ts';
-import type { TopicSettings } from './settings.ts';
+import { randomBytes } from 'node:crypto';
+import type { Config } from '../../../config/config.ts';
+import type { Partition, Partitions } from '../../../kernel/log/partitions.ts';
+import type { StateLog } from '../../../kernel/state/state-log.ts';
+import { TableId } from '../../../kernel/state/table.ts';
+import { understand } from './configs.ts';
+import { collisionKey, isInternalName, nameFault } from './names.ts';
+import { policyOf, type TopicSettings } from './settings.ts';
+import { encodeTopicEntry, type TopicEntry, type TopicFacts, type TopicTable } from './topic-table.ts';
 
 export interface Topic {
   readonly name: string;
@@ -19,6 +27,8 @@ export interface Topic {
   /** Overrides and defaults, understood. */
   readonly settings: TopicSettings;
   readonly isInternal: boolean;
+  /** A stream of the configuration: clients read and write it, and do not change it. */
+  readonly isConfigured: boolean;
 }
 
 export type TopicChange = 'created' | 'grown' | 'configured' | 'deleted';
@@ -37,6 +47,8 @@ export interface Topics {
   partition(name: string, number: number): Partition | undefined;
   list(): Iterable<Topic>;
   readonly count: number;
+  /** One whose name tools cannot tell from this one. */
+  colliding(name: string): Topic | undefined;
 
   /** Names and overrides have been checked. Durable when the promise resolves, as for the other changes. */
   create(topic: NewTopic): Promise<Topic | TopicRefusal>;
@@ -46,4 +58,220 @@ export interface Topics {
 
   /** After the change; a deleted topic's partitions have `isDeleted`. Until the returned function is called. */
   onChange(callback: (topic: Topic, change: TopicChange) => void): () => void;
+}
+
+export interface TopicsOptions {
+  readonly config: Config;
+  readonly table: TopicTable;
+  readonly log: StateLog;
+  readonly partitions: Partitions;
+  readonly stripeOf: (key: string) => number;
+}
+
+interface LiveTopic extends Topic {
+  partitions: readonly Partition[];
+  overrides: ReadonlyMap<string, string>;
+  settings: TopicSettings;
+}
+
+const ID_BYTES = 16;
+
+/** Brings the topics of the table to life: finishes what a crash has left half done, and takes in the streams. */
+export async function openTopics(options: TopicsOptions): Promise<Topics> {
+  const { config, table, log, partitions: logs } = options;
+  const byName = new Map<string, LiveTopic>();
+  const byId = new Map<string, LiveTopic>();
+  const byCollision = new Map<string, LiveTopic>();
+  const watchers = new Set<(topic: Topic, change: TopicChange) => void>();
+  /** Names that are being made or deleted. */
+  const busy = new Map<string, Promise<unknown>>();
+  const streams = new Map(config.streams.map((stream) => [stream.name, stream]));
+
+  const commitEntry = (entry: TopicEntry): Promise<void> =>
+    new Promise((resolve, reject) => {
+      log.add(TableId.KafkaTopics, encodeTopicEntry(entry));
+      const done = (error: Error | undefined): void => {
+        if (error !== undefined) {
+          reject(error);
+          return;
+        }
+        table.apply(entry);
+        resolve();
+      };
+      log.commit('sync', done, entry.kind === 'deleting' || entry.kind === 'gone');
+    });
+
+  const tell = (topic: Topic, change: TopicChange): void => {
+    for (const watcher of watchers) watcher(topic, change);
+  };
+
+  /** Makes the partitions that are missing; all of them, or the reason. */
+  async function ensure(
+    name: string,
+    count: number,
+    settings: TopicSettings,
+  ): Promise<readonly Partition[] | TopicRefusal> {
+    const there = new Set(logs.list(name).map(({ number }) => number));
+    const missing = Array.from({ length: count }, (_, number) => number).filter(
+      (number) => !there.has(number),
+    );
+    const made = await Promise.all(
+      missing.map((number) =>
+        logs.create(name, number, options.stripeOf(`${name}/${number}`), settings.storage),
+      ),
+    );
+    for (const each of made) if (each === 'full' || each === 'no-storage') return each;
+    return logs.list(name);
+  }
+
+  const remove = async (name: string): Promise<void> => {
+    await Promise.all(logs.list(name).map((partition) => logs.delete(partition)));
+  };
+
+  function applyPolicy(topic: LiveTopic, partitions: readonly Partition[]): void {
+    if (topic.isConfigured) return;
+    for (const partition of partitions) logs.setPolicy(partition, policyOf(topic.settings));
+  }
+
+  function settingsOf(name: string, overrides: ReadonlyMap<string, string>): TopicSettings {
+    const settings = understand(overrides, config);
+    const stream = streams.get(name);
+    if (stream === undefined) return settings;
+    const isForever = stream.retention.ageSeconds >= 0xffff_ffff;
+    return {
+      ...settings,
+      cleanup: stream.cleanup,
+      storage: stream.storage,
+      retentionMs: isForever ? Number.POSITIVE_INFINITY : stream.retention.ageSeconds * 1000,
+      retentionBytes: stream.retention.size,
+    };
+  }
+
+  function enter({ id, name, overrides }: TopicFacts, partitions: readonly Partition[]): LiveTopic {
+    const topic: LiveTopic = {
+      id,
+      name,
+      partitions,
+      overrides,
+      settings: settingsOf(name, overrides),
+      isInternal: isInternalName(name),
+      isConfigured: streams.has(name),
+    };
+    applyPolicy(topic, partitions);
+    byName.set(name, topic);
+    byId.set(id, topic);
+    byCollision.set(collisionKey(name), topic);
+    return topic;
+  }
+
+  async function make({
+    name,
+    partitionCount,
+    overrides = new Map(),
+  }: NewTopic): Promise<Topic | TopicRefusal> {
+    const id = randomBytes(ID_BYTES).toString('base64url');
+    const settings = settingsOf(name, overrides);
+    // Both are in one frame, or the topic without its partitions is finished by the next start.
+    const entry: TopicEntry = { kind: 'create', id, name, count: partitionCount, overrides };
+    const [, partitions] = await Promise.all([commitEntry(entry), ensure(name, partitionCount, settings)]);
+    if (typeof partitions === 'string') {
+      await remove(name);
+      await commitEntry({ kind: 'gone', id });
+      return partitions;
+    }
+    const facts = table.facts.get(id);
+    if (facts === undefined) return 'failed';
+    const topic = enter(facts, partitions);
+    tell(topic, 'created');
+    return topic;
+  }
+
+  async function finish(facts: TopicFacts): Promise<void> {
+    await remove(facts.name);
+    await commitEntry({ kind: 'gone', id: facts.id });
+  }
+
+  for (const facts of [...table.facts.values()]) if (facts.isDeleting) await finish(facts);
+  for (const facts of table.facts.values()) {
+    const settings = settingsOf(facts.name, facts.overrides);
+    const partitions = await ensure(facts.name, facts.count, settings);
+    if (typeof partitions === 'string') throw new Error(`topic ${facts.name}: no partitions: ${partitions}`);
+    enter(facts, partitions);
+  }
+  for (const name of new Set([...streams.keys(), ...logs.names()])) {
+    if (byName.has(name) || nameFault(name) !== undefined) continue;
+    // Nothing of it goes when the configuration forgets it.
+    const overrides = new Map([['retention.ms', '-1']]);
+    const topic = await make({ name, partitionCount: logs.list(name).length, overrides });
+    if (typeof topic === 'string') throw new Error(`stream ${name}: cannot be a topic: ${topic}`);
+  }
+
+  const own = (topic: Topic): LiveTopic | undefined => byId.get(topic.id);
+
+  return {
+    get: (name) => byName.get(name),
+    byId: (id) => byId.get(id),
+    partition: (name, number) => byName.get(name)?.partitions[number],
+    list: () => byName.values(),
+    get count() {
+      return byName.size;
+    },
+    colliding: (name) => byCollision.get(collisionKey(name)),
+
+    async create(topic) {
+      const { name } = topic;
+      for (;;) {
+        if (byName.has(name)) return 'exists';
+        const before = busy.get(name);
+        if (before === undefined) break;
+        await before.catch(() => {});
+      }
+      const made = make(topic).finally(() => busy.delete(name));
+      busy.set(name, made);
+      return made;
+    },
+    async grow(topic, partitionCount) {
+      const live = own(topic);
+      if (live === undefined) return 'unknown';
+      const [, partitions] = await Promise.all([
+        commitEntry({ kind: 'grow', id: live.id, count: partitionCount }),
+        ensure(live.name, partitionCount, live.settings),
+      ]);
+      if (typeof partitions === 'string') return partitions;
+      live.partitions = partitions;
+      applyPolicy(live, partitions);
+      tell(live, 'grown');
+      return live;
+    },
+    async configure(topic, overrides) {
+      const live = own(topic);
+      if (live === undefined) return 'unknown';
+      await commitEntry({ kind: 'configure', id: live.id, overrides });
+      live.overrides = overrides;
+      live.settings = settingsOf(live.name, overrides);
+      applyPolicy(live, live.partitions);
+      tell(live, 'configured');
+      return live;
+    },
+    async delete(topic) {
+      const live = own(topic);
+      if (live === undefined) return;
+      byName.delete(live.name);
+      byId.delete(live.id);
+      byCollision.delete(collisionKey(live.name));
+      const deleted = Promise.all([commitEntry({ kind: 'deleting', id: live.id }), remove(live.name)]);
+      // The name is free when nothing of the old topic is left.
+      const gone = deleted
+        .then(() => commitEntry({ kind: 'gone', id: live.id }))
+        .finally(() => busy.delete(live.name));
+      busy.set(live.name, gone);
+      tell(live, 'deleted');
+      await gone;
+    },
+
+    onChange(callback) {
+      watchers.add(callback);
+      return () => void watchers.delete(callback);
+    },
+  };
 }

@@ -1,0 +1,387 @@
+/**
+ * One connection: frames in, answers out, in the order of the requests. Requests run one after the other, and only Produce
+ * may overtake the waiting for Produce before it, so that a client that pipelines shares a group commit with itself.
+ *
+ * Nothing is read while a request waits that cannot run yet, and none runs while much output waits: what a connection
+ * holds is one read, one frame that is not complete, and the requests under way.
+ */
+import type { ConnectionHandler, Transport } from '../../net/transport.ts';
+import { unsupportedApiVersions } from './api-versions.ts';
+import type { Caller, Endpoint, Kafka } from './context.ts';
+import { handlerOf } from './dispatch.ts';
+import { createFrameInput, type FrameInput, foreignProtocol } from './input.ts';
+import { type Api, Apis } from './messages/apis.ts';
+import { decodeRequestHeader, encodeResponse, type RequestHeader } from './messages/frame.ts';
+import type { In } from './schema/message.ts';
+import { includes } from './schema/versions.ts';
+import type { WireWriter } from './schema/writer.ts';
+import { type Authentication, MAX_TOKEN_BYTES } from './security/authentication.ts';
+import { type ChargedWork, throttleMs } from './security/throttle.ts';
+
+/** What connections share. */
+export interface ConnectionHost {
+  readonly kafka: Kafka;
+  readonly window: Uint8Array;
+  readonly writer: WireWriter;
+  readonly limits: {
+    readonly maxRequestBytes: number;
+    /** Requests of one connection that wait for their commits. */
+    readonly maxPipelined: number;
+    /** Output above which no further request is run. */
+    readonly maxOutputBytes: number;
+  };
+  endpointOf(transport: Transport): Endpoint;
+  /** True when nothing is to be appended now; the connection is continued later. */
+  holdsProduce(connection: KafkaConnection): boolean;
+  /** Memory of requests has changed; false when there is no room for it. */
+  account(deltaBytes: number): boolean;
+  closed(connection: KafkaConnection): void;
+}
+
+interface Slot {
+  readonly bytes: number;
+  /** undefined while the request is under way; empty when there is no answer. */
+  answer: readonly Uint8Array[] | undefined;
+}
+
+/** Of who has not logged in: a token and what is around it. */
+const MAX_STRANGER_BYTES = MAX_TOKEN_BYTES + 4096;
+const NO_ANSWER: readonly Uint8Array[] = [];
+type Answer = In<Api['response']> | undefined;
+type Work = Pick<ChargedWork, 'request' | 'workMs'>;
+
+export class KafkaConnection implements ConnectionHandler, Caller {
+  readonly listener: string;
+  readonly remoteAddress: string;
+  readonly endpoint: Endpoint;
+  principal = '';
+  readonly authentication: Authentication;
+  isClosed = false;
+  /** Monotonic, of the last bytes in either direction. */
+  activeMs: number;
+
+  readonly #host: ConnectionHost;
+  readonly #transport: Transport;
+  readonly #input: FrameInput;
+  #accountedInput = 0;
+  #frames: Buffer[] = [];
+  #slots: Slot[] = [];
+  /** Other than Produce, of which only one is under way. */
+  #isExclusive = false;
+  #running = 0;
+  #out: Uint8Array[] = [];
+  #outBytes = 0;
+  #writingBytes = 0;
+  #isWriting = false;
+  #isEnding = false;
+  #isPumping = false;
+  #unmute: (() => void) | undefined;
+  #mutedUntilMs = 0;
+  #closers: Set<() => void> | undefined;
+
+  constructor(host: ConnectionHost, transport: Transport) {
+    this.#host = host;
+    this.#transport = transport;
+    this.listener = transport.listener;
+    this.remoteAddress = transport.remoteAddress;
+    this.endpoint = host.endpointOf(transport);
+    this.#input = createFrameInput(0, () =>
+      this.authentication.isThrough ? host.limits.maxRequestBytes : MAX_STRANGER_BYTES,
+    );
+    this.activeMs = host.kafka.clock.monotonicMs();
+    const { security } = host.kafka;
+    this.authentication = security.begin(this, transport.peerCertificate?.subject);
+    const waitMs = security.quotas.connected(this.remoteAddress);
+    if (waitMs > 0) this.mute(waitMs);
+  }
+
+  /** Neither a request nor an answer is on its way. */
+  get isIdle(): boolean {
+    return this.#slots.length === 0 && this.#frames.length === 0 && !this.#isWriting;
+  }
+
+  /** The client does not take what we write. */
+  get isStuck(): boolean {
+    return this.#isWriting;
+  }
+
+  read(length: number): void {
+    if (this.#isEnding || this.isClosed) return;
+    this.activeMs = this.#host.kafka.clock.monotonicMs();
+    const isGood = this.#input.push(this.#host.window.subarray(0, length), this.#arrived);
+    const held = this.#input.heldBytes;
+    const hasRoom = held === this.#accountedInput || this.#host.account(held - this.#accountedInput);
+    this.#accountedInput = held;
+    if (!isGood) {
+      const size = this.#input.refusedLength;
+      const foreign = foreignProtocol(size);
+      const { logger } = this.#host.kafka;
+      const fields = { listener: this.listener, remote: this.remoteAddress };
+      if (foreign !== undefined)
+        logger.info(fields, `a client of the Kafka port does not speak Kafka but ${foreign}`);
+      this.end(`a request of ${size} bytes`);
+      return;
+    }
+    if (!hasRoom) {
+      this.end('there is no memory for more requests');
+      return;
+    }
+    this.pump();
+  }
+
+  readonly #arrived = (frame: Buffer): void => {
+    this.#frames.push(frame);
+  };
+
+  /** Runs what can run. */
+  pump(): void {
+    if (this.#isPumping || this.isClosed) return;
+    this.#isPumping = true;
+    while (this.#canRun()) this.#run(this.#frames.shift() as Buffer);
+    this.#isPumping = false;
+    this.#drain();
+    if (this.isClosed || this.#isEnding) return;
+    if (this.#frames.length > 0 || this.#unmute !== undefined) this.#transport.pause();
+    else this.#transport.resume();
+  }
+
+  #canRun(): boolean {
+    const next = this.#frames[0];
+    if (next === undefined || this.#isEnding || this.isClosed || this.#unmute !== undefined) return false;
+    const { limits } = this.#host;
+    if (this.#outBytes + this.#writingBytes > limits.maxOutputBytes) return false;
+    const isProduce = next.length > 2 && next.readInt16BE(0) === Apis.produce.key;
+    if (this.#running > 0 && (this.#isExclusive || !isProduce)) return false;
+    if (this.#running >= limits.maxPipelined) return false;
+    return !(isProduce && this.#host.holdsProduce(this));
+  }
+
+  #run(frame: Buffer): void {
+    if (this.authentication.isRaw) {
+      this.#runToken(frame);
+      return;
+    }
+    const { header, fault } = decodeRequestHeader(frame);
+    if (fault !== undefined) {
+      this.end(`a request whose header cannot be read: ${fault.reason}`);
+      return;
+    }
+    const { api, apiVersion } = header;
+    const handler = api && handlerOf(api);
+    if (api === undefined || handler === undefined) {
+      this.end(`a request of an API that is not served: ${header.apiKey}`);
+      return;
+    }
+    if (!this.authentication.admits(api)) {
+      this.end(`a request of ${api.name} by who has not logged in, or whose log-in has ended`);
+      return;
+    }
+    const slot: Slot = { bytes: frame.length, answer: undefined };
+    if (!includes(api.versions, apiVersion)) {
+      if (api.key !== Apis.apiVersions.key) {
+        this.end(`a request of ${api.name} in version ${apiVersion}`);
+        return;
+      }
+      this.#slots.push(slot);
+      this.#running++;
+      this.#host.account(slot.bytes);
+      this.#answered(slot, { ...header, apiVersion: 0 }, unsupportedApiVersions(api) as In<Api['response']>);
+      return;
+    }
+    const decoded = api.request.decode(apiVersion, frame, header.end);
+    if (decoded.fault !== undefined) {
+      this.end(
+        `a request of ${api.name} that cannot be read: ${decoded.fault.reason} at ${decoded.fault.path}`,
+      );
+      return;
+    }
+    this.#slots.push(slot);
+    this.#running++;
+    this.#isExclusive = api.key !== Apis.produce.key;
+    this.#host.account(slot.bytes);
+    const call = {
+      connection: this,
+      version: apiVersion,
+      clientId: header.clientId,
+      request: decoded.value as never,
+    };
+    const { clock, security } = this.#host.kafka;
+    const startedMs = security.quotas.isEnabled ? clock.monotonicMs() : 0;
+    const work = { request: call.request, workMs: 0 };
+    try {
+      const answer = handler(this.#host.kafka, call);
+      if (security.quotas.isEnabled) work.workMs = clock.monotonicMs() - startedMs;
+      if (answer instanceof Promise) {
+        answer.then(
+          (value) => this.#answered(slot, header, value, work),
+          (error: unknown) => this.#failed(slot, header, error),
+        );
+      } else this.#answered(slot, header, answer, work);
+    } catch (error) {
+      this.#failed(slot, header, error);
+    }
+  }
+
+  #answered(slot: Slot, header: RequestHeader, value: Answer, work?: Work): void {
+    this.#running--;
+    this.#host.account(-slot.bytes);
+    if (this.isClosed) return;
+    try {
+      slot.answer = this.#encode(header, value);
+      const throttleTimeMs = work === undefined ? 0 : this.#charge(slot, header, work);
+      if (throttleTimeMs > 0) {
+        const throttled: unknown = value && { ...(value as object), throttleTimeMs };
+        slot.answer = this.#encode(header, throttled as Answer);
+        this.mute(throttleTimeMs);
+      }
+    } catch (error) {
+      this.#running++;
+      this.#host.account(slot.bytes);
+      this.#failed(slot, header, error);
+      return;
+    }
+    this.#settle();
+  }
+
+  #encode({ api, apiVersion, correlationId }: RequestHeader, value: Answer): readonly Uint8Array[] {
+    if (value === undefined || api === undefined) return NO_ANSWER;
+    return encodeResponse(this.#host.writer, api, apiVersion, correlationId, value as never);
+  }
+
+  /** What it counts for in quotas; gives how long the client has to wait. */
+  #charge({ bytes, answer = NO_ANSWER }: Slot, { api, clientId }: RequestHeader, work: Work): number {
+    const { quotas } = this.#host.kafka.security;
+    if (!quotas.isEnabled || api === undefined) return 0;
+    const answerBytes = answer.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    const { principal } = this;
+    return throttleMs(quotas, { ...work, api, principal, clientId, requestBytes: bytes, answerBytes });
+  }
+
+  /** A token without a header, and an answer like it. */
+  #runToken(token: Buffer): void {
+    const slot: Slot = { bytes: token.length, answer: undefined };
+    this.#slots.push(slot);
+    this.#running++;
+    this.#isExclusive = true;
+    const answered = (data: Uint8Array | undefined): void => {
+      this.#running--;
+      const length = Buffer.alloc(4);
+      length.writeInt32BE(data?.byteLength ?? 0);
+      slot.answer = data === undefined ? NO_ANSWER : [length, data];
+      this.#settle();
+    };
+    this.authentication.authenticateRaw(token).then(answered, (error: unknown) => {
+      this.#host.kafka.logger.error({ err: error }, 'a log-in failed');
+      this.end('its log-in failed');
+      answered(undefined);
+    });
+  }
+
+  #failed(slot: Slot, header: RequestHeader, error: unknown): void {
+    this.#running--;
+    this.#host.account(-slot.bytes);
+    slot.answer = NO_ANSWER;
+    if (this.isClosed) return;
+    const fields = { err: error, api: header.api?.name, version: header.apiVersion };
+    this.#host.kafka.logger.error(fields, 'a Kafka request failed');
+    this.end('its request failed');
+    this.#settle();
+  }
+
+  #settle(): void {
+    if (this.#isPumping) return;
+    this.#drain();
+    this.pump();
+  }
+
+  /** Answers leave up to the first that is under way. */
+  #drain(): void {
+    while (this.#slots[0]?.answer !== undefined) {
+      const { answer } = this.#slots.shift() as Slot;
+      for (const piece of answer ?? NO_ANSWER) {
+        this.#out.push(piece);
+        this.#outBytes += piece.byteLength;
+      }
+    }
+    this.#write();
+  }
+
+  #write(): void {
+    if (this.#isWriting || this.isClosed) return;
+    if (this.#out.length === 0) {
+      if (this.#isEnding && this.#slots.length === 0) this.#transport.end();
+      return;
+    }
+    const views = this.#out;
+    this.#out = [];
+    this.#writingBytes = this.#outBytes;
+    this.#outBytes = 0;
+    this.#isWriting = true;
+    this.#transport.write(views, this.#written);
+  }
+
+  readonly #written = (): void => {
+    this.#isWriting = false;
+    this.#writingBytes = 0;
+    if (this.isClosed) return;
+    this.activeMs = this.#host.kafka.clock.monotonicMs();
+    if (this.#isPumping) return;
+    this.#write();
+    this.pump();
+  };
+
+  onClose(callback: () => void): () => void {
+    this.#closers ??= new Set();
+    this.#closers.add(callback);
+    return () => void this.#closers?.delete(callback);
+  }
+
+  mute(forMs: number): void {
+    const { clock } = this.#host.kafka;
+    const untilMs = clock.monotonicMs() + forMs;
+    if (this.#unmute !== undefined && untilMs <= this.#mutedUntilMs) return;
+    this.#mutedUntilMs = untilMs;
+    this.#unmute?.();
+    const stop = clock.every(forMs, () => {
+      stop();
+      this.#unmute = undefined;
+      this.pump();
+    });
+    this.#unmute = stop;
+  }
+
+  end(reason: string): void {
+    if (this.#isEnding || this.isClosed) return;
+    this.#isEnding = true;
+    const fields = { listener: this.listener, remote: this.remoteAddress, reason };
+    this.#host.kafka.logger.debug(fields, 'a Kafka connection is closed');
+    this.#frames = [];
+    this.#input.drop();
+    this.#tellClosers();
+    if (!this.#isPumping) this.#drain();
+  }
+
+  /** At once, for those that take too long. */
+  destroy(): void {
+    this.#transport.destroy();
+  }
+
+  closed(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.#unmute?.();
+    this.#host.account(-this.#accountedInput);
+    this.#accountedInput = 0;
+    this.#input.drop();
+    this.#frames = [];
+    this.#out = [];
+    this.#tellClosers();
+    this.#host.closed(this);
+  }
+
+  #tellClosers(): void {
+    const closers = this.#closers;
+    this.#closers = undefined;
+    for (const callback of closers ?? []) callback();
+  }
+}

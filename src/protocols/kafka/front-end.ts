@@ -1,0 +1,199 @@
+/**
+ * The Kafka front-end: what clients of Kafka see as a cluster of one broker. This module builds the parts and keeps the
+ * connections; what requests do is in the folders beside it, by subject.
+ *
+ * It guarantees: requests of a connection are answered in their order; whatever a client sends ends at worst its own
+ * connection; memory of requests, of sessions and of answers is bounded by the configuration; what a client was promised is
+ * in the journal first. It knows neither sockets nor what is in a batch of records.
+ */
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { Config } from '../../config/config.ts';
+import type { Clock } from '../../kernel/clock.ts';
+import type { Partitions } from '../../kernel/log/partitions.ts';
+import type { StateLog } from '../../kernel/state/state-log.ts';
+import type { ConnectionHandler, Transport } from '../../net/transport.ts';
+import type { LogKernel } from '../../wasm/log.ts';
+import { type ConnectionHost, KafkaConnection } from './connection.ts';
+import type { Broker, Endpoint, Kafka } from './context.ts';
+import { createFetchSessions } from './fetch/sessions.ts';
+import { createGroups } from './groups/groups.ts';
+import { DEFAULT_GROUP_SETTINGS } from './groups/settings.ts';
+import { openGate } from './produce/gate.ts';
+import { WireWriter } from './schema/writer.ts';
+import { createSecurity } from './security/security.ts';
+import type { KafkaTables } from './tables.ts';
+import { openTopics } from './topics/topics.ts';
+
+export interface KafkaFrontEndOptions {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly random: () => number;
+  readonly broker: Broker;
+  readonly log: StateLog;
+  readonly kernel: LogKernel;
+  readonly partitions: Partitions;
+  /** Rebuilt from the journal. */
+  readonly tables: KafkaTables;
+  readonly stripeOf: (key: string) => number;
+  /** Where the transports put what they read. */
+  readonly window: Uint8Array;
+}
+
+export interface KafkaFrontEnd {
+  /** Undefined = the connection is to be refused. */
+  accept(transport: Transport): ConnectionHandler | undefined;
+  /** Producers wait while the memory of the process is above its watermark. */
+  setMemoryHigh(isHigh: boolean): void;
+  /** The state log takes changes again. */
+  journalReady(): void;
+  /** Lets answers leave, and closes. Idempotent. */
+  stop(): Promise<void>;
+  readonly context: Kafka;
+  readonly state: { readonly connections: number; readonly requestBytes: number };
+}
+
+const MAX_PIPELINED = 1000;
+const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
+const SWEEP_MS = 1000;
+const STOP_POLL_MS = 10;
+const STOP_POLLS_MAX = 200;
+
+export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promise<KafkaFrontEnd> {
+  const { config, clock, logger, log, partitions } = options;
+  const settings = config.kafka;
+  const connections = new Set<KafkaConnection>();
+  /** With produced batches that wait for room. */
+  const held = new Set<KafkaConnection>();
+  let requestBytes = 0;
+  let isMemoryHigh = false;
+  let isStopping = false;
+
+  const topics = await openTopics({
+    config,
+    table: options.tables.topics,
+    log,
+    partitions,
+    stripeOf: options.stripeOf,
+  });
+  const groups = createGroups({
+    table: options.tables.groups,
+    clock,
+    log,
+    level: settings.durability.offsets,
+    settings: {
+      ...DEFAULT_GROUP_SETTINGS,
+      ...settings.groups,
+      consumerSessionTimeoutMs: settings.groups.sessionTimeoutMs,
+      consumerHeartbeatIntervalMs: settings.groups.heartbeatIntervalMs,
+    },
+    topics,
+    newId: randomUUID,
+    explain: (group, reason) => logger.debug({ group, reason }, 'a consumer group'),
+  });
+  options.tables.settings.attach(log);
+  const security = createSecurity({
+    config: settings.security,
+    settings: options.tables.settings,
+    clock,
+    log: logger,
+  });
+  const kafka: Kafka = {
+    config,
+    clock,
+    logger,
+    random: options.random,
+    broker: options.broker,
+    log,
+    kernel: options.kernel,
+    partitions,
+    topics,
+    producers: openGate,
+    security,
+    authorizer: security.authorizer,
+    settings: options.tables.settings,
+    groups,
+    fetchSessions: createFetchSessions(settings.maxFetchSessions, options.random),
+    commit: (level, storage = 'journal') =>
+      new Promise((resolve, reject) => {
+        log.commit(level, (error) => (error === undefined ? resolve() : reject(error)), false, storage);
+      }),
+  };
+
+  const host: ConnectionHost = {
+    kafka,
+    window: options.window,
+    writer: new WireWriter(),
+    limits: {
+      maxRequestBytes: settings.maxRequestBytes,
+      maxPipelined: MAX_PIPELINED,
+      maxOutputBytes: MAX_OUTPUT_BYTES,
+    },
+    endpointOf(transport): Endpoint {
+      return {
+        host: settings.advertisedHost || transport.serverName || transport.localAddress,
+        port: settings.advertisedPort || transport.localPort,
+      };
+    },
+    holdsProduce(connection) {
+      if (!isMemoryHigh && !log.isBusy()) return false;
+      held.add(connection);
+      return true;
+    },
+    account(deltaBytes) {
+      requestBytes += deltaBytes;
+      return deltaBytes <= 0 || requestBytes <= settings.maxInFlightBytes;
+    },
+    closed(connection) {
+      connections.delete(connection);
+      held.delete(connection);
+    },
+  };
+
+  function release(): void {
+    if (isMemoryHigh || log.isBusy()) return;
+    const waiting = [...held];
+    held.clear();
+    for (const connection of waiting) connection.pump();
+  }
+
+  const stopSweeping = clock.every(SWEEP_MS, () => {
+    release();
+    const before = clock.monotonicMs() - settings.maxIdleMs;
+    for (const connection of connections) {
+      if (connection.activeMs > before) continue;
+      if (connection.isIdle) connection.end('nothing has happened on it for too long');
+      else if (connection.isStuck) connection.destroy();
+    }
+  });
+
+  return {
+    accept(transport) {
+      if (isStopping) return undefined;
+      const connection = new KafkaConnection(host, transport);
+      connections.add(connection);
+      return connection;
+    },
+    setMemoryHigh(isHigh) {
+      isMemoryHigh = isHigh;
+      release();
+    },
+    journalReady: release,
+    async stop() {
+      if (isStopping) return;
+      isStopping = true;
+      stopSweeping();
+      for (const connection of [...connections]) connection.end('the broker is stopping');
+      // In real time whatever the clock: a clock that stands still must not keep a process from stopping.
+      for (let poll = 0; connections.size > 0 && poll < STOP_POLLS_MAX; poll++) await delay(STOP_POLL_MS);
+      for (const connection of connections) connection.destroy();
+      groups.close();
+    },
+    context: kafka,
+    get state() {
+      return { connections: connections.size, requestBytes };
+    },
+  };
+}

@@ -1,0 +1,109 @@
+/** One batch to its partition: what must hold before it is appended, and what the client is told. */
+import type { AppendRefusal, Partition } from '../../../kernel/log/partitions.ts';
+import { type BatchHeader, RECORD_WORDS, RecordField } from '../../../wasm/log.ts';
+import { loadedCodec } from '../compression/compression.ts';
+import type { Kafka } from '../context.ts';
+import { ErrorCode } from '../messages/errors.ts';
+import { codecNeeded, openBatch } from '../records/open.ts';
+import { checkProduced } from '../records/produced.ts';
+import type { Topic } from '../topics/topics.ts';
+import type { ProduceOrigin } from './gate.ts';
+
+export interface Appended {
+  readonly error: ErrorCode;
+  readonly message: string | null;
+  /** Of what is refused: which record, by its place in the batch. */
+  readonly recordIndex?: number;
+  readonly baseOffset: number;
+  readonly logAppendTimeMs: number;
+}
+
+const refused = (error: ErrorCode, message: string, recordIndex?: number): Appended => ({
+  error,
+  message,
+  ...(recordIndex === undefined ? {} : { recordIndex }),
+  baseOffset: -1,
+  logAppendTimeMs: -1,
+});
+
+const REFUSALS: Readonly<Record<AppendRefusal, ErrorCode>> = {
+  failed: ErrorCode.KAFKA_STORAGE_ERROR,
+  full: ErrorCode.KAFKA_STORAGE_ERROR,
+  'no-memory': ErrorCode.KAFKA_STORAGE_ERROR,
+  deleted: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+  'too-large': ErrorCode.MESSAGE_TOO_LARGE,
+  invalid: ErrorCode.CORRUPT_MESSAGE,
+};
+
+/** Rows of the records that the kernel has just walked; of a compressed batch, of what is in it. */
+function rowsOf({ kernel }: Kafka, batch: Uint8Array): Int32Array | ErrorCode {
+  const name = codecNeeded(batch);
+  if (name === undefined) return kernel.takeRecords();
+  const opened = openBatch(kernel, batch, loadedCodec(name));
+  if (opened.fault !== undefined) return ErrorCode.CORRUPT_MESSAGE;
+  // Reading the opened batch has taken its rows.
+  return kernel.scan(opened.batch.bytes) === undefined ? kernel.takeRecords() : ErrorCode.CORRUPT_MESSAGE;
+}
+
+/** A compacted topic has a key in each record. */
+function checkKeys(kafka: Kafka, topic: Topic, batch: Uint8Array): Appended | undefined {
+  if (topic.settings.cleanup === 'delete') return undefined;
+  const rows = rowsOf(kafka, batch);
+  if (typeof rows === 'number') return refused(rows, 'the compressed records are damaged');
+  for (let at = 0; at < rows.length; at += RECORD_WORDS) {
+    if ((rows[at + RecordField.KeyLength] as number) >= 0) continue;
+    return refused(ErrorCode.INVALID_RECORD, 'a record of a compacted topic needs a key', at / RECORD_WORDS);
+  }
+  return undefined;
+}
+
+function checkTimes({ clock }: Kafka, { settings }: Topic, header: BatchHeader): Appended | undefined {
+  if (settings.timestampType === 'LogAppendTime') return undefined;
+  const nowMs = clock.wallMs();
+  const isLate =
+    header.baseTimestampMs >= 0 && header.baseTimestampMs < nowMs - settings.timestampBeforeMaxMs;
+  const isEarly = header.largestTimestampMs > nowMs + settings.timestampAfterMaxMs;
+  if (!isLate && !isEarly) return undefined;
+  return refused(ErrorCode.INVALID_TIMESTAMP, 'the time of a record is too far from that of the broker');
+}
+
+/** Appends what may be appended, as a part of the current change of the state log. */
+export function append(
+  kafka: Kafka,
+  topic: Topic,
+  partition: Partition,
+  records: Uint8Array | null,
+  origin: ProduceOrigin,
+): Appended {
+  const { kernel, producers, partitions, clock } = kafka;
+  const { maxMessageBytes, segmentBytes, timestampType } = topic.settings;
+  const checked = checkProduced(kernel, records, {
+    apiVersion: origin.apiVersion,
+    maxBatchBytes: maxMessageBytes,
+  });
+  if (checked.error !== undefined) return refused(checked.error, checked.message);
+  const { header } = checked;
+  const batch = records as Uint8Array;
+  if (batch.byteLength > segmentBytes) {
+    return refused(
+      ErrorCode.RECORD_LIST_TOO_LARGE,
+      `a batch of ${batch.byteLength} bytes is above segment.bytes`,
+    );
+  }
+  const fault = checkKeys(kafka, topic, batch) ?? checkTimes(kafka, topic, header);
+  if (fault !== undefined) return fault;
+  const verdict = producers.check(partition, header, origin);
+  if (verdict.kind === 'error') return refused(verdict.error, verdict.message);
+  if (verdict.kind === 'duplicate') {
+    const { baseOffset, logAppendTimeMs } = verdict;
+    return { error: ErrorCode.NONE, message: null, baseOffset, logAppendTimeMs };
+  }
+  const logAppendTimeMs = timestampType === 'LogAppendTime' ? clock.wallMs() : -1;
+  if (logAppendTimeMs >= 0) kernel.patchAppendTime(batch, logAppendTimeMs);
+  const baseOffset = partitions.appendBatch(partition, batch);
+  if (typeof baseOffset === 'string') {
+    return refused(REFUSALS[baseOffset], `the batch could not be stored: ${baseOffset}`);
+  }
+  producers.appended(partition, header, baseOffset, logAppendTimeMs, origin);
+  return { error: ErrorCode.NONE, message: null, baseOffset, logAppendTimeMs };
+}

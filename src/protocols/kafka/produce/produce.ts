@@ -1,0 +1,170 @@
+/**
+ * What lives here: the Produce request: batches are checked, get their offsets in place, and are appended as they came, all of
+ * a request in one change of the state log. Not here: what a batch is (../records), sequences and transactions (gate.ts).
+ * Guarantees: batches of a partition have offsets in the order of the requests; an answer with acks=1 or acks=all leaves after
+ * the commit at the level that is configured for it; with acks=0 there is none, and an error ends the connection.
+ */
+import { loadCodec, loadedCodec } from '../compression/compression.ts';
+import type { Kafka, Level } from '../context.ts';
+import type { Call, Handler } from '../handlers.ts';
+import type { Apis } from '../messages/apis.ts';
+import { ErrorCode } from '../messages/errors.ts';
+import { codecNeeded } from '../records/open.ts';
+import { ZERO_UUID } from '../schema/fields.ts';
+import type { In } from '../schema/message.ts';
+import type { Topic } from '../topics/topics.ts';
+import { type Appended, append } from './append.ts';
+import type { ProduceOrigin } from './gate.ts';
+
+type Produce = (typeof Apis)['produce'];
+type Answer = In<Produce['response']>;
+type TopicAnswer = Answer['responses'][number];
+type PartitionAnswer = TopicAnswer['partitionResponses'][number];
+type TopicRequest = Call<Produce>['request']['topicData'][number];
+
+const Acks = { none: 0, leader: 1, all: -1 } as const;
+const RECORD_BATCH_SINCE = 3;
+const TOPIC_ID_SINCE = 13;
+const ADMIN_CLIENT = '__admin_client';
+
+interface Outcome {
+  readonly topic: Topic | undefined;
+  readonly request: TopicRequest;
+  readonly partitions: readonly { readonly index: number; readonly appended: Appended }[];
+}
+
+const failure = (error: ErrorCode, message: string): Appended => ({
+  error,
+  message,
+  baseOffset: -1,
+  logAppendTimeMs: -1,
+});
+
+function topicOf(kafka: Kafka, version: number, request: TopicRequest): Topic | undefined {
+  return version >= TOPIC_ID_SINCE ? kafka.topics.byId(request.topicId) : kafka.topics.get(request.name);
+}
+
+/** What is wrong with all that the request has for this topic. */
+function topicFault(call: Call<Produce>, topic: Topic | undefined): Appended | undefined {
+  const { version, clientId, request } = call;
+  if (version < RECORD_BATCH_SINCE) {
+    return failure(ErrorCode.UNSUPPORTED_VERSION, 'record batches need version 3 of Produce');
+  }
+  if (request.acks !== Acks.none && request.acks !== Acks.leader && request.acks !== Acks.all) {
+    return failure(ErrorCode.INVALID_REQUIRED_ACKS, `acks=${request.acks}`);
+  }
+  if (topic === undefined) {
+    return version >= TOPIC_ID_SINCE
+      ? failure(ErrorCode.UNKNOWN_TOPIC_ID, 'there is no topic with this id')
+      : failure(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, 'there is no such topic');
+  }
+  if (topic.isInternal && clientId !== ADMIN_CLIENT) {
+    return failure(ErrorCode.INVALID_TOPIC_EXCEPTION, 'the topic is internal');
+  }
+  if (request.acks === Acks.all && topic.settings.minInsyncReplicas > 1) {
+    return failure(
+      ErrorCode.NOT_ENOUGH_REPLICAS,
+      'min.insync.replicas is above the number of replicas, which is 1',
+    );
+  }
+  return undefined;
+}
+
+function appendAll(kafka: Kafka, call: Call<Produce>): Outcome[] {
+  const { version, request } = call;
+  const origin: ProduceOrigin = { apiVersion: version, transactionalId: request.transactionalId };
+  return request.topicData.map((topicRequest) => {
+    const topic = topicOf(kafka, version, topicRequest);
+    const fault = topicFault(call, topic);
+    const partitions = topicRequest.partitionData.map(({ index, records }) => {
+      if (fault !== undefined) return { index, appended: fault };
+      const partition = topic?.partitions[index];
+      if (topic === undefined || partition === undefined) {
+        return {
+          index,
+          appended: failure(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, 'there is no such partition'),
+        };
+      }
+      return { index, appended: append(kafka, topic, partition, records, origin) };
+    });
+    return { topic, request: topicRequest, partitions };
+  });
+}
+
+function partitionAnswer(topic: Topic | undefined, index: number, appended: Appended): PartitionAnswer {
+  const { error, message, recordIndex, baseOffset, logAppendTimeMs } = appended;
+  return {
+    index,
+    errorCode: error,
+    baseOffset,
+    logAppendTimeMs,
+    logStartOffset: error === ErrorCode.NONE ? (topic?.partitions[index]?.startOffset ?? -1) : -1,
+    recordErrors:
+      recordIndex === undefined ? [] : [{ batchIndex: recordIndex, batchIndexErrorMessage: message }],
+    errorMessage: message,
+  };
+}
+
+const answer = (outcomes: readonly Outcome[]): Answer => ({
+  responses: outcomes.map(({ topic, request, partitions }) => ({
+    name: request.name,
+    topicId: request.topicId === ZERO_UUID ? (topic?.id ?? ZERO_UUID) : request.topicId,
+    partitionResponses: partitions.map(({ index, appended }) => partitionAnswer(topic, index, appended)),
+  })),
+});
+
+const isError = ({ appended }: { readonly appended: Appended }): boolean => appended.error !== ErrorCode.NONE;
+
+/** Codecs that compacted topics need opened and that are not loaded yet. */
+function missingCodecs({ topics }: Kafka, { version, request }: Call<Produce>): Promise<unknown>[] {
+  const missing: Promise<unknown>[] = [];
+  for (const { name, topicId, partitionData } of request.topicData) {
+    const topic = version >= TOPIC_ID_SINCE ? topics.byId(topicId) : topics.get(name);
+    if (topic === undefined || topic.settings.cleanup === 'delete') continue;
+    for (const { records } of partitionData) {
+      const codec = records === null ? undefined : codecNeeded(records);
+      if (codec !== undefined && loadedCodec(codec) === undefined) missing.push(loadCodec(codec));
+    }
+  }
+  return missing;
+}
+
+function levelOf(kafka: Kafka, acks: number): Level {
+  const { durability } = kafka.config.kafka;
+  return acks === Acks.all ? durability.all : acks === Acks.leader ? durability.leader : 'memory';
+}
+
+export const produce: Handler<Produce> = (kafka, call) => {
+  const missing = missingCodecs(kafka, call);
+  // Rare: once for each process. The order of a client that pipelines is not kept over it, and idempotence repairs that.
+  if (missing.length > 0) return Promise.all(missing).then(() => appendAndCommit(kafka, call));
+  return appendAndCommit(kafka, call);
+};
+
+function appendAndCommit(kafka: Kafka, call: Call<Produce>): Answer | undefined | Promise<Answer> {
+  const { request, connection } = call;
+  const outcomes = appendAll(kafka, call);
+  const isAnySuccess = outcomes.some(({ partitions }) => !partitions.every(isError));
+  const isInObjects = outcomes.some(({ topic }) => topic?.settings.storage === 'object');
+  const level = levelOf(kafka, request.acks);
+  if (request.acks === Acks.none) {
+    if (isAnySuccess) kafka.commit(level).catch(() => {});
+    if (outcomes.some(({ partitions }) => partitions.some(isError))) {
+      connection.end('a produced batch without acknowledgement was refused');
+    }
+    return undefined;
+  }
+  if (!isAnySuccess) return answer(outcomes);
+  return kafka.commit(level, isInObjects ? 'object' : 'journal').then(
+    () => answer(outcomes),
+    () => {
+      const lost = failure(ErrorCode.KAFKA_STORAGE_ERROR, 'the batch could not be stored');
+      return answer(
+        outcomes.map((outcome) => ({
+          ...outcome,
+          partitions: outcome.partitions.map((each) => (isError(each) ? each : { ...each, appended: lost })),
+        })),
+      );
+    },
+  );
+}

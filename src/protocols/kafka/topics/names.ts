@@ -1,0 +1,19 @@
+/** Names of topics: which there can be, and which are one address with which MQTT topic. */
+const LEGAL = /^[a-zA-Z0-9._-]{1,249}$/;
+
+/** Why it cannot be the name of a topic; undefined when it can. */
+export function nameFault(name: string): string | undefined {
+  if (name === '') return 'the name of a topic is empty';
+  if (name === '.' || name === '..') return `a topic cannot be named "${name}"`;
+  if (name.length > 249) return `the name of a topic has ${name.length} characters, and 249 are allowed`;
+  return LEGAL.test(name)
+    ? undefined
+    : `the name of a topic has characters other than letters, digits, '.', '_' and '-'`;
+}
+
+/** Metrics of Kafka's tools write both as the same: names that differ in them only are refused. */
+export const collisionKey = (name: string): string => name.replaceAll('.', '_');
+
+/** Kept for what the protocol's own tools expect under these names. */
+export const isInternalName = (name: string): boolean =>
+  name === '__consumer_offsets' || name === '__transaction_state' || name === '__share_group_state';

@@ -1,0 +1,76 @@
+/** A whole node that Kafka's clients can reach, with real time: they have timers of their own. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Kafka, type KafkaConfig, logLevel } from 'kafkajs';
+import { pino } from 'pino';
+import { loadConfig } from '../../../src/config/load.ts';
+import { systemClock } from '../../../src/kernel/clock.ts';
+import { type RunningNode, startNode } from '../../../src/node.ts';
+
+export type Settings = Readonly<Record<string, string | number | boolean>>;
+
+export interface KafkaNode {
+  readonly node: RunningNode;
+  readonly dataDir: string;
+  readonly port: number;
+  client(options?: Partial<KafkaConfig>): Kafka;
+  /** The same data directory, another process as far as anybody can tell. */
+  restart(settings?: Settings): Promise<void>;
+  stop(): Promise<void>;
+}
+
+function portOf(node: RunningNode, name: string): number {
+  const address = node.listeners.find((listener) => listener.name === name)?.address;
+  if (address === undefined || !('port' in address)) throw new Error(`no listener ${name}`);
+  return address.port;
+}
+
+export async function startKafkaNode(settings: Settings = {}): Promise<KafkaNode> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'robustmq-kafka-'));
+  const start = async (more: Settings): Promise<RunningNode> => {
+    const all: Settings = {
+      dataDir,
+      'listeners.mqtt.port': 0,
+      'listeners.ws.enabled': false,
+      'listeners.kafka.enabled': true,
+      'listeners.kafka.port': 0,
+      'sys.interval': 0,
+      'storage.engine': 'memory',
+      ...settings,
+      ...more,
+    };
+    const loaded = await loadConfig({ sets: Object.entries(all).map(([key, value]) => `${key}=${value}`) });
+    if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
+    const logger = pino({ level: process.env.ROBUSTMQ_TEST_LOG ?? 'silent' });
+    return startNode(loaded.config, { logger, clock: systemClock });
+  };
+  let node = await start({});
+  return {
+    get node() {
+      return node;
+    },
+    dataDir,
+    get port() {
+      return portOf(node, 'kafka');
+    },
+    client(options = {}) {
+      const port = portOf(node, 'kafka');
+      return new Kafka({
+        clientId: 'test',
+        brokers: [`127.0.0.1:${port}`],
+        logLevel: logLevel.NOTHING,
+        retry: { initialRetryTime: 20, retries: 5 },
+        ...options,
+      });
+    },
+    async restart(more = {}) {
+      await node.stop();
+      node = await start(more);
+    },
+    async stop() {
+      await node.stop();
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
