@@ -50,12 +50,17 @@ class Life {
 
   private rejoin(client: Client, memberId = client.memberId): void {
     Object.assign(client, { memberId, isStable: false, synced: undefined });
-    client.joined = join(this.world, {
+    const request = {
       memberId,
       instanceId: client.instanceId,
       requiresMemberId: true,
       rebalanceTimeoutMs: 20_000,
       protocols: [{ name: 'range', metadata: new TextEncoder().encode(client.name) }],
+    };
+    client.joined = join(this.world, request, 'g', ({ errorCode, generationId }) => {
+      if (errorCode !== ErrorCode.NONE) return;
+      expect(generationId).toBeGreaterThanOrEqual(this.lastGeneration);
+      this.lastGeneration = generationId;
     });
   }
 
@@ -104,8 +109,6 @@ class Life {
     }
     if (this.fails(client, response.errorCode)) return;
     const { memberId, generationId: generation, members, leader, skipAssignment } = response;
-    expect(generation).toBeGreaterThanOrEqual(this.lastGeneration);
-    this.lastGeneration = generation;
     Object.assign(client, { memberId, generation });
     const isLeader = leader === memberId && !skipAssignment;
     const assignments = isLeader

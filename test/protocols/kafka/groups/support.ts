@@ -190,13 +190,19 @@ export interface Answer<T> {
   value: T | undefined;
 }
 
-export function join(world: World, over: Partial<JoinRequest> = {}, id = 'g'): Answer<JoinResponse> {
+export function join(
+  world: World,
+  over: Partial<JoinRequest> = {},
+  id = 'g',
+  onAnswer: (response: JoinResponse) => void = () => {},
+): Answer<JoinResponse> {
   const answer: Answer<JoinResponse> = { value: undefined };
   const group = world.groups.open(id);
   if (group?.kind !== 'classic') throw new Error('no classic group');
   joinGroup(world.groups.host, group, joining(over), (response) => {
     if (answer.value !== undefined) throw new Error('answered twice');
     answer.value = response;
+    onAnswer(response);
   });
   return answer;
 }
