@@ -143,9 +143,11 @@ export function createPartitionTable(
       }
       const { baseOffset, lastOffset, maxTimestampMs } = span;
       const end = lastOffset + 1;
+      noteEpoch(partition.epochs, epochOf(payload), Math.max(baseOffset, startOffset));
+      // Entries of the journal come before all records of the object storage.
+      if (baseOffset < startOffset) trimEpochs(partition.epochs, startOffset);
       if (end <= startOffset) return;
       const bytes = payload.byteLength;
-      noteEpoch(partition.epochs, epochOf(payload), Math.max(baseOffset, startOffset));
       if (end <= index.end) {
         if (moved(partition, baseOffset, end, position, maxTimestampMs, bytes)) dirty.add(logId);
         return;
