@@ -132,7 +132,8 @@ function buildSection(
     values[name] = assignment?.value ?? child.fallback;
     origins.set(childPath, assignment?.origin ?? fromDefault);
   }
-  return values;
+  // A copy: the engine keeps an object whose many keys were set one by one as a dictionary, which is slow to read.
+  return { ...values };
 }
 
 /** One problem as one line: place, key, what is wrong. */

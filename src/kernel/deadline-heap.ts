@@ -12,6 +12,8 @@ export interface DeadlineHeap {
   readonly size: number;
 }
 
+import { withAccessors } from './with-accessors.ts';
+
 const ABSENT = 0;
 
 export function createDeadlineHeap(): DeadlineHeap {
@@ -58,44 +60,48 @@ export function createDeadlineHeap(): DeadlineHeap {
     if (siftUp(position, number) === position) siftDown(position, number);
   };
 
-  return {
-    set(number, deadlineMs) {
-      if (number >= positions.length) {
-        const length = Math.max(positions.length * 2, number + 1);
-        const grownPositions = new Uint32Array(length);
-        grownPositions.set(positions);
-        positions = grownPositions;
-        const grownDeadlines = new Float64Array(length);
-        grownDeadlines.set(deadlines);
-        deadlines = grownDeadlines;
-      }
-      deadlines[number] = deadlineMs;
-      const position = positions[number] ?? ABSENT;
-      if (position !== ABSENT) {
-        settle(position - 1, number);
-        return;
-      }
-      if (size === heap.length) {
-        const grown = new Uint32Array(size * 2);
-        grown.set(heap);
-        heap = grown;
-      }
-      size++;
-      siftUp(size - 1, number);
+  return withAccessors<DeadlineHeap, 'size'>(
+    {
+      get size() {
+        return size;
+      },
     },
-    remove(number) {
-      const position = positions[number] ?? ABSENT;
-      if (position === ABSENT) return;
-      positions[number] = ABSENT;
-      size--;
-      const last = heap[size] ?? 0;
-      if (last !== number) settle(position - 1, last);
+    {
+      set(number, deadlineMs) {
+        if (number >= positions.length) {
+          const length = Math.max(positions.length * 2, number + 1);
+          const grownPositions = new Uint32Array(length);
+          grownPositions.set(positions);
+          positions = grownPositions;
+          const grownDeadlines = new Float64Array(length);
+          grownDeadlines.set(deadlines);
+          deadlines = grownDeadlines;
+        }
+        deadlines[number] = deadlineMs;
+        const position = positions[number] ?? ABSENT;
+        if (position !== ABSENT) {
+          settle(position - 1, number);
+          return;
+        }
+        if (size === heap.length) {
+          const grown = new Uint32Array(size * 2);
+          grown.set(heap);
+          heap = grown;
+        }
+        size++;
+        siftUp(size - 1, number);
+      },
+      remove(number) {
+        const position = positions[number] ?? ABSENT;
+        if (position === ABSENT) return;
+        positions[number] = ABSENT;
+        size--;
+        const last = heap[size] ?? 0;
+        if (last !== number) settle(position - 1, last);
+      },
+      firstDue(nowMs) {
+        return size !== 0 && deadlineAt(0) <= nowMs ? heap[0] : undefined;
+      },
     },
-    firstDue(nowMs) {
-      return size !== 0 && deadlineAt(0) <= nowMs ? heap[0] : undefined;
-    },
-    get size() {
-      return size;
-    },
-  };
+  );
 }

@@ -11,6 +11,7 @@ import { createHash } from 'node:crypto';
 import { ByteReader, ByteWriter } from './binary.ts';
 import { RecentIds } from './recent-ids.ts';
 import { type Table, TableId } from './state/table.ts';
+import { withAccessors } from './with-accessors.ts';
 
 export interface DeduplicationLimits {
   readonly maxIds: number;
@@ -160,71 +161,74 @@ export function createDeduplication({ maxIds, windowMs }: DeduplicationLimits): 
     read.clear();
   };
 
-  return {
-    check(key, nowMs) {
-      if (pending.size > 0 && pending.has(key)) return 'pending';
-      const known = ids.find(key);
-      return known >= 0 && nowMs - ids.timeAt(known) < windowMs ? 'duplicate' : 'new';
-    },
-
-    stage(key, nowMs, isVolatile = false) {
-      const number = nextNumber++;
-      const atMs = Math.max(0, Math.floor(nowMs));
-      const entry = isVolatile ? NOTHING : encodeEntry(number, atMs, key);
-      const staged = { key, number, atMs, isVolatile, entry };
-      pending.set(key, staged);
-      return staged;
-    },
-
-    committed(staged) {
-      if (pending.get(staged.key) !== staged) return;
-      pending.delete(staged.key);
-      remember(staged.key, staged.number, staged.atMs, staged.isVolatile);
-    },
-
-    forgo(staged) {
-      if (pending.get(staged.key) === staged) pending.delete(staged.key);
-    },
-
-    get count() {
-      return ids.size;
-    },
-
-    table: {
-      id: TableId.Deduplication,
-      name: 'deduplication',
-      apply(entry) {
-        const from = new ByteReader(entry);
-        checkVersion(from.u8());
-        readInto(from, true);
-      },
-      load(_key, page) {
-        const from = new ByteReader(page);
-        checkVersion(from.u8());
-        while (from.bytesLeft > 0) readInto(from, false);
-      },
-      recovered,
-      *pageKeys() {
-        for (let place = ids.first; place < ids.first + ids.size; ) {
-          const page = pageAt(place);
-          if (pageOf(page) !== undefined) yield keyOfPage(page);
-          place = Math.max(placeFrom((page + 1) * PAGE_IDS), ids.first);
-        }
-      },
-      page(key) {
-        return pageOf(Number(new DataView(key.buffer, key.byteOffset).getBigUint64(0)));
-      },
-      takeDirty(max) {
-        const keys: Uint8Array[] = [];
-        for (const page of dirty) {
-          if (keys.length >= max) break;
-          dirty.delete(page);
-          keys.push(keyOfPage(page));
-        }
-        return keys;
+  return withAccessors<Deduplication, 'count'>(
+    {
+      get count() {
+        return ids.size;
       },
     },
-  };
+    {
+      check(key, nowMs) {
+        if (pending.size > 0 && pending.has(key)) return 'pending';
+        const known = ids.find(key);
+        return known >= 0 && nowMs - ids.timeAt(known) < windowMs ? 'duplicate' : 'new';
+      },
+
+      stage(key, nowMs, isVolatile = false) {
+        const number = nextNumber++;
+        const atMs = Math.max(0, Math.floor(nowMs));
+        const entry = isVolatile ? NOTHING : encodeEntry(number, atMs, key);
+        const staged = { key, number, atMs, isVolatile, entry };
+        pending.set(key, staged);
+        return staged;
+      },
+
+      committed(staged) {
+        if (pending.get(staged.key) !== staged) return;
+        pending.delete(staged.key);
+        remember(staged.key, staged.number, staged.atMs, staged.isVolatile);
+      },
+
+      forgo(staged) {
+        if (pending.get(staged.key) === staged) pending.delete(staged.key);
+      },
+
+      table: {
+        id: TableId.Deduplication,
+        name: 'deduplication',
+        apply(entry) {
+          const from = new ByteReader(entry);
+          checkVersion(from.u8());
+          readInto(from, true);
+        },
+        load(_key, page) {
+          const from = new ByteReader(page);
+          checkVersion(from.u8());
+          while (from.bytesLeft > 0) readInto(from, false);
+        },
+        recovered,
+        *pageKeys() {
+          for (let place = ids.first; place < ids.first + ids.size; ) {
+            const page = pageAt(place);
+            if (pageOf(page) !== undefined) yield keyOfPage(page);
+            place = Math.max(placeFrom((page + 1) * PAGE_IDS), ids.first);
+          }
+        },
+        page(key) {
+          return pageOf(Number(new DataView(key.buffer, key.byteOffset).getBigUint64(0)));
+        },
+        takeDirty(max) {
+          const keys: Uint8Array[] = [];
+          for (const page of dirty) {
+            if (keys.length >= max) break;
+            dirty.delete(page);
+            keys.push(keyOfPage(page));
+          }
+          return keys;
+        },
+      },
+    },
+  );
 }
 
 function encodeEntry(number: number, atMs: number, key: string): Uint8Array {

@@ -12,6 +12,7 @@ import { BLOCK_HEADER_BYTES } from './message-block.ts';
 import { newChunk, RetainedSlots } from './retained-slots.ts';
 import { createRetainedTable } from './retained-table.ts';
 import type { Table } from './state/table.ts';
+import { withAccessors } from './with-accessors.ts';
 
 export { encodeRetainedDelete, encodeRetainedSet } from './retained-table.ts';
 
@@ -140,74 +141,78 @@ export function createRetainedStore(
     return slots.set(message, isVolatile) ? 'stored' : 'full';
   };
 
-  const store: RetainedStore = {
-    set(message, isVolatile = false) {
-      if (message.payload.length === 0) return set(message, isVolatile);
-      const refused = refusal(message);
-      if (refused !== undefined) return refused;
-      const isPromised =
-        promisedTreeBytes > 0 &&
-        tree.counters().liveBytes + promisedTreeBytes + treeBytes(message) > treeLimit;
-      return isPromised ? 'full' : set(message, isVolatile);
+  const store: RetainedStore = withAccessors<RetainedStore, 'count' | 'bytes'>(
+    {
+      get count() {
+        return slots.count;
+      },
+      get bytes() {
+        return slots.bytes;
+      },
     },
-
-    wouldRefuse(message) {
-      if (message.payload.length > 0) {
+    {
+      set(message, isVolatile = false) {
+        if (message.payload.length === 0) return set(message, isVolatile);
         const refused = refusal(message);
         if (refused !== undefined) return refused;
-        const treeAfter = tree.counters().liveBytes + promisedTreeBytes + treeBytes(message);
-        if (treeAfter > treeLimit) return 'full';
-      }
-      promise(message, 1);
-      return undefined;
-    },
+        const isPromised =
+          promisedTreeBytes > 0 &&
+          tree.counters().liveBytes + promisedTreeBytes + treeBytes(message) > treeLimit;
+        return isPromised ? 'full' : set(message, isVolatile);
+      },
 
-    setPromised(message, isVolatile = false) {
-      promise(message, -1);
-      if (set(message, isVolatile) === 'full')
-        throw new Error('promised room for a retained message is gone');
-    },
+      wouldRefuse(message) {
+        if (message.payload.length > 0) {
+          const refused = refusal(message);
+          if (refused !== undefined) return refused;
+          const treeAfter = tree.counters().liveBytes + promisedTreeBytes + treeBytes(message);
+          if (treeAfter > treeLimit) return 'full';
+        }
+        promise(message, 1);
+        return undefined;
+      },
 
-    forgo(message) {
-      promise(message, -1);
-    },
+      setPromised(message, isVolatile = false) {
+        promise(message, -1);
+        if (set(message, isVolatile) === 'full')
+          throw new Error('promised room for a retained message is gone');
+      },
 
-    get(topic) {
-      const slot = slots.slotOf(topic);
-      if (slot < 0) return undefined;
-      const message = slots.read(slot);
-      if (!isExpired(message)) return message;
-      expire(slot);
-      return undefined;
-    },
+      forgo(message) {
+        promise(message, -1);
+      },
 
-    page(filter, cursor, limit) {
-      const visits = Math.max(MIN_VISITS, limit * VISITS_PER_MESSAGE);
-      const page = tree.page(filter, cursor, limit, visits);
-      const messages: Message[] = [];
-      const expired: Message[] = [];
-      const chunk = newChunk();
-      for (const value of page.values) {
-        const message = slots.read(value - 1, chunk);
-        (isExpired(message) ? expired : messages).push(message);
-      }
-      for (const { topic } of expired) {
-        remove(topic);
-        store.onExpired(topic);
-      }
-      return { messages, cursor: page.cursor };
-    },
+      get(topic) {
+        const slot = slots.slotOf(topic);
+        if (slot < 0) return undefined;
+        const message = slots.read(slot);
+        if (!isExpired(message)) return message;
+        expire(slot);
+        return undefined;
+      },
 
-    sweepExpired,
-    onExpired: () => {},
+      page(filter, cursor, limit) {
+        const visits = Math.max(MIN_VISITS, limit * VISITS_PER_MESSAGE);
+        const page = tree.page(filter, cursor, limit, visits);
+        const messages: Message[] = [];
+        const expired: Message[] = [];
+        const chunk = newChunk();
+        for (const value of page.values) {
+          const message = slots.read(value - 1, chunk);
+          (isExpired(message) ? expired : messages).push(message);
+        }
+        for (const { topic } of expired) {
+          remove(topic);
+          store.onExpired(topic);
+        }
+        return { messages, cursor: page.cursor };
+      },
 
-    get count() {
-      return slots.count;
+      sweepExpired,
+      onExpired: () => {},
+
+      table: createRetainedTable(slots, clock),
     },
-    get bytes() {
-      return slots.bytes;
-    },
-    table: createRetainedTable(slots, clock),
-  };
+  );
   return store;
 }

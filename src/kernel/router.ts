@@ -8,6 +8,7 @@
  */
 import { createSubscriptionTrie, type TopicsOptions } from '../wasm/topics.ts';
 import { SharedGroup } from './shared-group.ts';
+import { withAccessors } from './with-accessors.ts';
 
 /** 'full': the memory limit is reached, or the sink has 16 million subscriptions; nothing was changed. */
 export type SubscribeResult = 'new' | 'replaced' | 'full';
@@ -124,109 +125,112 @@ export function createRouter(options: TopicsOptions = {}): Router {
     return true;
   };
 
-  const router: Router = {
-    onChange: () => {},
-
-    subscribe(sink, filter, opts, identifier) {
-      const result = trie.add(filter, sink, opts, identifier);
-      if (result === 'full') return 'full';
-      if (result !== 'same') router.onChange(filter);
-      return result === 'added' ? 'new' : 'replaced';
+  const router: Router = withAccessors<Router, 'groupNumbers'>(
+    {
+      get groupNumbers() {
+        return byNumber.length;
+      },
     },
+    {
+      onChange: () => {},
 
-    unsubscribe(sink, filter) {
-      if (!trie.remove(filter, sink)) return false;
-      router.onChange(filter);
-      return true;
-    },
+      subscribe(sink, filter, opts, identifier) {
+        const result = trie.add(filter, sink, opts, identifier);
+        if (result === 'full') return 'full';
+        if (result !== 'same') router.onChange(filter);
+        return result === 'added' ? 'new' : 'replaced';
+      },
 
-    subscribeShared(sink, group, filter, opts, identifier) {
-      const key = groupKey(group, filter);
-      const entry = entries.get(key) ?? createGroup(key, group, filter);
-      if (entry === undefined) return 'full';
-      const result = entry.group.join({ sink, options: opts, identifier });
-      if (result === 'new') {
-        sharedMembers++;
-        const own = groupsOfSink.get(sink);
-        if (own === undefined) groupsOfSink.set(sink, new Set([entry]));
-        else own.add(entry);
-      }
-      if (result !== 'same') router.onChange(entry.group.filter);
-      return result === 'new' ? 'new' : 'replaced';
-    },
-
-    unsubscribeShared(sink, group, filter) {
-      const entry = entries.get(groupKey(group, filter));
-      return entry !== undefined && leave(sink, entry);
-    },
-
-    removeSink(sink) {
-      let removed = 0;
-      for (let filter = trie.removeLast(sink); filter !== undefined; filter = trie.removeLast(sink)) {
-        removed++;
+      unsubscribe(sink, filter) {
+        if (!trie.remove(filter, sink)) return false;
         router.onChange(filter);
-      }
-      for (const entry of [...(groupsOfSink.get(sink) ?? [])]) {
-        if (leave(sink, entry)) removed++;
-      }
-      return removed;
+        return true;
+      },
+
+      subscribeShared(sink, group, filter, opts, identifier) {
+        const key = groupKey(group, filter);
+        const entry = entries.get(key) ?? createGroup(key, group, filter);
+        if (entry === undefined) return 'full';
+        const result = entry.group.join({ sink, options: opts, identifier });
+        if (result === 'new') {
+          sharedMembers++;
+          const own = groupsOfSink.get(sink);
+          if (own === undefined) groupsOfSink.set(sink, new Set([entry]));
+          else own.add(entry);
+        }
+        if (result !== 'same') router.onChange(entry.group.filter);
+        return result === 'new' ? 'new' : 'replaced';
+      },
+
+      unsubscribeShared(sink, group, filter) {
+        const entry = entries.get(groupKey(group, filter));
+        return entry !== undefined && leave(sink, entry);
+      },
+
+      removeSink(sink) {
+        let removed = 0;
+        for (let filter = trie.removeLast(sink); filter !== undefined; filter = trie.removeLast(sink)) {
+          removed++;
+          router.onChange(filter);
+        }
+        for (const entry of [...(groupsOfSink.get(sink) ?? [])]) {
+          if (leave(sink, entry)) removed++;
+        }
+        return removed;
+      },
+
+      subscriptionsOf(sink, limit = Number.POSITIVE_INFINITY) {
+        const list: Subscription[] = [];
+        for (let i = 0, count = Math.min(limit, trie.countOf(sink)); i < count; i++) {
+          list.push({ ...trie.describe(sink, i), group: undefined });
+        }
+        for (const { group } of groupsOfSink.get(sink) ?? []) {
+          if (list.length >= limit) break;
+          const member = group.member(sink);
+          if (member === undefined) continue;
+          const { options: opts, identifier } = member;
+          list.push({ filter: group.filter, group: group.name, options: opts, identifier });
+        }
+        return list;
+      },
+
+      groupsOf: (sink) => [...(groupsOfSink.get(sink) ?? [])].map(({ group }) => group),
+
+      groupOf(key) {
+        const [, name = '', ...levels] = key.split('/');
+        return entries.get(groupKey(name, Buffer.from(levels.join('/'))))?.group;
+      },
+
+      groupByNumber: (number) => byNumber[number]?.group,
+
+      countOf(sink) {
+        return trie.countOf(sink) + (groupsOfSink.get(sink)?.size ?? 0);
+      },
+
+      match(topic) {
+        const found = trie.match(topic);
+        matches.count = found.count;
+        matches.sinks = found.sinks;
+        matches.options = found.options;
+        matches.identifiers = found.identifiers;
+        const { groups } = matches;
+        if (groups.length !== 0) groups.length = 0;
+        for (let i = 0; i < found.groupCount; i++) {
+          const entry = byNumber[found.groups[i] ?? -1];
+          if (entry !== undefined) groups.push(entry.group);
+        }
+        return matches;
+      },
+
+      totals() {
+        const { subscriptions, memoryBytes } = trie.counters();
+        return {
+          subscriptions: subscriptions - entries.size + sharedMembers,
+          sharedGroups: entries.size,
+          memoryBytes,
+        };
+      },
     },
-
-    subscriptionsOf(sink, limit = Number.POSITIVE_INFINITY) {
-      const list: Subscription[] = [];
-      for (let i = 0, count = Math.min(limit, trie.countOf(sink)); i < count; i++) {
-        list.push({ ...trie.describe(sink, i), group: undefined });
-      }
-      for (const { group } of groupsOfSink.get(sink) ?? []) {
-        if (list.length >= limit) break;
-        const member = group.member(sink);
-        if (member === undefined) continue;
-        const { options: opts, identifier } = member;
-        list.push({ filter: group.filter, group: group.name, options: opts, identifier });
-      }
-      return list;
-    },
-
-    groupsOf: (sink) => [...(groupsOfSink.get(sink) ?? [])].map(({ group }) => group),
-
-    groupOf(key) {
-      const [, name = '', ...levels] = key.split('/');
-      return entries.get(groupKey(name, Buffer.from(levels.join('/'))))?.group;
-    },
-
-    groupByNumber: (number) => byNumber[number]?.group,
-
-    get groupNumbers() {
-      return byNumber.length;
-    },
-
-    countOf(sink) {
-      return trie.countOf(sink) + (groupsOfSink.get(sink)?.size ?? 0);
-    },
-
-    match(topic) {
-      const found = trie.match(topic);
-      matches.count = found.count;
-      matches.sinks = found.sinks;
-      matches.options = found.options;
-      matches.identifiers = found.identifiers;
-      const { groups } = matches;
-      if (groups.length !== 0) groups.length = 0;
-      for (let i = 0; i < found.groupCount; i++) {
-        const entry = byNumber[found.groups[i] ?? -1];
-        if (entry !== undefined) groups.push(entry.group);
-      }
-      return matches;
-    },
-
-    totals() {
-      const { subscriptions, memoryBytes } = trie.counters();
-      return {
-        subscriptions: subscriptions - entries.size + sharedMembers,
-        sharedGroups: entries.size,
-        memoryBytes,
-      };
-    },
-  };
+  );
   return router;
 }

@@ -91,6 +91,25 @@ interface MqttModule {
   readCounters(): void;
 }
 
+class Result {
+  private readonly words: Int32Array;
+  constructor(words: Int32Array) {
+    this.words = words;
+  }
+  get consumed(): number {
+    return this.words[0] as number;
+  }
+  get status(): number {
+    return this.words[1] as number;
+  }
+  get reason(): number {
+    return this.words[2] as number;
+  }
+  get needBytes(): number {
+    return this.words[3] as number;
+  }
+}
+
 /** Throws when the memory is too small for the tables that the options ask for. */
 export function createDataPlane(options: DataPlaneOptions): DataPlane {
   if (options.maxConnections > CONNECTIONS_MAX) {
@@ -150,20 +169,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   /** QoS 1 and 2 members of each live group: the rows that its flow may need. */
   const rowsOfGroup = new Map<number, number>();
 
-  const result = {
-    get consumed() {
-      return resultWords[0] as number;
-    },
-    get status() {
-      return resultWords[1] as number;
-    },
-    get reason() {
-      return resultWords[2] as number;
-    },
-    get needBytes() {
-      return resultWords[3] as number;
-    },
-  };
+  const result = new Result(resultWords);
 
   const plane: DataPlane = {
     memory,

@@ -11,6 +11,7 @@ import { DurableTimers } from '../durable-timers/timers.ts';
 import type { Message } from '../message.ts';
 import * as format from '../message-block.ts';
 import type { Table } from '../state/table.ts';
+import { withAccessors } from '../with-accessors.ts';
 import { createDelayedTable } from './delayed-table.ts';
 import { DONE, SCHEDULE, VERSION, type Waiting, WaitingMessages } from './waiting.ts';
 
@@ -91,90 +92,94 @@ export function createDelayed(limits: DelayedLimits): Delayed {
     isVolatile,
   });
 
-  return {
-    schedule(message, dueMs, isVolatile = false) {
-      const length = format.blockBytes(message);
-      if (waiting.count >= limits.maxMessages || waiting.bytes + length > limits.maxBytes) return 'full';
-      const id = waiting.nextId;
-      const head = new ByteWriter(24).u8(VERSION).u8(SCHEDULE).uint(id).uint(Math.ceil(dueMs)).finish();
-      const entry = new Uint8Array(head.length + length);
-      entry.set(head);
-      format.writeBlock(entry, head.length, message, message.retain ? format.RETAIN : 0, true);
-      const block = entry.subarray(head.length);
-      const state = { isStored: false, isEnding: false, timer: 0 };
-      const each = { id, dueMs: Math.ceil(dueMs), block, isVolatile, ...state };
-      waiting.add(each);
-      start(each);
-      return { id, entry };
+  return withAccessors<Delayed, 'nextId' | 'count' | 'bytes'>(
+    {
+      get nextId() {
+        return waiting.nextId;
+      },
+      get count() {
+        return waiting.count;
+      },
+      get bytes() {
+        return waiting.bytes;
+      },
     },
+    {
+      schedule(message, dueMs, isVolatile = false) {
+        const length = format.blockBytes(message);
+        if (waiting.count >= limits.maxMessages || waiting.bytes + length > limits.maxBytes) return 'full';
+        const id = waiting.nextId;
+        const head = new ByteWriter(24).u8(VERSION).u8(SCHEDULE).uint(id).uint(Math.ceil(dueMs)).finish();
+        const entry = new Uint8Array(head.length + length);
+        entry.set(head);
+        format.writeBlock(entry, head.length, message, message.retain ? format.RETAIN : 0, true);
+        const block = entry.subarray(head.length);
+        const state = { isStored: false, isEnding: false, timer: 0 };
+        const each = { id, dueMs: Math.ceil(dueMs), block, isVolatile, ...state };
+        waiting.add(each);
+        start(each);
+        return { id, entry };
+      },
 
-    stored(id) {
-      waiting.store(id);
-    },
+      stored(id) {
+        waiting.store(id);
+      },
 
-    due(nowMs, max) {
-      const messages: DueMessage[] = [];
-      const ids: number[] = [];
-      const journaled: number[] = [];
-      for (const { key } of timers.due(nowMs, max).timers) {
-        const each = waiting.get(key);
-        if (each === undefined || each.isEnding) continue;
-        each.isEnding = true;
-        messages.push(given(each));
-        ids.push(key);
-        if (!each.isVolatile) journaled.push(key);
-      }
-      return { messages, ids, entry: journaled.length === 0 ? undefined : encodeDone(journaled) };
-    },
+      due(nowMs, max) {
+        const messages: DueMessage[] = [];
+        const ids: number[] = [];
+        const journaled: number[] = [];
+        for (const { key } of timers.due(nowMs, max).timers) {
+          const each = waiting.get(key);
+          if (each === undefined || each.isEnding) continue;
+          each.isEnding = true;
+          messages.push(given(each));
+          ids.push(key);
+          if (!each.isVolatile) journaled.push(key);
+        }
+        return { messages, ids, entry: journaled.length === 0 ? undefined : encodeDone(journaled) };
+      },
 
-    cancel(id) {
-      const each = waiting.get(id);
-      if (each === undefined || each.isEnding) return undefined;
-      timers.cancel({ id: each.timer, dueMs: each.dueMs });
-      each.isEnding = true;
-      return encodeDone([id]);
-    },
-
-    ended(ids) {
-      for (const id of ids) {
+      cancel(id) {
         const each = waiting.get(id);
-        if (each === undefined) continue;
-        if (!each.isEnding) timers.cancel({ id: each.timer, dueMs: each.dueMs });
-        waiting.remove(id);
-      }
-    },
+        if (each === undefined || each.isEnding) return undefined;
+        timers.cancel({ id: each.timer, dueMs: each.dueMs });
+        each.isEnding = true;
+        return encodeDone([id]);
+      },
 
-    get(id) {
-      const each = waiting.get(id);
-      return each === undefined || each.isEnding ? undefined : given(each);
-    },
+      ended(ids) {
+        for (const id of ids) {
+          const each = waiting.get(id);
+          if (each === undefined) continue;
+          if (!each.isEnding) timers.cancel({ id: each.timer, dueMs: each.dueMs });
+          waiting.remove(id);
+        }
+      },
 
-    list(fromId, max) {
-      return waiting.from(fromId, max, ({ isEnding }) => !isEnding).map(given);
-    },
+      get(id) {
+        const each = waiting.get(id);
+        return each === undefined || each.isEnding ? undefined : given(each);
+      },
 
-    nextDueMs() {
-      return timers.nextDueMs();
-    },
+      list(fromId, max) {
+        return waiting.from(fromId, max, ({ isEnding }) => !isEnding).map(given);
+      },
 
-    get nextId() {
-      return waiting.nextId;
-    },
-    oldestId() {
-      return waiting.from(0, 1, () => true)[0]?.id ?? waiting.nextId;
-    },
+      nextDueMs() {
+        return timers.nextDueMs();
+      },
 
-    get count() {
-      return waiting.count;
+      oldestId() {
+        return waiting.from(0, 1, () => true)[0]?.id ?? waiting.nextId;
+      },
+
+      table: createDelayedTable(waiting, () => {
+        timers = newTimers();
+        for (const each of waiting.inOrder()) start(each);
+      }),
     },
-    get bytes() {
-      return waiting.bytes;
-    },
-    table: createDelayedTable(waiting, () => {
-      timers = newTimers();
-      for (const each of waiting.inOrder()) start(each);
-    }),
-  };
+  );
 }
 
 function encodeDone(ids: number[]): Uint8Array {

@@ -14,6 +14,7 @@
 import type { Message } from '../message.ts';
 import type { StateLog } from '../state/state-log.ts';
 import { type EntryPlace, type Table, TableId } from '../state/table.ts';
+import { withAccessors } from '../with-accessors.ts';
 import { bodyBytes, decodeBody, decodeHead, encodeBody, encodeVolatileId } from './body.ts';
 import { BodyCache } from './body-cache.ts';
 import { evacuateBodies } from './evacuation.ts';
@@ -226,87 +227,90 @@ export function createMessageStore(options: MessageStoreOptions): MessageStore {
     evacuate: (start, end) => evacuateBodies(attached(), table, start, end, place),
   };
 
-  return {
-    table: durable,
+  return withAccessors<MessageStore, 'nextId' | 'count' | 'bytes' | 'memoryBytes'>(
+    {
+      get nextId() {
+        return nextId;
+      },
+      get count() {
+        return table.count;
+      },
+      get bytes() {
+        return table.bytes;
+      },
+      get memoryBytes() {
+        return table.count * COLUMN_BYTES + cache.bytes;
+      },
+    },
+    {
+      table: durable,
 
-    attach(to) {
-      log = to;
-    },
+      attach(to) {
+        log = to;
+      },
 
-    put: (message) => putAs(message, State.New),
-    putVolatile: (message) => putAs(message, State.Volatile),
+      put: (message) => putAs(message, State.New),
+      putVolatile: (message) => putAs(message, State.Volatile),
 
-    stage(slot) {
-      const message = cache.peek(slot);
-      const id = table.ids[slot];
-      if (message === undefined) throw new RangeError(`there is no message to stage in slot ${slot}`);
-      const isVolatile = table.states[slot] === State.Volatile;
-      return attached().add(TableId.Messages, isVolatile ? encodeVolatileId(id) : encodeBody(id, message));
-    },
+      stage(slot) {
+        const message = cache.peek(slot);
+        const id = table.ids[slot];
+        if (message === undefined) throw new RangeError(`there is no message to stage in slot ${slot}`);
+        const isVolatile = table.states[slot] === State.Volatile;
+        return attached().add(TableId.Messages, isVolatile ? encodeVolatileId(id) : encodeBody(id, message));
+      },
 
-    placed(slot, position, offset) {
-      if (table.states[slot] !== State.New) return;
-      place(slot, position, offset);
-      cache.cache(slot);
-    },
+      placed(slot, position, offset) {
+        if (table.states[slot] !== State.New) return;
+        place(slot, position, offset);
+        cache.cache(slot);
+      },
 
-    isCommitted: (slot) => table.states[slot] === State.Placed || table.states[slot] === State.Volatile,
+      isCommitted: (slot) => table.states[slot] === State.Placed || table.states[slot] === State.Volatile,
 
-    addReference(slot, count = 1) {
-      table.references[slot] += count;
-    },
+      addReference(slot, count = 1) {
+        table.references[slot] += count;
+      },
 
-    release(slot, count = 1) {
-      const left = table.references[slot] - count;
-      if (table.states[slot] === State.Free || left < 0) {
-        throw new RangeError(`slot ${slot} has no ${count} references`);
-      }
-      table.references[slot] = left;
-      if (left === 0 && !isRecovering) free(slot);
-    },
+      release(slot, count = 1) {
+        const left = table.references[slot] - count;
+        if (table.states[slot] === State.Free || left < 0) {
+          throw new RangeError(`slot ${slot} has no ${count} references`);
+        }
+        table.references[slot] = left;
+        if (left === 0 && !isRecovering) free(slot);
+      },
 
-    referencesOf: (slot) => table.references[slot],
-    idOf: (slot) => table.ids[slot],
-    get nextId() {
-      return nextId;
-    },
-    oldestId() {
-      const page = pages.first();
-      for (let id = page * IDS_PER_PAGE; page >= 0 && id < nextId; id++) {
-        const slot = table.slotOf(id);
-        if (slot >= 0 && table.states[slot] === State.Placed) return id;
-      }
-      return nextId;
-    },
-    slotOfId: (id) => (isRecovering ? recoveredSlot(id) : table.slotOf(id)),
-    expiresAtMs: (slot) => table.expiries[slot],
-    bytesOf: (slot) => table.lengths[slot],
-    isLost: (slot) => table.states[slot] === State.Lost,
-    get: (slot) => cache.get(slot),
+      referencesOf: (slot) => table.references[slot],
+      idOf: (slot) => table.ids[slot],
+      oldestId() {
+        const page = pages.first();
+        for (let id = page * IDS_PER_PAGE; page >= 0 && id < nextId; id++) {
+          const slot = table.slotOf(id);
+          if (slot >= 0 && table.states[slot] === State.Placed) return id;
+        }
+        return nextId;
+      },
+      slotOfId: (id) => (isRecovering ? recoveredSlot(id) : table.slotOf(id)),
+      expiresAtMs: (slot) => table.expiries[slot],
+      bytesOf: (slot) => table.lengths[slot],
+      isLost: (slot) => table.states[slot] === State.Lost,
+      get: (slot) => cache.get(slot),
 
-    async load(slots) {
-      const wanted = new Set<number>();
-      const under = new Set<Promise<void>>();
-      for (const slot of slots) {
-        const running = loading.get(slot);
-        if (cache.keep(slot)) continue;
-        if (running !== undefined) under.add(running);
-        else if (table.states[slot] === State.Placed) wanted.add(slot);
-      }
-      if (wanted.size > 0) under.add(loadMissing([...wanted]));
-      for (const result of await Promise.allSettled(under)) {
-        if (result.status === 'rejected') throw result.reason;
-      }
+      async load(slots) {
+        const wanted = new Set<number>();
+        const under = new Set<Promise<void>>();
+        for (const slot of slots) {
+          const running = loading.get(slot);
+          if (cache.keep(slot)) continue;
+          if (running !== undefined) under.add(running);
+          else if (table.states[slot] === State.Placed) wanted.add(slot);
+        }
+        if (wanted.size > 0) under.add(loadMissing([...wanted]));
+        for (const result of await Promise.allSettled(under)) {
+          if (result.status === 'rejected') throw result.reason;
+        }
+      },
     },
-
-    get count() {
-      return table.count;
-    },
-    get bytes() {
-      return table.bytes;
-    },
-    get memoryBytes() {
-      return table.count * COLUMN_BYTES + cache.bytes;
-    },
-  };
+  );
 }

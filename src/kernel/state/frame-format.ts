@@ -4,6 +4,7 @@
  * passed over. Each payload begins with the version; another one is refused.
  */
 import { ByteReader, ByteWriter } from '../binary.ts';
+import { withAccessors } from '../with-accessors.ts';
 import { StateFormatUnknown, StateLogDamaged } from './errors.ts';
 import type { EntryPlace } from './table.ts';
 
@@ -34,40 +35,44 @@ const KEPT_BYTES = 1024 * 1024;
 export function createFrameBuffer(): FrameBuffer {
   let bytes = new Uint8Array(INITIAL_BYTES);
   let length = VERSION_BYTES;
-  return {
-    get length() {
-      return length;
+  return withAccessors<FrameBuffer, 'length'>(
+    {
+      get length() {
+        return length;
+      },
     },
-    add(table, entry) {
-      const entryBytes = entry.length;
-      const most = length + MAX_HEAD_BYTES + entryBytes;
-      if (most > bytes.length) {
-        const larger = new Uint8Array(Math.max(2 * bytes.length, most));
-        larger.set(bytes.subarray(0, length));
-        bytes = larger;
-      }
-      let at = length;
-      bytes[at++] = table;
-      let rest = entryBytes;
-      for (; rest >= 0x80; rest >>>= 7) bytes[at++] = (rest & 0x7f) | 0x80;
-      bytes[at++] = rest;
-      if (entryBytes < SHORT_BYTES) {
-        for (let i = 0; i < entryBytes; i++) bytes[at + i] = entry[i] ?? 0;
-      } else bytes.set(entry, at);
-      length = at + entryBytes;
-      return at;
+    {
+      add(table, entry) {
+        const entryBytes = entry.length;
+        const most = length + MAX_HEAD_BYTES + entryBytes;
+        if (most > bytes.length) {
+          const larger = new Uint8Array(Math.max(2 * bytes.length, most));
+          larger.set(bytes.subarray(0, length));
+          bytes = larger;
+        }
+        let at = length;
+        bytes[at++] = table;
+        let rest = entryBytes;
+        for (; rest >= 0x80; rest >>>= 7) bytes[at++] = (rest & 0x7f) | 0x80;
+        bytes[at++] = rest;
+        if (entryBytes < SHORT_BYTES) {
+          for (let i = 0; i < entryBytes; i++) bytes[at + i] = entry[i] ?? 0;
+        } else bytes.set(entry, at);
+        length = at + entryBytes;
+        return at;
+      },
+      cut(to) {
+        length = to;
+      },
+      take() {
+        bytes[0] = FORMAT_VERSION;
+        const payload = bytes.slice(0, length);
+        length = VERSION_BYTES;
+        if (bytes.length > KEPT_BYTES) bytes = new Uint8Array(INITIAL_BYTES);
+        return payload;
+      },
     },
-    cut(to) {
-      length = to;
-    },
-    take() {
-      bytes[0] = FORMAT_VERSION;
-      const payload = bytes.slice(0, length);
-      length = VERSION_BYTES;
-      if (bytes.length > KEPT_BYTES) bytes = new Uint8Array(INITIAL_BYTES);
-      return payload;
-    },
-  };
+  );
 }
 
 export const EMPTY_FRAME_BYTES = VERSION_BYTES;

@@ -12,6 +12,7 @@ import type { Journal, JournalLimits, Level } from '../../storage/journal/journa
 import type { SpaceGuard } from '../../storage/journal/space-guard.ts';
 import { BLOCK_HEADER_BYTES } from '../../storage/wal/block.ts';
 import type { Clock } from '../clock.ts';
+import { withAccessors } from '../with-accessors.ts';
 import { STATE_LOG } from './frame-format.ts';
 import { asError, bytesOfRecords, type FrameRecord, inAppends } from './frame-record.ts';
 import type { Done, StateLogger, Storage } from './state-log.ts';
@@ -248,33 +249,37 @@ export function createFrameQueue(options: FrameQueueOptions): FrameQueue {
     sendMore();
   }
 
-  return {
-    push,
-    get pendingBytes() {
-      return pendingBytes;
+  return withAccessors<FrameQueue, 'pendingBytes' | 'pendingObjectBytes' | 'failure' | 'end' | 'objectEnd'>(
+    {
+      get pendingBytes() {
+        return pendingBytes;
+      },
+      get pendingObjectBytes() {
+        return stored.pendingBytes;
+      },
+      get failure() {
+        return failure;
+      },
+      get end() {
+        return stored.end;
+      },
+      get objectEnd() {
+        return stored.objectEnd;
+      },
     },
-    get pendingObjectBytes() {
-      return stored.pendingBytes;
+    {
+      push,
+      whenEmpty(done) {
+        const nothing = { payload: undefined, marks: [], records: [], foreign: [], dones: [] };
+        if (waiting.length > 0 || stored.last !== undefined) {
+          push({ ...nothing, level: 'memory', storedDones: [done] });
+        } else done(failure, failure === undefined ? stored.end : -1);
+      },
+      close() {
+        stopRetry?.();
+      },
     },
-    get failure() {
-      return failure;
-    },
-    get end() {
-      return stored.end;
-    },
-    get objectEnd() {
-      return stored.objectEnd;
-    },
-    whenEmpty(done) {
-      const nothing = { payload: undefined, marks: [], records: [], foreign: [], dones: [] };
-      if (waiting.length > 0 || stored.last !== undefined) {
-        push({ ...nothing, level: 'memory', storedDones: [done] });
-      } else done(failure, failure === undefined ? stored.end : -1);
-    },
-    close() {
-      stopRetry?.();
-    },
-  };
+  );
 }
 
 /**

@@ -1,6 +1,7 @@
 import { FRAME_HEADER_BYTES } from '../../storage/journal/frame.ts';
 import type { Level } from '../../storage/journal/journal.ts';
 import { BLOCK_HEADER_BYTES } from '../../storage/wal/block.ts';
+import { withAccessors } from '../with-accessors.ts';
 import { ChangeRefused } from './errors.ts';
 import {
   createFrameBuffer,
@@ -160,91 +161,96 @@ export async function openStateLog(options: StateLogOptions): Promise<OpenStateL
     return undefined;
   }
 
-  const log: OpenStateLog = {
-    add(table, entry) {
-      if (buffer.length + entry.length > limits.frameBytes && isBetweenChanges() && !isClosing) closeFrame();
-      schedule();
-      return buffer.add(table, entry);
+  const log: OpenStateLog = withAccessors<OpenStateLog, 'sources'>(
+    {
+      get sources() {
+        return sources;
+      },
     },
-    addRecord(storage, entry, onPosition) {
-      const bytes = entry.payload.byteLength + FRAME_HEADER_BYTES;
-      if (bytes > limits.journal.maxAppendBytes) throw new RangeError(`a record of ${bytes} bytes`);
-      if (storage === 'journal') records.push({ entry, onPosition });
-      else foreign.push({ entry, onPosition, storage });
-      recordBytes += bytes;
-      schedule();
+    {
+      add(table, entry) {
+        if (buffer.length + entry.length > limits.frameBytes && isBetweenChanges() && !isClosing)
+          closeFrame();
+        schedule();
+        return buffer.add(table, entry);
+      },
+      addRecord(storage, entry, onPosition) {
+        const bytes = entry.payload.byteLength + FRAME_HEADER_BYTES;
+        if (bytes > limits.journal.maxAppendBytes) throw new RangeError(`a record of ${bytes} bytes`);
+        if (storage === 'journal') records.push({ entry, onPosition });
+        else foreign.push({ entry, onPosition, storage });
+        recordBytes += bytes;
+        schedule();
+      },
+      commit(atLevel, done, isSettlement = false, storage = 'journal') {
+        const refused = whyNot(isSettlement);
+        if (refused === undefined) {
+          isWritten = true;
+          if (level < LEVELS.length - 1) level = Math.max(level, LEVELS.indexOf(atLevel));
+          if (done !== undefined) (storage === 'object' ? storedDones : dones).push(done);
+          beginChange();
+        } else {
+          cutChange();
+          if (done !== undefined) dones.push(() => done(refused, -1));
+        }
+        if (frameBytes() >= limits.frameBytes && !isClosing) closeFrame();
+        else schedule();
+      },
+      onFlush(contribute) {
+        contributors.push(contribute);
+      },
+      async read(position, offset, length) {
+        if (position >= journal.state().end) await written('os');
+        const { records: found } = await journal.read(STATE_LOG, position, 1);
+        const record = found[0];
+        if (record?.position !== position || offset + length > record.payload.byteLength) {
+          throw new RangeError(`the state log has no ${length} bytes at ${offset} of position ${position}`);
+        }
+        return record.payload.slice(offset, offset + length);
+      },
+      drained() {
+        closeFrame();
+        return new Promise((resolve, reject) => {
+          queue.whenEmpty((error) => (error === undefined ? resolve() : reject(error)));
+        });
+      },
+      refusal(storage = 'journal') {
+        if (queue.failure !== undefined || isEnded) return 'failed';
+        if (storage !== 'journal') {
+          const state = journals[storage]?.state();
+          if (state === undefined || state.failure !== undefined) return 'failed';
+          const waits = storage === 'object' ? queue.pendingObjectBytes : state.pendingBytes;
+          if (state.isFull || waits > limits.journal.maxPendingBytes / 2) return 'full';
+        }
+        judgeRoom();
+        return isFull ? 'full' : undefined;
+      },
+      isBusy() {
+        if (pendingBytes() > limits.maxPendingBytes / 2) wasBusy = true;
+        return wasBusy;
+      },
+      isCrowded() {
+        const isCrowded = pendingBytes() > limits.maxPendingBytes;
+        if (isCrowded) wasBusy = true;
+        return isCrowded;
+      },
+      onReady: () => {},
+      end: () => queue.end,
+      checkpoint: () => maintenance.checkpoint(),
+      async close() {
+        await maintenance.close();
+        await log.drained().catch(() => {});
+        isEnded = true;
+        queue.close();
+        await journal.close();
+        await journals.memory?.close();
+        await journals.object?.close();
+      },
+      snapshot: () => maintenance.cycle(),
+      viewsPosition: () => maintenance.viewsPosition(),
+      recovered: start,
     },
-    commit(atLevel, done, isSettlement = false, storage = 'journal') {
-      const refused = whyNot(isSettlement);
-      if (refused === undefined) {
-        isWritten = true;
-        if (level < LEVELS.length - 1) level = Math.max(level, LEVELS.indexOf(atLevel));
-        if (done !== undefined) (storage === 'object' ? storedDones : dones).push(done);
-        beginChange();
-      } else {
-        cutChange();
-        if (done !== undefined) dones.push(() => done(refused, -1));
-      }
-      if (frameBytes() >= limits.frameBytes && !isClosing) closeFrame();
-      else schedule();
-    },
-    onFlush(contribute) {
-      contributors.push(contribute);
-    },
-    async read(position, offset, length) {
-      if (position >= journal.state().end) await written('os');
-      const { records: found } = await journal.read(STATE_LOG, position, 1);
-      const record = found[0];
-      if (record?.position !== position || offset + length > record.payload.byteLength) {
-        throw new RangeError(`the state log has no ${length} bytes at ${offset} of position ${position}`);
-      }
-      return record.payload.slice(offset, offset + length);
-    },
-    drained() {
-      closeFrame();
-      return new Promise((resolve, reject) => {
-        queue.whenEmpty((error) => (error === undefined ? resolve() : reject(error)));
-      });
-    },
-    refusal(storage = 'journal') {
-      if (queue.failure !== undefined || isEnded) return 'failed';
-      if (storage !== 'journal') {
-        const state = journals[storage]?.state();
-        if (state === undefined || state.failure !== undefined) return 'failed';
-        const waits = storage === 'object' ? queue.pendingObjectBytes : state.pendingBytes;
-        if (state.isFull || waits > limits.journal.maxPendingBytes / 2) return 'full';
-      }
-      judgeRoom();
-      return isFull ? 'full' : undefined;
-    },
-    isBusy() {
-      if (pendingBytes() > limits.maxPendingBytes / 2) wasBusy = true;
-      return wasBusy;
-    },
-    isCrowded() {
-      const isCrowded = pendingBytes() > limits.maxPendingBytes;
-      if (isCrowded) wasBusy = true;
-      return isCrowded;
-    },
-    onReady: () => {},
-    end: () => queue.end,
-    checkpoint: () => maintenance.checkpoint(),
-    async close() {
-      await maintenance.close();
-      await log.drained().catch(() => {});
-      isEnded = true;
-      queue.close();
-      await journal.close();
-      await journals.memory?.close();
-      await journals.object?.close();
-    },
-    snapshot: () => maintenance.cycle(),
-    viewsPosition: () => maintenance.viewsPosition(),
-    get sources() {
-      return sources;
-    },
-    recovered: start,
-  };
+  );
 
   const pacer = createPacer(clock, limits.pageBytesPerSecond);
   const maintenance = createMaintenance({

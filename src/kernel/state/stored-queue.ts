@@ -5,6 +5,7 @@
  * who ask before they append (`refusal` of the state log).
  */
 import type { Journal } from '../../storage/journal/journal.ts';
+import { withAccessors } from '../with-accessors.ts';
 import { asError, bytesOfRecords, type FrameRecord, inAppends } from './frame-record.ts';
 import type { Done } from './state-log.ts';
 
@@ -110,74 +111,78 @@ export function createStoredQueue(options: StoredQueueOptions): StoredQueue {
     end = Math.max(end, one.end);
   }
 
-  return {
-    push(records, dones) {
-      if (records.length === 0 && dones.length === 0) return undefined;
-      const bytes = bytesOfRecords(records);
-      const one: Stored = {
-        records,
-        dones,
-        bytes,
-        placed: new Map(),
-        isSent: false,
-        open: 0,
-        isWritten: false,
-        isSettled: false,
-        error: undefined,
-        position: -1,
-        end: 0,
-      };
-      waiting.push(one);
-      pendingBytes += bytes;
-      return one;
+  return withAccessors<StoredQueue, 'last' | 'pendingBytes' | 'end' | 'objectEnd'>(
+    {
+      get last() {
+        return waiting.at(-1);
+      },
+      get pendingBytes() {
+        return pendingBytes;
+      },
+      get end() {
+        return end;
+      },
+      get objectEnd() {
+        return objectEnd;
+      },
     },
-    send() {
-      for (; unsent < waiting.length; unsent++) {
-        const next = waiting[unsent];
-        if (next === undefined) break;
-        const waitsForRoom =
-          next.records.length > 0 && object !== undefined && !options.hasRoom(object, next.bytes);
-        if (waitsForRoom && options.whyFailed() === undefined) return true;
-        append(next);
-      }
-      return false;
+    {
+      push(records, dones) {
+        if (records.length === 0 && dones.length === 0) return undefined;
+        const bytes = bytesOfRecords(records);
+        const one: Stored = {
+          records,
+          dones,
+          bytes,
+          placed: new Map(),
+          isSent: false,
+          open: 0,
+          isWritten: false,
+          isSettled: false,
+          error: undefined,
+          position: -1,
+          end: 0,
+        };
+        waiting.push(one);
+        pendingBytes += bytes;
+        return one;
+      },
+      send() {
+        for (; unsent < waiting.length; unsent++) {
+          const next = waiting[unsent];
+          if (next === undefined) break;
+          const waitsForRoom =
+            next.records.length > 0 && object !== undefined && !options.hasRoom(object, next.bytes);
+          if (waitsForRoom && options.whyFailed() === undefined) return true;
+          append(next);
+        }
+        return false;
+      },
+      acknowledged({ stored, follows }, error, position, frameEnd) {
+        if (stored !== undefined) {
+          stored.isWritten = true;
+          stored.error ??= error;
+          stored.position = position;
+          stored.end = Math.max(stored.end, frameEnd);
+        } else if (follows !== undefined && !follows.isSettled) {
+          follows.end = Math.max(follows.end, frameEnd);
+        } else end = Math.max(end, frameEnd);
+      },
+      settle() {
+        if (isSettling) return false;
+        isSettling = true;
+        let some = false;
+        for (let head = waiting[0]; head?.isSent && head.open === 0 && head.isWritten; head = waiting[0]) {
+          waiting.shift();
+          unsent--;
+          settleOne(head);
+          head.isSettled = true;
+          pendingBytes -= head.bytes;
+          some = true;
+        }
+        isSettling = false;
+        return some;
+      },
     },
-    acknowledged({ stored, follows }, error, position, frameEnd) {
-      if (stored !== undefined) {
-        stored.isWritten = true;
-        stored.error ??= error;
-        stored.position = position;
-        stored.end = Math.max(stored.end, frameEnd);
-      } else if (follows !== undefined && !follows.isSettled) {
-        follows.end = Math.max(follows.end, frameEnd);
-      } else end = Math.max(end, frameEnd);
-    },
-    settle() {
-      if (isSettling) return false;
-      isSettling = true;
-      let some = false;
-      for (let head = waiting[0]; head?.isSent && head.open === 0 && head.isWritten; head = waiting[0]) {
-        waiting.shift();
-        unsent--;
-        settleOne(head);
-        head.isSettled = true;
-        pendingBytes -= head.bytes;
-        some = true;
-      }
-      isSettling = false;
-      return some;
-    },
-    get last() {
-      return waiting.at(-1);
-    },
-    get pendingBytes() {
-      return pendingBytes;
-    },
-    get end() {
-      return end;
-    },
-    get objectEnd() {
-      return objectEnd;
-    },
-  };
+  );
 }

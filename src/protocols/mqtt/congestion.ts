@@ -2,6 +2,8 @@
  * Back-pressure on publishers: while output memory runs low, the process holds too much memory or the journal has too
  * much to write, connections that publish are not read, and new ones are refused. Subscribers are always read: their acknowledgements make room.
  */
+
+import { withAccessors } from '../../kernel/with-accessors.ts';
 import { type Connection, Paused } from './connection.ts';
 import type { Mqtt } from './context.ts';
 import { pump } from './pump.ts';
@@ -57,39 +59,43 @@ export function createCongestion(mqtt: Mqtt): Congestion {
     for (const connection of waiting) connection.resume(Paused.Congestion);
   }
 
-  return {
-    check,
-    afterRead(connection, bytes) {
-      bytesSinceCheck += bytes;
-      if (bytesSinceCheck > CHECK_EVERY_BYTES) {
-        mqtt.output.flush();
-        check();
-      }
-      const isLow = isOutputLow || isMemoryHigh || mqtt.durable.log.isBusy();
-      if (isLow && connection.isPublisher && connection.isOpen) {
-        if (paused.has(connection)) return;
-        paused.add(connection);
-        mqtt.counters.publishersPaused++;
-        connection.pause(Paused.Congestion);
-      }
+  return withAccessors<Congestion, 'pausedCount'>(
+    {
+      get pausedCount() {
+        return paused.size;
+      },
     },
-    awaitRoom: (session) => {
-      starved.add(session);
+    {
+      check,
+      afterRead(connection, bytes) {
+        bytesSinceCheck += bytes;
+        if (bytesSinceCheck > CHECK_EVERY_BYTES) {
+          mqtt.output.flush();
+          check();
+        }
+        const isLow = isOutputLow || isMemoryHigh || mqtt.durable.log.isBusy();
+        if (isLow && connection.isPublisher && connection.isOpen) {
+          if (paused.has(connection)) return;
+          paused.add(connection);
+          mqtt.counters.publishersPaused++;
+          connection.pause(Paused.Congestion);
+        }
+      },
+      awaitRoom: (session) => {
+        starved.add(session);
+      },
+      setMemoryHigh(isHigh) {
+        isMemoryHigh = isHigh;
+        resumeAll();
+      },
+      journalReady() {
+        feedStarved();
+        resumeAll();
+      },
+      refusesConnections: () => isMemoryHigh,
+      forget: (connection) => {
+        paused.delete(connection);
+      },
     },
-    setMemoryHigh(isHigh) {
-      isMemoryHigh = isHigh;
-      resumeAll();
-    },
-    journalReady() {
-      feedStarved();
-      resumeAll();
-    },
-    refusesConnections: () => isMemoryHigh,
-    forget: (connection) => {
-      paused.delete(connection);
-    },
-    get pausedCount() {
-      return paused.size;
-    },
-  };
+  );
 }

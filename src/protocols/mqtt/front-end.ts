@@ -93,6 +93,8 @@ const USER_PROPERTIES_MAX = 1024;
 const STOP_POLL_MS = 10;
 const STOP_POLLS_MAX = 200;
 
+type Late = { -readonly [K in 'output' | 'flows' | 'congestion' | 'policies']: Mqtt[K] };
+
 export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
   const { config, clock, logger, dataPlane, router, retained } = options;
   const { limits } = config;
@@ -125,7 +127,7 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
     (error) => logger.error({ err: error }, 'a deferred step failed'),
   );
 
-  const mqtt: Mqtt = {
+  const early: Omit<Mqtt, keyof Late> = {
     config,
     clock,
     logger,
@@ -151,18 +153,6 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
     connections,
     encoder: createPublishEncoder(() => clock.wallMs()),
     classes: createPublisherClasses(authorizer),
-    get policies() {
-      return policies;
-    },
-    get output() {
-      return output;
-    },
-    get flows() {
-      return flows;
-    },
-    get congestion() {
-      return congestion;
-    },
     tick,
     pump: (session) => pump(mqtt, session),
     wake: (session) => wake(mqtt, session),
@@ -176,10 +166,16 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
     },
     guard,
   };
+  // These four need each other and the rest; none of them uses another before all are there.
+  const late = early as Omit<Mqtt, keyof Late> & Late;
+  const mqtt: Mqtt = late;
   const output = createOutput(mqtt);
-  const flows = createFlows(mqtt);
+  late.output = output;
+  late.flows = createFlows(mqtt);
   const congestion = createCongestion(mqtt);
+  late.congestion = congestion;
   const policies = createPolicies(mqtt, options.delayed, options.deduplication);
+  late.policies = policies;
   const sys = createSysTopics(mqtt, options.version);
   router.onChange = (filter) => dataPlane.invalidateFilter(filter);
   options.durable.log.onReady = () => congestion.journalReady();

@@ -3,6 +3,8 @@
  * order they were freed. Bounded: `create` refuses above `maxSessions`. What is on disk has its place also above it: a start
  * that replays it can meet sessions that have ended beside those that came after them.
  */
+
+import { withAccessors } from '../../kernel/with-accessors.ts';
 import { createSession, type Session } from './session.ts';
 
 export interface SessionRegistry {
@@ -46,29 +48,33 @@ export function createSessionRegistry(maxSessions: number): SessionRegistry {
     return session;
   }
 
-  return {
-    get: (clientId) => byClientId.get(clientId),
-    byNumber: (number) => byNumber[number],
-    create(clientId, expirySeconds) {
-      if (byClientId.size >= maxSessions) return undefined;
-      return restore(clientId, expirySeconds, nextSerial);
+  return withAccessors<SessionRegistry, 'count' | 'numbers'>(
+    {
+      get count() {
+        return byClientId.size;
+      },
+      get numbers() {
+        return byNumber.length;
+      },
     },
-    restore,
-    reserveSerials(upTo) {
-      if (upTo >= nextSerial) nextSerial = upTo + 1;
+    {
+      get: (clientId) => byClientId.get(clientId),
+      byNumber: (number) => byNumber[number],
+      create(clientId, expirySeconds) {
+        if (byClientId.size >= maxSessions) return undefined;
+        return restore(clientId, expirySeconds, nextSerial);
+      },
+      restore,
+      reserveSerials(upTo) {
+        if (upTo >= nextSerial) nextSerial = upTo + 1;
+      },
+      remove(session) {
+        if (byClientId.get(session.clientId) !== session) return;
+        byClientId.delete(session.clientId);
+        byNumber[session.number] = undefined;
+        freed.push(session.number);
+      },
+      all: () => byClientId.values(),
     },
-    remove(session) {
-      if (byClientId.get(session.clientId) !== session) return;
-      byClientId.delete(session.clientId);
-      byNumber[session.number] = undefined;
-      freed.push(session.number);
-    },
-    get count() {
-      return byClientId.size;
-    },
-    get numbers() {
-      return byNumber.length;
-    },
-    all: () => byClientId.values(),
-  };
+  );
 }

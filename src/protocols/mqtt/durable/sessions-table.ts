@@ -5,6 +5,7 @@ import { createReferencePools } from '../../../kernel/reference-queue/chunk-pool
 import { decodeReferenceQueue, ReferenceQueue } from '../../../kernel/reference-queue/reference-queue.ts';
 import type { Router } from '../../../kernel/router.ts';
 import { type EntryPlace, type Table, TableId } from '../../../kernel/state/table.ts';
+import { withAccessors } from '../../../kernel/with-accessors.ts';
 import type { Session } from '../session.ts';
 import type { SessionRegistry } from '../session-registry.ts';
 import { type DeliveryOptions, qosOf, setIndexOf } from './delivery-options.ts';
@@ -236,7 +237,7 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
     const detachedAtMs = from.uint();
     session.will = readWill(from);
     const sentTo = from.uint();
-    const released = readList(from);
+    const released = Array.from({ length: from.count() }, () => from.uint());
     const rounds = from.uint();
     const repeats = new Map<number, number>();
     for (let left = from.count(2); left > 0; left--) repeats.set(from.uint(), from.uint());
@@ -289,96 +290,100 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
     return to.finish();
   }
 
-  return {
-    id: TableId.Sessions,
-    name: 'sessions',
-    touch,
-    touchSet,
-    setsInUse,
-    settle,
-    remove,
-    all: () => bySerial.values(),
-    get count() {
-      return bySerial.size;
+  return withAccessors<SessionsTable, 'count'>(
+    {
+      get count() {
+        return bySerial.size;
+      },
     },
-    add(session) {
-      const durable = createDurableState(new ReferenceQueue(pools));
-      enter(session, durable);
-      return durable;
-    },
-    apply(entry, place) {
-      const from = new ByteReader(entry);
-      const kind = from.u8();
-      if (kind === SessionEntry.Open) open(from, place);
-      else if (kind === SessionEntry.Deliver) deliver(from, place);
-      else if (kind === SessionEntry.DefineSet) {
-        const index = from.uint();
-        const set = readSet(from);
-        if (from.failed || !options.restore(index, set)) from.fail();
-        touchSet(index);
-      } else {
-        const session = bySerial.get(from.uint());
-        const durable = session?.durable;
-        const isKnown = session !== undefined && durable !== undefined && place.position >= durable.stamp;
-        if (isKnown) applyTo(session, durable, kind, from);
-      }
-      if (from.failed) throw new Error(`an entry of the sessions table at ${place.position} is damaged`);
-    },
-    load(key, page, position) {
-      const from = new ByteReader(page);
-      const version = from.u8();
-      if (version !== VERSION) {
-        throw new Error(
-          `a page of the sessions table has version ${version}; this program knows ${VERSION}: start the version that wrote it`,
-        );
-      }
-      if (key[0] === KIND_META) {
-        metaSerial = Math.max(metaSerial, from.uint());
-        sessions.reserveSerials(metaSerial);
-      } else if (key[0] === KIND_SETS) decodeSets(from, options);
-      else loadSession(from, position);
-    },
-    recovered() {
-      // Bodies may come behind what refers to them: their sizes are known only now.
-      for (const { durable } of bySerial.values()) {
-        if (durable === undefined) continue;
-        const { queue } = durable;
-        durable.bytes = 0;
-        for (let seq = queue.nextFrom(queue.floor); seq < queue.end; seq = queue.nextFrom(seq + 1)) {
-          durable.bytes += store.bytesOf(queue.slotAt(seq));
-          if (qosOf(queue.optionsAt(seq)) === 0) durable.looseTo = seq + 1;
+    {
+      id: TableId.Sessions,
+      name: 'sessions',
+      touch,
+      touchSet,
+      setsInUse,
+      settle,
+      remove,
+      all: () => bySerial.values(),
+      add(session) {
+        const durable = createDurableState(new ReferenceQueue(pools));
+        enter(session, durable);
+        return durable;
+      },
+      apply(entry, place) {
+        const from = new ByteReader(entry);
+        const kind = from.u8();
+        if (kind === SessionEntry.Open) open(from, place);
+        else if (kind === SessionEntry.Deliver) deliver(from, place);
+        else if (kind === SessionEntry.DefineSet) {
+          const index = from.uint();
+          const set = readSet(from);
+          if (from.failed || !options.restore(index, set)) from.fail();
+          touchSet(index);
+        } else {
+          const session = bySerial.get(from.uint());
+          const durable = session?.durable;
+          const isKnown = session !== undefined && durable !== undefined && place.position >= durable.stamp;
+          if (isKnown) applyTo(session, durable, kind, from);
         }
-      }
+        if (from.failed) throw new Error(`an entry of the sessions table at ${place.position} is damaged`);
+      },
+      load(key, page, position) {
+        const from = new ByteReader(page);
+        const version = from.u8();
+        if (version !== VERSION) {
+          throw new Error(
+            `a page of the sessions table has version ${version}; this program knows ${VERSION}: start the version that wrote it`,
+          );
+        }
+        if (key[0] === KIND_META) {
+          metaSerial = Math.max(metaSerial, from.uint());
+          sessions.reserveSerials(metaSerial);
+        } else if (key[0] === KIND_SETS) decodeSets(from, options);
+        else loadSession(from, position);
+      },
+      recovered() {
+        // Bodies may come behind what refers to them: their sizes are known only now.
+        for (const { durable } of bySerial.values()) {
+          if (durable === undefined) continue;
+          const { queue } = durable;
+          durable.bytes = 0;
+          for (let seq = queue.nextFrom(queue.floor); seq < queue.end; seq = queue.nextFrom(seq + 1)) {
+            durable.bytes += store.bytesOf(queue.slotAt(seq));
+            if (qosOf(queue.optionsAt(seq)) === 0) durable.looseTo = seq + 1;
+          }
+        }
+      },
+      *pageKeys() {
+        yield keyOf(KIND_META, 0);
+        for (const number of setPages(options)) yield keyOf(KIND_SETS, number);
+        for (const { serial } of bySerial.values()) yield keyOf(KIND_SESSION, serial);
+      },
+      page(key) {
+        const number = numberOf(key);
+        if (key[0] === KIND_META) return new ByteWriter(16).u8(VERSION).uint(metaSerial).finish();
+        if (key[0] === KIND_SETS) return encodeSets(options, number, VERSION);
+        const session = bySerial.get(number);
+        return session?.durable && sessionPage(session, session.durable);
+      },
+      takeDirty(max) {
+        const taken: Uint8Array[] = [];
+        for (const [name, key] of dirtyKeys) {
+          if (taken.length >= max) return taken;
+          dirtyKeys.delete(name);
+          taken.push(key);
+        }
+        const some = dirty.slice(0, max - taken.length);
+        dirty = dirty.slice(some.length);
+        for (const session of some) {
+          if (session.durable === undefined) continue;
+          session.durable.isDirty = false;
+          taken.push(keyOf(KIND_SESSION, session.serial));
+        }
+        return taken;
+      },
     },
-    *pageKeys() {
-      yield keyOf(KIND_META, 0);
-      for (const number of setPages(options)) yield keyOf(KIND_SETS, number);
-      for (const { serial } of bySerial.values()) yield keyOf(KIND_SESSION, serial);
-    },
-    page(key) {
-      const number = numberOf(key);
-      if (key[0] === KIND_META) return new ByteWriter(16).u8(VERSION).uint(metaSerial).finish();
-      if (key[0] === KIND_SETS) return encodeSets(options, number, VERSION);
-      const session = bySerial.get(number);
-      return session?.durable && sessionPage(session, session.durable);
-    },
-    takeDirty(max) {
-      const taken: Uint8Array[] = [];
-      for (const [name, key] of dirtyKeys) {
-        if (taken.length >= max) return taken;
-        dirtyKeys.delete(name);
-        taken.push(key);
-      }
-      const some = dirty.slice(0, max - taken.length);
-      dirty = dirty.slice(some.length);
-      for (const session of some) {
-        if (session.durable === undefined) continue;
-        session.durable.isDirty = false;
-        taken.push(keyOf(KIND_SESSION, session.serial));
-      }
-      return taken;
-    },
-  };
+  );
 }
 
 function keyOf(kind: number, number: number): Uint8Array {
@@ -390,8 +395,4 @@ function keyOf(kind: number, number: number): Uint8Array {
 
 function numberOf(key: Uint8Array): number {
   return Buffer.from(key.buffer, key.byteOffset, key.byteLength).readUIntBE(1, 6);
-}
-
-function readList(from: ByteReader): number[] {
-  return Array.from({ length: from.count() }, () => from.uint());
 }
