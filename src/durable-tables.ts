@@ -55,7 +55,7 @@ export function createNodeTables({ config, clock, journals, leaderEpoch }: NodeT
   const kernel = createLogKernel({ maxBatchBytes: MAX_BATCH_BYTES, memoryLimitBytes: LOG_MEMORY_BYTES });
   const opener = createBatchOpener(kernel);
   const partitions = createPartitions({ journals, kernel, clock, leaderEpoch, opener });
-  const kafka = createKafkaTables();
+  const kafka = createKafkaTables({ partitions, kernel, wallMs: () => clock.wallMs() });
   const all = [
     ...mqtt.all,
     retained.table,

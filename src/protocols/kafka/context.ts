@@ -8,7 +8,7 @@ import type { StateLog, Storage } from '../../kernel/state/state-log.ts';
 import type { LogKernel } from '../../wasm/log.ts';
 import type { FetchSessions } from './fetch/sessions.ts';
 import type { Groups } from './groups/groups.ts';
-import type { ProducerGate } from './produce/gate.ts';
+import type { Producers } from './producers/producers.ts';
 import type { Authentication } from './security/authentication.ts';
 import type { Authorizer } from './security/authorizer.ts';
 import type { Security } from './security/security.ts';
@@ -59,7 +59,7 @@ export interface Kafka {
   readonly kernel: LogKernel;
   readonly partitions: Partitions;
   readonly topics: Topics;
-  readonly producers: ProducerGate;
+  readonly producers: Producers;
   readonly fetchSessions: FetchSessions;
   readonly groups: Groups;
   /** Asked with a Caller, by each handler, before it does anything. */

@@ -20,7 +20,7 @@ import type { Broker, Endpoint, Kafka } from './context.ts';
 import { createFetchSessions } from './fetch/sessions.ts';
 import { createGroups } from './groups/groups.ts';
 import { DEFAULT_GROUP_SETTINGS } from './groups/settings.ts';
-import { openGate } from './produce/gate.ts';
+import { openProducers } from './producers/producers.ts';
 import { WireWriter } from './schema/writer.ts';
 import { createSecurity } from './security/security.ts';
 import type { KafkaTables } from './tables.ts';
@@ -93,6 +93,16 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
     newId: randomUUID,
     explain: (group, reason) => logger.debug({ group, reason }, 'a consumer group'),
   });
+  const producers = await openProducers({
+    store: options.tables.producers,
+    partitions,
+    kernel: options.kernel,
+    log,
+    level: settings.durability.offsets,
+    offsets: groups,
+    clock,
+    logger,
+  });
   options.tables.settings.attach(log);
   const security = createSecurity({
     config: settings.security,
@@ -110,7 +120,7 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
     kernel: options.kernel,
     partitions,
     topics,
-    producers: openGate,
+    producers,
     security,
     authorizer: security.authorizer,
     settings: options.tables.settings,
@@ -189,6 +199,7 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
       // In real time whatever the clock: a clock that stands still must not keep a process from stopping.
       for (let poll = 0; connections.size > 0 && poll < STOP_POLLS_MAX; poll++) await delay(STOP_POLL_MS);
       for (const connection of connections) connection.destroy();
+      producers.close();
       groups.close();
     },
     context: kafka,
