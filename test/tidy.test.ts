@@ -142,6 +142,7 @@ const MAIN_MODULES: Readonly<Record<string, string>> = {
   'src/protocols/mqtt/codec': 'packets.ts',
   'src/protocols/mqtt/durable': 'durable.ts',
   'src/protocols/kafka/compression': 'compression.ts',
+  'src/protocols/kafka/producers': 'producers.ts',
   'src/protocols/kafka/records': 'header.ts',
   'src/protocols/kafka/schema': 'message.ts',
   'src/protocols/kafka/messages': 'apis.ts',
