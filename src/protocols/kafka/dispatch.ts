@@ -9,7 +9,11 @@ import type { ApiName, Handler, HandlerTable } from './handlers.ts';
 import { type Api, Apis } from './messages/apis.ts';
 import { deleteRecords, listOffsets, offsetForLeaderEpoch } from './offsets/offsets.ts';
 import { produce } from './produce/produce.ts';
+import { producerHandlers } from './producers/requests.ts';
 import { securityHandlers } from './security/security.ts';
+import { alterConfigs, describeConfigs, incrementalAlterConfigs } from './topics/config-handlers.ts';
+import { createPartitions, createTopics } from './topics/create.ts';
+import { deleteTopics } from './topics/delete.ts';
 import { describeCluster, describeTopicPartitions, metadata } from './topics/metadata.ts';
 
 export const handlers: HandlerTable = {
@@ -17,11 +21,18 @@ export const handlers: HandlerTable = {
   fetch,
   listOffsets,
   metadata,
+  createTopics,
+  deleteTopics,
+  createPartitions,
+  describeConfigs,
+  alterConfigs,
+  incrementalAlterConfigs,
   deleteRecords,
   offsetForLeaderEpoch,
   describeCluster,
   describeTopicPartitions,
   ...groupHandlers,
+  ...producerHandlers,
   ...securityHandlers,
   apiVersions: (_kafka, { version, request }) => apiVersionsAnswer(servedApis, version, request),
 };

@@ -5,7 +5,7 @@
  * so that every reader gets on; nothing is copied on the way out; who waits costs a timer and a watcher for each partition.
  */
 import type { EpochEnd, Partition } from '../../../kernel/log/partitions.ts';
-import type { Kafka } from '../context.ts';
+import type { Caller, Kafka } from '../context.ts';
 import type { Call, Handler } from '../handlers.ts';
 import type { Apis } from '../messages/apis.ts';
 import { ErrorCode } from '../messages/errors.ts';
@@ -41,6 +41,7 @@ interface Round {
 
 async function readAll(
   kafka: Kafka,
+  caller: Caller,
   positions: readonly FetchPosition[],
   isCommitted: boolean,
   maxBytes: number,
@@ -49,7 +50,7 @@ async function readAll(
   let bytes = 0;
   let isUrgent = false;
   for (const position of positions) {
-    const { partition, error } = find(kafka, position);
+    const { partition, error } = find(kafka, position, caller);
     let result: Result = { position, partition, error, batches: NOTHING, diverging: undefined };
     if (partition !== undefined && error === ErrorCode.NONE) {
       const diverging = divergence(kafka, partition, position);
@@ -71,9 +72,7 @@ async function readAll(
 
 function partitionAnswer(kafka: Kafka, result: Result, isCommitted: boolean): PartitionAnswer {
   const { position, partition, error, batches, diverging } = result;
-  const isKnown = partition !== undefined;
-  const isLost = error === ErrorCode.UNKNOWN_TOPIC_OR_PARTITION || error === ErrorCode.UNKNOWN_TOPIC_ID;
-  const isShown = isKnown && !isLost;
+  const isShown = partition !== undefined;
   return {
     partitionIndex: position.partition,
     errorCode: error,
@@ -150,7 +149,7 @@ async function fetchAll(kafka: Kafka, call: Call<Fetch>): Promise<Answer> {
   for (;;) {
     // Watched from before the look at it, so that nothing comes in between.
     const more = waitForMore(kafka, positions, connection);
-    const round = await readAll(kafka, positions, isCommitted, maxBytes);
+    const round = await readAll(kafka, connection, positions, isCommitted, maxBytes);
     const leftMs = untilMs - kafka.clock.monotonicMs();
     const isEnough = round.isUrgent || round.bytes >= request.minBytes || positions.length === 0;
     if (isEnough || leftMs <= 0 || !(await more.until(leftMs))) {

@@ -1,9 +1,10 @@
 /** What one partition has for a reader: its limits, an error, or batches as they are stored. */
 import { type EpochEnd, type Partition, PartitionDamaged } from '../../../kernel/log/partitions.ts';
-import type { Kafka } from '../context.ts';
+import type { Caller, Kafka } from '../context.ts';
 import { ErrorCode } from '../messages/errors.ts';
 import type { AbortedTransaction } from '../produce/gate.ts';
 import { ZERO_UUID } from '../schema/fields.ts';
+import { Operation, ResourceType } from '../security/vocabulary.ts';
 import type { FetchPosition } from './sessions.ts';
 
 export interface Found {
@@ -21,11 +22,15 @@ export function checkEpoch({ broker }: Kafka, currentLeaderEpoch: number): Error
 export const visibleEnd = (kafka: Kafka, partition: Partition, isCommitted: boolean): number =>
   isCommitted ? kafka.producers.lastStableOffset(partition) : partition.endOffset;
 
-export function find(kafka: Kafka, position: FetchPosition): Found {
-  const { topics } = kafka;
+export function find(kafka: Kafka, position: FetchPosition, caller: Caller): Found {
+  const { topics, authorizer } = kafka;
   const isById = position.topicId !== ZERO_UUID;
   const topic = isById ? topics.byId(position.topicId) : topics.get(position.topic);
   const partition = topic?.partitions[position.partition];
+  const name = topic?.name ?? (isById ? undefined : position.topic);
+  if (name !== undefined && !authorizer.allows(caller, Operation.Read, ResourceType.Topic, name)) {
+    return { partition: undefined, error: ErrorCode.TOPIC_AUTHORIZATION_FAILED };
+  }
   if (partition === undefined) {
     const unknown =
       isById && topic === undefined ? ErrorCode.UNKNOWN_TOPIC_ID : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION;

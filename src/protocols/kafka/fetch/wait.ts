@@ -32,7 +32,7 @@ export function waitForMore(kafka: Kafka, positions: readonly FetchPosition[], c
 
   const { partitions, topics } = kafka;
   for (const position of positions) {
-    const { partition } = find(kafka, position);
+    const { partition } = find(kafka, position, connection);
     if (partition !== undefined) stops.push(partitions.onAppend(partition, wake));
   }
   // A topic that goes is an error that the client is told of.

@@ -9,6 +9,7 @@ import type { Call, Handler } from '../handlers.ts';
 import type { Apis } from '../messages/apis.ts';
 import { ErrorCode } from '../messages/errors.ts';
 import type { In } from '../schema/message.ts';
+import { Operation, ResourceType } from '../security/vocabulary.ts';
 
 type ListOffsets = (typeof Apis)['listOffsets'];
 type OffsetAnswer = In<ListOffsets['response']>['topics'][number]['partitions'][number];
@@ -78,7 +79,7 @@ async function listOne(
   kafka: Kafka,
   topic: string,
   { partitionIndex, currentLeaderEpoch, timestamp }: PartitionRequest,
-  { version, request }: Call<ListOffsets>,
+  { version, request, connection }: Call<ListOffsets>,
 ): Promise<OffsetAnswer> {
   const failed = (errorCode: ErrorCode): OffsetAnswer => ({
     partitionIndex,
@@ -87,6 +88,9 @@ async function listOne(
     timestamp: -1,
     offset: -1,
   });
+  if (!kafka.authorizer.allows(connection, Operation.Describe, ResourceType.Topic, topic)) {
+    return failed(ErrorCode.TOPIC_AUTHORIZATION_FAILED);
+  }
   const partition = kafka.topics.partition(topic, partitionIndex);
   if (partition === undefined) return failed(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
   const stale = checkEpoch(kafka, currentLeaderEpoch);
@@ -124,10 +128,15 @@ export const listOffsets: Handler<ListOffsets> = async (kafka, call) => ({
   ),
 });
 
-export const offsetForLeaderEpoch: Handler<(typeof Apis)['offsetForLeaderEpoch']> = (kafka, { request }) => ({
+export const offsetForLeaderEpoch: Handler<(typeof Apis)['offsetForLeaderEpoch']> = (
+  kafka,
+  { request, connection },
+) => ({
   topics: request.topics.map(({ topic, partitions }) => ({
     topic,
     partitions: partitions.map(({ partition: number, currentLeaderEpoch, leaderEpoch }) => {
+      const isAllowed = kafka.authorizer.allows(connection, Operation.Describe, ResourceType.Topic, topic);
+      if (!isAllowed) return { errorCode: ErrorCode.TOPIC_AUTHORIZATION_FAILED, partition: number };
       const partition = kafka.topics.partition(topic, number);
       const errorCode =
         partition === undefined
@@ -143,9 +152,15 @@ export const offsetForLeaderEpoch: Handler<(typeof Apis)['offsetForLeaderEpoch']
 /** Up to the high-water mark. */
 const ALL = -1;
 
-export const deleteRecords: Handler<(typeof Apis)['deleteRecords']> = async (kafka, { request }) => {
+export const deleteRecords: Handler<(typeof Apis)['deleteRecords']> = async (
+  kafka,
+  { request, connection },
+) => {
   const deleteOne = async (topic: string, partitionIndex: number, offset: number) => {
     const failed = (errorCode: ErrorCode) => ({ partitionIndex, lowWatermark: -1, errorCode });
+    if (!kafka.authorizer.allows(connection, Operation.Delete, ResourceType.Topic, topic)) {
+      return failed(ErrorCode.TOPIC_AUTHORIZATION_FAILED);
+    }
     const partition = kafka.topics.partition(topic, partitionIndex);
     if (partition === undefined) return failed(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
     if (kafka.topics.get(topic)?.isConfigured) return failed(ErrorCode.POLICY_VIOLATION);

@@ -12,6 +12,7 @@ import { ErrorCode } from '../messages/errors.ts';
 import { codecNeeded } from '../records/open.ts';
 import { ZERO_UUID } from '../schema/fields.ts';
 import type { In } from '../schema/message.ts';
+import { Operation, ResourceType } from '../security/vocabulary.ts';
 import type { Topic } from '../topics/topics.ts';
 import { type Appended, append } from './append.ts';
 import type { ProduceOrigin } from './gate.ts';
@@ -45,13 +46,31 @@ function topicOf(kafka: Kafka, version: number, request: TopicRequest): Topic | 
 }
 
 /** What is wrong with all that the request has for this topic. */
-function topicFault(call: Call<Produce>, topic: Topic | undefined): Appended | undefined {
-  const { version, clientId, request } = call;
+function topicFault(
+  { authorizer }: Kafka,
+  call: Call<Produce>,
+  topic: Topic | undefined,
+  name: string,
+): Appended | undefined {
+  const { version, clientId, request, connection } = call;
   if (version < RECORD_BATCH_SINCE) {
     return failure(ErrorCode.UNSUPPORTED_VERSION, 'record batches need version 3 of Produce');
   }
   if (request.acks !== Acks.none && request.acks !== Acks.leader && request.acks !== Acks.all) {
     return failure(ErrorCode.INVALID_REQUIRED_ACKS, `acks=${request.acks}`);
+  }
+  const { transactionalId } = request;
+  if (
+    transactionalId !== null &&
+    !authorizer.allows(connection, Operation.Write, ResourceType.TransactionalId, transactionalId)
+  ) {
+    return failure(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, 'it may not use this transactional id');
+  }
+  if (!authorizer.allows(connection, Operation.Write, ResourceType.Topic, topic?.name ?? name)) {
+    // Who names a topic by an id that there is not has named none.
+    if (topic !== undefined || version < TOPIC_ID_SINCE) {
+      return failure(ErrorCode.TOPIC_AUTHORIZATION_FAILED, 'it may not write to this topic');
+    }
   }
   if (topic === undefined) {
     return version >= TOPIC_ID_SINCE
@@ -75,7 +94,7 @@ function appendAll(kafka: Kafka, call: Call<Produce>): Outcome[] {
   const origin: ProduceOrigin = { apiVersion: version, transactionalId: request.transactionalId };
   return request.topicData.map((topicRequest) => {
     const topic = topicOf(kafka, version, topicRequest);
-    const fault = topicFault(call, topic);
+    const fault = topicFault(kafka, call, topic, topicRequest.name);
     const partitions = topicRequest.partitionData.map(({ index, records }) => {
       if (fault !== undefined) return { index, appended: fault };
       const partition = topic?.partitions[index];

@@ -49,6 +49,11 @@ function wholeNumber(min: number, max: number): (value: string) => string | unde
   };
 }
 
+const ratio = (value: string): string | undefined =>
+  /^\d{0,8}(?:\.\d{0,17})?$/.test(value) && /\d/.test(value) && Number(value) <= 1
+    ? undefined
+    : 'must be a number from 0 to 1';
+
 const oneOf =
   (...values: string[]) =>
   (value: string): string | undefined =>
@@ -156,13 +161,14 @@ const all: readonly TopicConfig[] = [
   constant('leader.replication.throttled.replicas', List, '', undefined, 'There are no followers.'),
   constant('local.retention.bytes', Long, '-2', 'log.local.retention.bytes', 'As retention.bytes.'),
   constant('local.retention.ms', Long, '-2', 'log.local.retention.ms', 'As retention.ms.'),
-  constant(
-    'max.compaction.lag.ms',
-    Long,
-    JAVA_LONG_MAX,
-    'log.cleaner.max.compaction.lag.ms',
-    'Compaction runs when half of a partition is new to it.',
-  ),
+  effective({
+    name: 'max.compaction.lag.ms',
+    type: Long,
+    usual: JAVA_LONG_MAX,
+    synonym: 'log.cleaner.max.compaction.lag.ms',
+    documentation: 'Compaction runs at the latest when a record that it has not seen is so old.',
+    check: wholeNumber(1, LONG_MAX),
+  }),
   effective({
     name: 'max.message.bytes',
     type: Int,
@@ -197,20 +203,22 @@ const all: readonly TopicConfig[] = [
     documentation: "Whether records have the producer's time or that of the append.",
     check: oneOf('CreateTime', 'LogAppendTime'),
   }),
-  constant(
-    'min.cleanable.dirty.ratio',
-    Double,
-    '0.5',
-    'log.cleaner.min.cleanable.ratio',
-    'Compaction runs when half of a partition is new to it.',
-  ),
-  constant(
-    'min.compaction.lag.ms',
-    Long,
-    '0',
-    'log.cleaner.min.compaction.lag.ms',
-    'How long a record stays uncompacted.',
-  ),
+  effective({
+    name: 'min.cleanable.dirty.ratio',
+    type: Double,
+    usual: '0.5',
+    synonym: 'log.cleaner.min.cleanable.ratio',
+    documentation: 'Part of a partition that is new to compaction, from which on it runs.',
+    check: ratio,
+  }),
+  effective({
+    name: 'min.compaction.lag.ms',
+    type: Long,
+    usual: '0',
+    synonym: 'log.cleaner.min.compaction.lag.ms',
+    documentation: 'Records are not compacted before they are so old.',
+    check: wholeNumber(0, LONG_MAX),
+  }),
   effective({
     name: 'min.insync.replicas',
     type: Int,
@@ -329,6 +337,9 @@ export function understand(overrides: Overrides, config: Config): TopicSettings 
     retentionBytes: retentionBytes < 0 || !Number.isFinite(retentionBytes) ? 0 : Math.max(1, retentionBytes),
     tombstoneMs: number('delete.retention.ms'),
     segmentBytes: number('segment.bytes'),
+    minDirtyRatio: number('min.cleanable.dirty.ratio'),
+    minCompactionLagMs: number('min.compaction.lag.ms'),
+    maxCompactionLagMs: number('max.compaction.lag.ms'),
     minInsyncReplicas: number('min.insync.replicas'),
     storage: storage === 'memory' || storage === 'object' ? storage : 'journal',
   };

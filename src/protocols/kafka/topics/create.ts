@@ -1,14 +1,14 @@
 /** CreateTopics and CreatePartitions: what can be made here, and what is answered to the rest. */
-import type { Caller, Kafka } from '../context.ts';
+import type { Kafka } from '../context.ts';
 import type { Call, Handler } from '../handlers.ts';
 import type { Apis } from '../messages/apis.ts';
 import { ErrorCode } from '../messages/errors.ts';
 import { ZERO_UUID } from '../schema/fields.ts';
 import type { In } from '../schema/message.ts';
-import { CLUSTER, Operation, ResourceType } from '../security/vocabulary.ts';
+import { Operation, ResourceType } from '../security/vocabulary.ts';
 import { checkOverrides } from './configs.ts';
 import { createdConfigs } from './describe-configs.ts';
-import { refusalError } from './metadata.ts';
+import { mayCreate, refusalError } from './metadata.ts';
 import { nameFault } from './names.ts';
 import type { Topic } from './topics.ts';
 
@@ -68,11 +68,6 @@ export function overridesOf(
   const reason = checkOverrides(overrides);
   return reason === undefined ? overrides : fault(ErrorCode.INVALID_CONFIG, reason);
 }
-
-/** Whether it may make this topic. */
-export const mayCreate = ({ authorizer }: Kafka, caller: Caller, name: string): boolean =>
-  authorizer.allows(caller, Operation.Create, ResourceType.Cluster, CLUSTER) ||
-  authorizer.allows(caller, Operation.Create, ResourceType.Topic, name);
 
 function newTopicFault(kafka: Kafka, request: TopicRequest): Fault | undefined {
   const { name } = request;

@@ -41,7 +41,12 @@ async function deleteOne(kafka: Kafka, { connection }: Call<DeleteTopics>, wante
   if (topic.isConfigured) {
     return failed(ErrorCode.POLICY_VIOLATION, 'the topic is a stream of the configuration of the broker');
   }
-  await kafka.topics.delete(topic);
+  try {
+    await kafka.topics.delete(topic);
+  } catch (error) {
+    kafka.logger.error({ err: error, topic: topic.name }, 'a topic could not be deleted');
+    return failed(ErrorCode.KAFKA_STORAGE_ERROR, 'the topic could not be deleted');
+  }
   return { name: topic.name, topicId: topic.id, errorCode: ErrorCode.NONE };
 }
 

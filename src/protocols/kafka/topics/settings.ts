@@ -15,6 +15,10 @@ export interface TopicSettings {
   /** Of a partition; 0 is no limit. */
   readonly retentionBytes: number;
   readonly tombstoneMs: number;
+  /** When compaction runs, and over what: as the kernel has it. */
+  readonly minDirtyRatio: number;
+  readonly minCompactionLagMs: number;
+  readonly maxCompactionLagMs: number;
   /** No batch is larger. */
   readonly segmentBytes: number;
   /** More than there are brokers refuses acks=all, as it says. */
@@ -28,4 +32,7 @@ export const policyOf = (settings: TopicSettings): Partial<RetentionPolicy> => (
   ageMs: settings.retentionMs,
   maxBytes: settings.retentionBytes,
   tombstoneMs: settings.tombstoneMs,
+  minDirtyRatio: settings.minDirtyRatio,
+  minCompactionLagMs: settings.minCompactionLagMs,
+  maxCompactionLagMs: settings.maxCompactionLagMs,
 });

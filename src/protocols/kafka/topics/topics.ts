@@ -133,26 +133,30 @@ export async function openTopics(options: TopicsOptions): Promise<Topics> {
     for (const partition of partitions) logs.setPolicy(partition, policyOf(topic.settings));
   }
 
-  function settingsOf(name: string, overrides: ReadonlyMap<string, string>): TopicSettings {
-    const settings = understand(overrides, config);
+  /** Of a stream, what the configuration says stands above what is in the table. */
+  function effective(name: string, overrides: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
     const stream = streams.get(name);
-    if (stream === undefined) return settings;
-    const isForever = stream.retention.ageSeconds >= 0xffff_ffff;
-    return {
-      ...settings,
-      cleanup: stream.cleanup,
-      storage: stream.storage,
-      retentionMs: isForever ? Number.POSITIVE_INFINITY : stream.retention.ageSeconds * 1000,
-      retentionBytes: stream.retention.size,
-    };
+    if (stream === undefined) return overrides;
+    const { cleanup, storage, retention } = stream;
+    const isForever = retention.ageSeconds >= 0xffff_ffff;
+    return new Map([
+      ...overrides,
+      ['cleanup.policy', cleanup],
+      ['robustmq.storage', storage],
+      ['retention.ms', isForever ? '-1' : `${retention.ageSeconds * 1000}`],
+      ['retention.bytes', retention.size === 0 ? '-1' : `${retention.size}`],
+    ]);
   }
+
+  const settingsOf = (name: string, overrides: ReadonlyMap<string, string>): TopicSettings =>
+    understand(effective(name, overrides), config);
 
   function enter({ id, name, overrides }: TopicFacts, partitions: readonly Partition[]): LiveTopic {
     const topic: LiveTopic = {
       id,
       name,
       partitions,
-      overrides,
+      overrides: effective(name, overrides),
       settings: settingsOf(name, overrides),
       isInternal: isInternalName(name),
       isConfigured: streams.has(name),
@@ -173,11 +177,16 @@ export async function openTopics(options: TopicsOptions): Promise<Topics> {
     const settings = settingsOf(name, overrides);
     // Both are in one frame, or the topic without its partitions is finished by the next start.
     const entry: TopicEntry = { kind: 'create', id, name, count: partitionCount, overrides };
-    const [, partitions] = await Promise.all([commitEntry(entry), ensure(name, partitionCount, settings)]);
-    if (typeof partitions === 'string') {
-      await remove(name);
-      await commitEntry({ kind: 'gone', id });
-      return partitions;
+    const [created, made] = await Promise.allSettled([
+      commitEntry(entry),
+      ensure(name, partitionCount, settings),
+    ]);
+    const isCreated = created.status === 'fulfilled';
+    const partitions = made.status === 'fulfilled' ? made.value : 'failed';
+    if (!isCreated || typeof partitions === 'string') {
+      await remove(name).catch(() => {});
+      if (isCreated) await commitEntry({ kind: 'gone', id }).catch(() => {});
+      return typeof partitions === 'string' ? partitions : 'failed';
     }
     const facts = table.facts.get(id);
     if (facts === undefined) return 'failed';
@@ -233,22 +242,29 @@ export async function openTopics(options: TopicsOptions): Promise<Topics> {
     async grow(topic, partitionCount) {
       const live = own(topic);
       if (live === undefined) return 'unknown';
-      const [, partitions] = await Promise.all([
-        commitEntry({ kind: 'grow', id: live.id, count: partitionCount }),
-        ensure(live.name, partitionCount, live.settings),
-      ]);
-      if (typeof partitions === 'string') return partitions;
-      live.partitions = partitions;
-      applyPolicy(live, partitions);
+      const grown = commitEntry({ kind: 'grow', id: live.id, count: partitionCount });
+      const made = ensure(live.name, partitionCount, live.settings);
+      const [entry, partitions] = await Promise.allSettled([grown, made]);
+      if (entry.status === 'rejected' || partitions.status === 'rejected') return 'failed';
+      if (typeof partitions.value === 'string') return partitions.value;
+      live.partitions = partitions.value;
+      applyPolicy(live, live.partitions);
       tell(live, 'grown');
       return live;
     },
     async configure(topic, overrides) {
       const live = own(topic);
       if (live === undefined) return 'unknown';
-      await commitEntry({ kind: 'configure', id: live.id, overrides });
+      // At once, so that who changes something else meanwhile builds on it.
+      const before = live.overrides;
       live.overrides = overrides;
-      live.settings = settingsOf(live.name, overrides);
+      try {
+        await commitEntry({ kind: 'configure', id: live.id, overrides });
+      } catch {
+        if (live.overrides === overrides) live.overrides = before;
+        return 'failed';
+      }
+      live.settings = settingsOf(live.name, live.overrides);
       applyPolicy(live, live.partitions);
       tell(live, 'configured');
       return live;
