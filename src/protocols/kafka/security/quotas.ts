@@ -46,25 +46,26 @@ const MAX_METERS = 20_000;
 
 /** A bucket that may be overdrawn. */
 class Meter {
-  readonly perMs: number;
+  readonly perSecond: number;
   readonly most: number;
   level: number;
   atMs: number;
 
   constructor(perSecond: number, nowMs: number) {
-    this.perMs = perSecond / 1000;
-    this.most = this.perMs * BURST_MS;
+    this.perSecond = perSecond;
+    this.most = (perSecond * BURST_MS) / 1000;
     this.level = this.most;
     this.atMs = nowMs;
   }
 
   take(amount: number, nowMs: number): number {
-    this.level = Math.min(this.most, this.level + (nowMs - this.atMs) * this.perMs) - amount;
+    const earned = ((nowMs - this.atMs) * this.perSecond) / 1000;
+    this.level = Math.min(this.most, this.level + earned) - amount;
     this.atMs = nowMs;
     if (this.level >= 0) return 0;
     // A debt beyond what anybody waits for is forgiven.
-    this.level = Math.max(this.level, -MAX_WAIT_MS * this.perMs);
-    return Math.ceil(-this.level / this.perMs);
+    this.level = Math.max(this.level, (-MAX_WAIT_MS * this.perSecond) / 1000);
+    return Math.ceil((-this.level * 1000) / this.perSecond);
   }
 }
 
