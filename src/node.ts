@@ -48,6 +48,8 @@ export interface RunningNode {
   /** Reads certificates again; connections stay. Rejects, with the old ones in use, when they do not load. */
   reload(): Promise<void>;
   readonly mqtt: MqttFrontEnd;
+  /** Where one of its listeners is enabled. */
+  readonly kafka: KafkaFrontEnd | undefined;
   readonly dataPlane: DataPlane;
   readonly router: Router;
   readonly retained: RetainedStore;
@@ -234,6 +236,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
         throw new AggregateError(errors, errors.map((error) => error.message).join('; '));
     },
     mqtt,
+    kafka,
     dataPlane,
     router,
     retained,

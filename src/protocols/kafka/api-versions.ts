@@ -1,7 +1,10 @@
 /** Which versions of which APIs there are, and which features. Said of what is served and of nothing else. */
-import type { Api, Apis } from './messages/apis.ts';
+import { type Api, Apis } from './messages/apis.ts';
 import { ErrorCode } from './messages/errors.ts';
+import { encodeResponse } from './messages/frame.ts';
 import type { In } from './schema/message.ts';
+import { includes } from './schema/versions.ts';
+import type { WireWriter } from './schema/writer.ts';
 
 type ApiVersionsAnswer = In<(typeof Apis)['apiVersions']['response']>;
 
@@ -54,8 +57,22 @@ export function apiVersionsAnswer(
   };
 }
 
-/** To a version that we do not know, in version 0, which everybody knows: which ones to try. */
-export const unsupportedApiVersions = (api: Api): ApiVersionsAnswer => ({
-  errorCode: ErrorCode.UNSUPPORTED_VERSION,
-  apiKeys: [rangeOf(api)],
-});
+const VERSION_AT = 2;
+const CORRELATION_AT = 4;
+
+/** A request for versions in a version of its own that there is not. */
+export const isUnknownApiVersions = (frame: Buffer): boolean =>
+  frame.readInt16BE(0) === Apis.apiVersions.key &&
+  !includes(Apis.apiVersions.versions, frame.readInt16BE(VERSION_AT));
+
+/**
+ * Answers it in version 0, which everybody knows: which ones to try. Nothing of the request is looked at but its number: what
+ * its version has, we do not know.
+ */
+export function unknownApiVersionsAnswer(writer: WireWriter, frame: Buffer): readonly Uint8Array[] {
+  const { apiVersions } = Apis;
+  return encodeResponse(writer, apiVersions, 0, frame.readInt32BE(CORRELATION_AT), {
+    errorCode: ErrorCode.UNSUPPORTED_VERSION,
+    apiKeys: [rangeOf(apiVersions)],
+  });
+}

@@ -6,7 +6,7 @@
  * holds is one read, one frame that is not complete, and the requests under way.
  */
 import type { ConnectionHandler, Transport } from '../../net/transport.ts';
-import { unsupportedApiVersions } from './api-versions.ts';
+import { isUnknownApiVersions, unknownApiVersionsAnswer } from './api-versions.ts';
 import type { Caller, Endpoint, Kafka } from './context.ts';
 import { handlerOf } from './dispatch.ts';
 import { createFrameInput, type FrameInput, foreignProtocol } from './input.ts';
@@ -161,6 +161,10 @@ export class KafkaConnection implements ConnectionHandler, Caller {
       this.#runToken(frame);
       return;
     }
+    if (isUnknownApiVersions(frame)) {
+      this.#slots.push({ bytes: 0, answer: unknownApiVersionsAnswer(this.#host.writer, frame) });
+      return;
+    }
     const { header, fault } = decodeRequestHeader(frame);
     if (fault !== undefined) {
       this.end(`a request whose header cannot be read: ${fault.reason}`);
@@ -178,14 +182,7 @@ export class KafkaConnection implements ConnectionHandler, Caller {
     }
     const slot: Slot = { bytes: frame.length, answer: undefined };
     if (!includes(api.versions, apiVersion)) {
-      if (api.key !== Apis.apiVersions.key) {
-        this.end(`a request of ${api.name} in version ${apiVersion}`);
-        return;
-      }
-      this.#slots.push(slot);
-      this.#running++;
-      this.#host.account(slot.bytes);
-      this.#answered(slot, { ...header, apiVersion: 0 }, unsupportedApiVersions(api) as In<Api['response']>);
+      this.end(`a request of ${api.name} in version ${apiVersion}`);
       return;
     }
     const decoded = api.request.decode(apiVersion, frame, header.end);
