@@ -1,0 +1,95 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { parseTopicPattern } from '../../../../src/protocols/kafka/groups/topic-pattern.ts';
+
+function matches(pattern: string, name: string): boolean {
+  const parsed = parseTopicPattern(pattern);
+  if ('reason' in parsed) throw new Error(`${pattern}: ${parsed.reason}`);
+  return parsed.matches(name);
+}
+
+const char = fc.constantFrom('a', 'b', 'c', '.', '-', '1');
+const atom = fc.oneof(
+  char.map((each) => (each === '.' ? '\\.' : each)),
+  fc.constantFrom('.', '\\d', '\\w', '[ab]', '[^a]', '[a-c1]', '[\\w.-]', '[^\\d]', '[]a]'),
+);
+const { pattern } = fc.letrec<{ pattern: string; sequence: string; piece: string }>((tie) => ({
+  piece: fc.oneof(
+    { depthSize: 'small', withCrossShrink: true },
+    atom,
+    fc
+      .tuple(tie('pattern'), fc.constantFrom('', '*', '+', '?', '{2}', '{1,2}', '{0,}', '*?', '+?'))
+      .map(([inner, repeat]) => `(?:${inner})${repeat}`),
+    fc.tuple(atom, fc.constantFrom('*', '+', '?', '{2}', '{1,}')).map((each) => each.join('')),
+  ),
+  sequence: fc.array(tie('piece'), { maxLength: 4 }).map((pieces) => pieces.join('')),
+  pattern: fc.array(tie('sequence'), { minLength: 1, maxLength: 3 }).map((all) => all.join('|')),
+}));
+const name = fc.array(char, { maxLength: 8 }).map((chars) => chars.join(''));
+
+describe('patterns of topics', () => {
+  it('match as the regular expressions of the language do, of the whole name', () => {
+    fc.assert(
+      fc.property(pattern, fc.array(name, { minLength: 1, maxLength: 5 }), (text, names) => {
+        // A bracket that comes first is itself, but not in JavaScript.
+        const expected = new RegExp(`^(?:${text.replaceAll('[]a]', '[\\]a]')})$`);
+        for (const each of names) expect(matches(text, each)).toBe(expected.test(each));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it.each([
+    ['(?i)Sensors\\..*', 'SENSORS.a', true],
+    ['(?i:s)ensors', 'Sensors', true],
+    ['(?i:s)ensors', 'SENSORS', false],
+    ['(?P<kind>a|b)+', 'abab', true],
+    ['^a$|b^', 'a', true],
+    ['\\Aa\\z', 'a', true],
+    ['\\Qa.b\\E.', 'a.bc', true],
+    ['\\Qa.b\\E.', 'axbc', false],
+    ['[[:alpha:]_]+[[:^digit:]]', 'ab_c', true],
+    ['\\x41\\t?', 'A', true],
+    ['a{2', 'a{2', true],
+    ['', '', true],
+    ['', 'a', false],
+  ])('%s and %s: %s', (text, topic, expected) => {
+    expect(matches(text, topic)).toBe(expected);
+  });
+
+  it.each([
+    '(',
+    'a)',
+    '[a',
+    '*',
+    'a**',
+    '\\1',
+    '\\b',
+    '(?=a)',
+    '(?<!a)',
+    'a{2,1}',
+    'a{1001}',
+    '[b-a]',
+    '\\',
+    '\\pL',
+  ])('refuses %s', (text) => {
+    expect(parseTopicPattern(text)).toHaveProperty('reason');
+  });
+
+  it('takes no time and no memory out of proportion', () => {
+    expect(parseTopicPattern('((a{100}){100}){100}')).toHaveProperty('reason');
+    expect(parseTopicPattern('('.repeat(5000))).toHaveProperty('reason');
+    const before = performance.now();
+    expect(matches('(a*)*(a|aa)+(.*)*b', 'a'.repeat(249))).toBe(false);
+    expect(performance.now() - before).toBeLessThan(1000);
+  });
+
+  it('never throws on anything', () => {
+    fc.assert(
+      fc.property(fc.string({ maxLength: 30 }), (text) => {
+        const parsed = parseTopicPattern(text);
+        if (!('reason' in parsed)) parsed.matches('some.topic-1');
+      }),
+    );
+  });
+});
