@@ -36,6 +36,7 @@ export function launchBroker(options: BrokerOptions): DurableBroker {
   const settings = [
     `listeners.mqtt.port=${port}`,
     'listeners.ws.enabled=false',
+    'listeners.kafka.enabled=false',
     'logging.level=error',
     ...options.settings,
   ];

@@ -28,6 +28,7 @@ export function robustmqPeer(): Peer {
       const settings = [
         'listeners.mqtt.port=0',
         'listeners.ws.enabled=false',
+        'listeners.kafka.enabled=false',
         'logging.level=error',
         ...robustmqSettings,
       ];

@@ -113,7 +113,7 @@ export const schema = section('Configuration of a RobustMQ node.', {
           },
         ),
       }),
-      kafka: section('Kafka over TCP.', tcp(false, 9092)),
+      kafka: section('Kafka over TCP.', tcp(true, 9092)),
       kafkas: section('Kafka over TLS.', { ...tcp(false, 9093), tls }),
       http: reserved('Reserved for the HTTP API.'),
     },

@@ -21,6 +21,7 @@ const configText = (engine: Engine): string => `
 listeners:
   mqtt: { port: 0 }
   ws: { enabled: false }
+  kafka: { enabled: false }
 sys: { interval: 0 }
 logging: { level: silent }
 storage: { segmentSize: 64KiB, views: ${engine} }

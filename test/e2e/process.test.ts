@@ -109,6 +109,7 @@ describe('start', () => {
     const program = run('npm', [
       ...['start', '--prefix', root, '--', '--ready-file', path, '--data-dir', join(folder, 'npm-data')],
       ...['--set', 'listeners.mqtt.port=0', '--set', 'listeners.ws.enabled=false'],
+      ...['--set', 'listeners.kafka.enabled=false'],
     ]);
     const ready = await readyFile(path, program);
     expect(Object.keys(ready.listeners)).toEqual(['mqtt']);

@@ -95,7 +95,12 @@ export async function readyFile(path: string, program: Program): Promise<ReadyFi
 export async function startBroker(sets: readonly string[] = []): Promise<BrokerProcess> {
   const folder = mkdtempSync(join(tmpdir(), 'robustmq-process-'));
   const path = join(folder, 'ready.json');
-  const all = ['listeners.mqtt.port=0', 'listeners.ws.port=0', ...sets].flatMap((set) => ['--set', set]);
+  const all = [
+    'listeners.mqtt.port=0',
+    'listeners.ws.port=0',
+    'listeners.kafka.enabled=false',
+    ...sets,
+  ].flatMap((set) => ['--set', set]);
   const startedAtMs = performance.now();
   const program = robustmq(['start', '--data-dir', join(folder, 'data'), '--ready-file', path, ...all]);
   const ready = await readyFile(path, program);

@@ -26,6 +26,7 @@ export async function startTestNode(
     dataDir,
     'listeners.mqtt.port': 0,
     'listeners.ws.enabled': false,
+    'listeners.kafka.enabled': false,
     'sys.interval': 0,
     'dataplane.flowCache': process.env.ROBUSTMQ_TEST_FLOW_CACHE ?? 'on',
     ...settings,

@@ -97,6 +97,7 @@ export async function startDurable(options: BrokerOptions = {}): Promise<Durable
       dataDir: dataDir(),
       'listeners.mqtt.port': 0,
       'listeners.ws.enabled': false,
+      'listeners.kafka.enabled': false,
       'sys.interval': 0,
       'storage.engine': 'files',
       // RocksDB takes half of the time that such a test takes; the process that is killed has it (kill.test.ts).

@@ -41,7 +41,12 @@ async function start(): Promise<Listening> {
   folder ??= mkdtempSync(join(tmpdir(), 'robustmq-kill-'));
   const ready = join(folder, 'ready.json');
   rmSync(ready, { force: true });
-  const sets = ['listeners.mqtt.port=0', 'listeners.ws.enabled=false', 'deduplication.userProperty=id'];
+  const sets = [
+    'listeners.mqtt.port=0',
+    'listeners.ws.enabled=false',
+    'listeners.kafka.enabled=false',
+    'deduplication.userProperty=id',
+  ];
   const args = ['start', '--data-dir', join(folder, 'data'), '--ready-file', ready];
   program = run(process.execPath, [
     ...['--import', tsx, main],
