@@ -9,7 +9,7 @@ import type { WireWriter } from './schema/writer.ts';
 type ApiVersionsAnswer = In<(typeof Apis)['apiVersions']['response']>;
 
 /** Clients use a feature when its level is finalized, and they do so by these numbers. */
-const FEATURES = [
+export const FEATURES = [
   { name: 'group.version', api: 'ConsumerGroupHeartbeat', level: 1 },
   { name: 'share.version', api: 'ShareFetch', level: 1 },
   { name: 'transaction.version', api: 'EndTxn', level: 2 },

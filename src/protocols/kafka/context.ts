@@ -49,7 +49,10 @@ export interface Caller {
 }
 
 export interface Kafka {
+  /** With what clients have changed since. */
   readonly config: Config;
+  /** As the node was started. */
+  readonly nodeConfig: Config;
   readonly clock: Clock;
   readonly logger: Logger;
   /** In [0, 1). */

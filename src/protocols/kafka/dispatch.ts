@@ -2,6 +2,7 @@
  * Which handler serves which API: the one table from which ApiVersions answers, requests are dispatched, and the table of
  * conformance is written.
  */
+import { adminHandlers } from './admin/admin.ts';
 import { apiVersionsAnswer } from './api-versions.ts';
 import { fetch } from './fetch/fetch.ts';
 import { groupHandlers } from './groups/requests.ts';
@@ -34,6 +35,7 @@ export const handlers: HandlerTable = {
   ...groupHandlers,
   ...producerHandlers,
   ...securityHandlers,
+  ...adminHandlers,
   apiVersions: (_kafka, { version, request }) => apiVersionsAnswer(servedApis, version, request),
 };
 

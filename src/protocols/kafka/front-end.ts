@@ -15,6 +15,7 @@ import type { Partitions } from '../../kernel/log/partitions.ts';
 import type { StateLog } from '../../kernel/state/state-log.ts';
 import type { ConnectionHandler, Transport } from '../../net/transport.ts';
 import type { LogKernel } from '../../wasm/log.ts';
+import { broughtToLife } from './admin/live-config.ts';
 import { type ConnectionHost, KafkaConnection } from './connection.ts';
 import type { Broker, Endpoint, Kafka } from './context.ts';
 import { createFetchSessions } from './fetch/sessions.ts';
@@ -62,7 +63,8 @@ const STOP_POLL_MS = 10;
 const STOP_POLLS_MAX = 200;
 
 export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promise<KafkaFrontEnd> {
-  const { config, clock, logger, log, partitions } = options;
+  const { clock, logger, log, partitions } = options;
+  const config = broughtToLife(options.config, options.tables.settings);
   const settings = config.kafka;
   const connections = new Set<KafkaConnection>();
   /** With produced batches that wait for room. */
@@ -112,6 +114,7 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
   });
   const kafka: Kafka = {
     config,
+    nodeConfig: options.config,
     clock,
     logger,
     random: options.random,

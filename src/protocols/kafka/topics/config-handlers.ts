@@ -1,15 +1,8 @@
 /** DescribeConfigs, AlterConfigs and IncrementalAlterConfigs, by the type of the resource. */
+import { alterResource, ConfigResource, describeResource } from '../admin/config-resources.ts';
 import type { Handler } from '../handlers.ts';
 import type { Apis } from '../messages/apis.ts';
-import { ErrorCode } from '../messages/errors.ts';
 import { alterTopic, ConfigOperation, describeTopic } from './config-requests.ts';
-
-export const ConfigResource = { Topic: 2, Broker: 4, BrokerLogger: 8, ClientMetrics: 16, Group: 32 } as const;
-
-const unknownType = {
-  errorCode: ErrorCode.INVALID_REQUEST,
-  errorMessage: 'resources of this type have no configuration here',
-} as const;
 
 export const describeConfigs: Handler<(typeof Apis)['describeConfigs']> = (kafka, call) => {
   const { request, connection } = call;
@@ -21,7 +14,12 @@ export const describeConfigs: Handler<(typeof Apis)['describeConfigs']> = (kafka
       resourceName,
       ...(resourceType === ConfigResource.Topic
         ? describeTopic(kafka, connection, resourceName, { keys: configurationKeys, synonyms, documentation })
-        : { ...unknownType, configs: [] }),
+        : describeResource(
+            kafka,
+            connection,
+            { type: resourceType, name: resourceName },
+            { keys: configurationKeys, synonyms, documentation },
+          )),
     })),
   };
 };
@@ -41,7 +39,12 @@ export const incrementalAlterConfigs: Handler<(typeof Apis)['incrementalAlterCon
             replace: false,
             validateOnly: request.validateOnly,
           })
-        : unknownType),
+        : await alterResource(
+            kafka,
+            connection,
+            { type: resourceType, name: resourceName },
+            { edits, replace: false, validateOnly: request.validateOnly },
+          )),
     })),
   ),
 });
@@ -61,7 +64,16 @@ export const alterConfigs: Handler<(typeof Apis)['alterConfigs']> = async (
             replace: true,
             validateOnly: request.validateOnly,
           })
-        : unknownType),
+        : await alterResource(
+            kafka,
+            connection,
+            { type: resourceType, name: resourceName },
+            {
+              edits: configs.map((each) => ({ ...each, configOperation: ConfigOperation.Set })),
+              replace: true,
+              validateOnly: request.validateOnly,
+            },
+          )),
     })),
   ),
 });

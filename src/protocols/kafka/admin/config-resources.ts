@@ -1,0 +1,254 @@
+/** Configurations of what is no topic: brokers, their log, groups. */
+import type { Edit } from '../../../kernel/settings-table.ts';
+import type { Caller, Kafka } from '../context.ts';
+import type { Apis } from '../messages/apis.ts';
+import { ErrorCode } from '../messages/errors.ts';
+import type { In } from '../schema/message.ts';
+import { type Answered, GOOD, refusalOf } from '../security/refusals.ts';
+import { SettingKind } from '../security/setting-kinds.ts';
+import { CLUSTER, Operation, ResourceType } from '../security/vocabulary.ts';
+import { ConfigType } from '../topics/configs.ts';
+import { type BrokerConfig, brokerConfigs } from './broker-configs.ts';
+import { groupConfigs } from './group-configs.ts';
+import { type Scope, settingName } from './live-config.ts';
+
+/** As the protocol numbers them. */
+export const ConfigResource = { Topic: 2, Broker: 4, BrokerLogger: 8, ClientMetrics: 16, Group: 32 } as const;
+const ConfigSource = {
+  DynamicBroker: 2,
+  DynamicDefault: 3,
+  Static: 4,
+  Default: 5,
+  DynamicLogger: 6,
+  Group: 8,
+} as const;
+const ConfigOperation = { Set: 0, Delete: 1, Append: 2, Subtract: 3 } as const;
+
+export type Described = In<
+  (typeof Apis)['describeConfigs']['response']
+>['results'][number]['configs'][number];
+
+export interface Wanted {
+  /** Null is all of them. */
+  readonly keys: readonly string[] | null;
+  readonly synonyms: boolean;
+  readonly documentation: boolean;
+}
+
+export interface ConfigEdit {
+  readonly name: string;
+  readonly configOperation: number;
+  readonly value: string | null;
+}
+
+export interface Change {
+  readonly edits: readonly ConfigEdit[];
+  /** What is not named goes back to its default. */
+  readonly replace: boolean;
+  readonly validateOnly: boolean;
+}
+
+export interface Resource {
+  readonly type: number;
+  readonly name: string;
+}
+
+const LOGGER = 'root';
+const LEVELS = ['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL'];
+const decoder = new TextDecoder();
+const encoder = new TextEncoder();
+
+const refused = (errorCode: ErrorCode, errorMessage: string): Answered => ({ errorCode, errorMessage });
+const invalid = (errorMessage: string): Answered => refused(ErrorCode.INVALID_REQUEST, errorMessage);
+const notAllowed = (errorCode: ErrorCode): Answered => refused(errorCode, 'it may not do this');
+
+/** Where a request about a broker is meant for; a refusal where there is no such broker. */
+function scopeOf({ broker }: Kafka, name: string): Scope | Answered {
+  if (name === '') return 'cluster';
+  return name === String(broker.nodeId) ? 'node' : invalid(`this is broker ${broker.nodeId}`);
+}
+
+function fault(
+  kafka: Kafka,
+  caller: Caller,
+  { type, name }: Resource,
+  operation: Operation,
+): Answered | undefined {
+  if (type === ConfigResource.Group) {
+    if (name === '') return refused(ErrorCode.INVALID_GROUP_ID, 'a group has a name');
+    const isAllowed = kafka.authorizer.allows(caller, operation, ResourceType.Group, name);
+    return isAllowed ? undefined : notAllowed(ErrorCode.GROUP_AUTHORIZATION_FAILED);
+  }
+  if (type !== ConfigResource.Broker && type !== ConfigResource.BrokerLogger) {
+    return invalid('resources of this type have no configuration here');
+  }
+  const isAllowed = kafka.authorizer.allows(caller, operation, ResourceType.Cluster, CLUSTER);
+  if (!isAllowed) return notAllowed(ErrorCode.CLUSTER_AUTHORIZATION_FAILED);
+  const scope = scopeOf(kafka, name);
+  if (typeof scope === 'object') return scope;
+  return type === ConfigResource.BrokerLogger && scope === 'cluster'
+    ? invalid('a log is that of a broker')
+    : undefined;
+}
+
+function settingOf({ settings }: Kafka, scope: Scope, name: string): string | undefined {
+  const value = settings.get(SettingKind.BrokerConfig, settingName(scope, name));
+  return value === undefined ? undefined : decoder.decode(value);
+}
+
+type Synonym = { readonly name: string; readonly value: string | null; readonly source: number };
+
+/** The first one counts. */
+function valuesOf(kafka: Kafka, each: BrokerConfig): Synonym[] {
+  const { name } = each;
+  const node = settingOf(kafka, 'node', name);
+  const cluster = settingOf(kafka, 'cluster', name);
+  const given = {
+    name,
+    value: each.value(kafka.nodeConfig, kafka.broker.nodeId),
+    source: ConfigSource.Static,
+  };
+  return [
+    ...(node === undefined ? [] : [{ name, value: node, source: ConfigSource.DynamicBroker }]),
+    ...(cluster === undefined ? [] : [{ name, value: cluster, source: ConfigSource.DynamicDefault }]),
+    given,
+  ];
+}
+
+function describeBroker(kafka: Kafka, name: string, wanted: Wanted): Described[] {
+  const isCluster = name === '';
+  return [...brokerConfigs.values()].flatMap((each): Described[] => {
+    if (wanted.keys !== null && !wanted.keys.includes(each.name)) return [];
+    const values = valuesOf(kafka, each);
+    // Of the whole cluster only what was set for it is shown.
+    const first = isCluster ? values.find(({ source }) => source === ConfigSource.DynamicDefault) : values[0];
+    if (first === undefined) return [];
+    return [
+      {
+        name: each.name,
+        value: each.isSensitive ? null : first.value,
+        readOnly: each.change === undefined,
+        isDefault: first.source === ConfigSource.Static,
+        configSource: first.source,
+        isSensitive: each.isSensitive,
+        synonyms: wanted.synonyms && !each.isSensitive ? values.slice(values.indexOf(first)) : [],
+        configType: each.type,
+        documentation: wanted.documentation ? each.documentation : null,
+      },
+    ];
+  });
+}
+
+function describeLogger({ logger }: Kafka, { keys, documentation }: Wanted): Described[] {
+  if (keys !== null && !keys.includes(LOGGER)) return [];
+  return [
+    {
+      name: LOGGER,
+      value: logger.level.toUpperCase(),
+      readOnly: false,
+      isDefault: false,
+      configSource: ConfigSource.DynamicLogger,
+      isSensitive: false,
+      synonyms: [],
+      configType: ConfigType.String,
+      documentation: documentation ? 'Least severe level that is logged, until the node ends.' : null,
+    },
+  ];
+}
+
+function describeGroup({ config }: Kafka, { keys, synonyms, documentation }: Wanted): Described[] {
+  return groupConfigs
+    .filter(({ name }) => keys?.includes(name) ?? true)
+    .map((each) => {
+      const value = String(each.value(config));
+      return {
+        name: each.name,
+        value,
+        readOnly: true,
+        isDefault: true,
+        configSource: ConfigSource.Default,
+        isSensitive: false,
+        synonyms: synonyms ? [{ name: each.synonym, value, source: ConfigSource.Default }] : [],
+        configType: each.type,
+        documentation: documentation ? each.documentation : null,
+      };
+    });
+}
+
+export function describeResource(kafka: Kafka, caller: Caller, resource: Resource, wanted: Wanted) {
+  const wrong = fault(kafka, caller, resource, Operation.DescribeConfigs);
+  if (wrong !== undefined) return { ...wrong, configs: [] };
+  const { type, name } = resource;
+  if (type === ConfigResource.Group) return { ...GOOD, configs: describeGroup(kafka, wanted) };
+  return {
+    ...GOOD,
+    configs:
+      type === ConfigResource.Broker ? describeBroker(kafka, name, wanted) : describeLogger(kafka, wanted),
+  };
+}
+
+function brokerEdit(scope: Scope, { name, configOperation, value }: ConfigEdit): Edit | string {
+  const known = brokerConfigs.get(name);
+  if (known === undefined) return `there is no configuration ${name} of brokers`;
+  if (known.change === undefined) return `${name} can be changed in the configuration of the node only`;
+  const edit = { kind: SettingKind.BrokerConfig, name: settingName(scope, name) };
+  if (configOperation === ConfigOperation.Delete) return { ...edit, value: undefined };
+  if (configOperation !== ConfigOperation.Set) return `${name} is no list`;
+  if (value === null) return `${name} has no value`;
+  const reason = known.change.check(value);
+  return reason === undefined ? { ...edit, value: encoder.encode(value) } : `${name} ${reason}`;
+}
+
+async function alterBroker(
+  kafka: Kafka,
+  name: string,
+  { edits, replace, validateOnly }: Change,
+): Promise<Answered> {
+  const scope = scopeOf(kafka, name);
+  if (typeof scope === 'object') return scope;
+  const wanted: Edit[] = [];
+  for (const each of edits) {
+    const edit = brokerEdit(scope, each);
+    if (typeof edit === 'string') return refused(ErrorCode.INVALID_CONFIG, edit);
+    wanted.push(edit);
+  }
+  if (validateOnly) return GOOD;
+  const outcome = await kafka.settings.change(() => {
+    const named = new Set(wanted.map((edit) => edit.name));
+    const others = [...kafka.settings.list(SettingKind.BrokerConfig)]
+      .map(([each]) => each)
+      .filter((each) => replace && each.startsWith(settingName(scope, '')) && !named.has(each));
+    return [
+      ...others.map((each) => ({ kind: SettingKind.BrokerConfig, name: each, value: undefined })),
+      ...wanted,
+    ];
+  });
+  return refusalOf(outcome);
+}
+
+function alterLogger(kafka: Kafka, { edits, replace, validateOnly }: Change): Answered {
+  if (replace) return invalid('levels of logs are changed one by one');
+  for (const { name, configOperation, value } of edits) {
+    if (name !== LOGGER) return refused(ErrorCode.INVALID_CONFIG, `there is no log ${name}`);
+    const isSet = configOperation === ConfigOperation.Set && value !== null && LEVELS.includes(value);
+    if (!isSet)
+      return refused(ErrorCode.INVALID_CONFIG, `the level of ${name} is set to one of ${LEVELS.join()}`);
+    if (!validateOnly) kafka.logger.level = value.toLowerCase();
+  }
+  return GOOD;
+}
+
+export async function alterResource(
+  kafka: Kafka,
+  caller: Caller,
+  resource: Resource,
+  change: Change,
+): Promise<Answered> {
+  const wrong = fault(kafka, caller, resource, Operation.AlterConfigs);
+  if (wrong !== undefined) return wrong;
+  const names = change.edits.map(({ name }) => name);
+  if (new Set(names).size < names.length) return invalid('a configuration is there twice');
+  if (resource.type === ConfigResource.Broker) return alterBroker(kafka, resource.name, change);
+  if (resource.type === ConfigResource.BrokerLogger) return alterLogger(kafka, change);
+  return refused(ErrorCode.INVALID_CONFIG, 'groups have what the configuration of the node says');
+}

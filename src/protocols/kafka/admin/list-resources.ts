@@ -1,0 +1,36 @@
+/** Which resources have a configuration. */
+import type { Kafka } from '../context.ts';
+import type { Handler } from '../handlers.ts';
+import type { Apis } from '../messages/apis.ts';
+import { ErrorCode } from '../messages/errors.ts';
+import { CLUSTER, Operation, ResourceType } from '../security/vocabulary.ts';
+import { ConfigResource } from './config-resources.ts';
+
+const { Topic, Broker, BrokerLogger, ClientMetrics, Group } = ConfigResource;
+const ALL: readonly number[] = [Topic, Broker, BrokerLogger, ClientMetrics, Group];
+
+/** Groups have the configuration of the node, and clients push no metrics: none has one of its own. */
+function namesOf(kafka: Kafka, resourceType: number): string[] {
+  if (resourceType === Topic) return Array.from(kafka.topics.list(), ({ name }) => name);
+  return resourceType === Broker || resourceType === BrokerLogger ? [String(kafka.broker.nodeId)] : [];
+}
+
+export const listConfigResources: Handler<(typeof Apis)['listConfigResources']> = (
+  kafka,
+  { connection, request, version },
+) => {
+  const refused = (errorCode: ErrorCode) => ({ throttleTimeMs: 0, errorCode, configResources: [] });
+  if (!kafka.authorizer.allows(connection, Operation.DescribeConfigs, ResourceType.Cluster, CLUSTER)) {
+    return refused(ErrorCode.CLUSTER_AUTHORIZATION_FAILED);
+  }
+  const asked = version === 0 ? [ClientMetrics] : request.resourceTypes;
+  if (!asked.every((type) => ALL.includes(type))) return refused(ErrorCode.UNSUPPORTED_VERSION);
+  const types = asked.length === 0 ? ALL : [...new Set(asked)];
+  return {
+    throttleTimeMs: 0,
+    errorCode: ErrorCode.NONE,
+    configResources: types.flatMap((resourceType) =>
+      namesOf(kafka, resourceType).map((resourceName) => ({ resourceName, resourceType })),
+    ),
+  };
+};
