@@ -12,6 +12,7 @@ import type { Table } from './kernel/state/table.ts';
 import { type CleanerSource, createCleaner } from './storage/cleaner/cleaner.ts';
 import { nodeDisk } from './storage/disk/node-disk.ts';
 import { frameCheck } from './storage/journal/frame.ts';
+import { createGathering } from './storage/journal/gathering.ts';
 import { DEFAULT_LIMITS, type Journal, openJournal } from './storage/journal/journal.ts';
 import { createSpaceGuard, type SpaceGuard } from './storage/journal/space-guard.ts';
 import type { KvStore } from './storage/kv/kv-store.ts';
@@ -32,6 +33,8 @@ export interface DurableTierOptions {
   readonly config: Config;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** The part of the time since the last call in which the process was busy; without it no group of the journal waits for more. */
+  readonly utilization?: (() => number) | undefined;
   /** What is rebuilt; some of it reads journals of its own. */
   readonly tables: (journals: Journals) => readonly Table[];
   /** What the cleaner of another journal than the main one asks. */
@@ -63,7 +66,7 @@ const VIEWS_MAX_BYTES = 4096 * MiB;
 const MIN_DEAD_FRACTION = 0.5;
 
 export async function openDurableTier(options: DurableTierOptions): Promise<DurableTier> {
-  const { config, clock, logger } = options;
+  const { config, clock, logger, utilization } = options;
   const { storage } = config;
   const closers: (() => Promise<void>)[] = [];
   const closeAll = async (): Promise<void> => {
@@ -80,6 +83,7 @@ export async function openDurableTier(options: DurableTierOptions): Promise<Dura
       walId: MAIN,
       limits,
       ...(space === undefined ? {} : { space }),
+      ...(utilization === undefined ? {} : { gathering: createGathering({ clock, utilization }) }),
       onFailure: options.onFailure,
     });
     const memory = await openJournal({ wal: memoryWal(), walId: 'memory', limits });

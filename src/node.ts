@@ -61,6 +61,8 @@ export interface NodeDependencies {
   readonly clock: Clock;
   /** The caller's, who closes it; otherwise the node opens that of the configuration. */
   readonly dataDirectory?: DataDirectory;
+  /** The part of the time since the last call in which the process was busy, 0 to 1. */
+  readonly utilization?: () => number;
   /** In [0, 1). */
   readonly random?: () => number;
   readonly authenticator?: Authenticator;
@@ -87,6 +89,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     config,
     clock,
     logger,
+    utilization: dependencies.utilization,
     tables(journals) {
       const leaderEpoch = journals.journal.state().epoch;
       built.tables = createNodeTables({ config, clock, journals, leaderEpoch });

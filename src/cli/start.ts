@@ -1,4 +1,5 @@
 /** `robustmq start`: runs one node until a signal ends it. */
+import { performance } from 'node:perf_hooks';
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
 import { systemClock } from '../kernel/clock.ts';
@@ -58,7 +59,8 @@ export async function start(options: StartOptions, io: Io, startNode: StartNode)
   let dataDirectory: DataDirectory | undefined;
   try {
     dataDirectory = await openDirectory(config.dataDir);
-    const node = await open(config, { logger, clock: systemClock, dataDirectory }, startNode);
+    const dependencies = { logger, clock: systemClock, utilization: loopUtilization(), dataDirectory };
+    const node = await open(config, dependencies, startNode);
     unsubscribe.push(io.onSignal('SIGHUP', () => void reload(node, logger)));
     try {
       if (options.readyFile !== undefined)
@@ -93,6 +95,17 @@ async function open(
   } catch (error) {
     throw new CliError(ExitCode.Failed, startFailure(config, error));
   }
+}
+
+/** Of the event loop, from one call to the next. */
+function loopUtilization(): () => number {
+  let last = performance.eventLoopUtilization();
+  return () => {
+    const now = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(now, last);
+    last = now;
+    return utilization;
+  };
 }
 
 /** A port that is taken is by far the most frequent failure: the message says how to use another. */

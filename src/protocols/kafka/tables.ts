@@ -2,11 +2,7 @@
 import { createSettings, type Settings } from '../../kernel/settings-table.ts';
 import { type Table, TableId } from '../../kernel/state/table.ts';
 import { createGroupsTable, type GroupsTable } from './groups/groups-table.ts';
-import {
-  createProducerStore,
-  type ProducerStore,
-  type ProducerStoreOptions,
-} from './producers/store.ts';
+import { createProducerStore, type ProducerStore, type ProducerStoreOptions } from './producers/store.ts';
 import { createTopicTable, type TopicTable } from './topics/topic-table.ts';
 
 export interface KafkaTables {

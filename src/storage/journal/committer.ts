@@ -3,6 +3,7 @@ import type { WalWriter } from '../wal/wal-store.ts';
 import { type ClosedSegment, Control, encodeDirectory } from './control.ts';
 import { JournalBusy, JournalFull, JournalReadOnly, JournalRefused } from './errors.ts';
 import { CONTROL_LOG, FRAME_HEADER_BYTES } from './frame.ts';
+import type { Gathering } from './gathering.ts';
 import { buildGroup, type Entry, type Group, type Part } from './group.ts';
 import type { JournalLimits, Level } from './journal.ts';
 import type { Recovered } from './recovery.ts';
@@ -18,6 +19,7 @@ export interface CommitterOptions {
   readonly limits: JournalLimits;
   readonly maxBlockBytes: number;
   readonly space: SpaceGuard | undefined;
+  readonly gathering: Gathering | undefined;
   readonly onFailure: ((error: Error) => void) | undefined;
   /** A group was acknowledged; in the order of positions. */
   readonly onGroup: (group: Group, start: number, end: number) => void;
@@ -49,7 +51,7 @@ interface Request extends Part {
 
 /** Gathers what a turn appends into groups and acknowledges each as a whole, in order. */
 export function createCommitter(options: CommitterOptions): Committer {
-  const { writer, segments, limits, space, maxBlockBytes } = options;
+  const { writer, segments, limits, space, gathering, maxBlockBytes } = options;
   const offset = segments.epochOffset;
   let pending: Request[] = [];
   let pendingBytes = 0;
@@ -91,6 +93,7 @@ export function createCommitter(options: CommitterOptions): Committer {
         if (inFlight === 0) changeSegment();
         break;
       }
+      if (!isClosed && gathering?.holds(pendingBytes, pump)) break;
       startGroup();
     }
     if (pending.length === 0 && inFlight === 0 && !isChanging) drained?.();
@@ -118,6 +121,7 @@ export function createCommitter(options: CommitterOptions): Committer {
       if (request.level === 'memory') request.resolve(request.positions);
     }
     inFlight++;
+    gathering?.begun();
     const written = writer.append(group.views, { level, sum: group.sum });
     const end = offset + writer.next;
     space?.wrote(end - start);
@@ -262,6 +266,8 @@ export function createCommitter(options: CommitterOptions): Committer {
     failure: () => failure,
     async close() {
       isClosed = true;
+      gathering?.stop();
+      pump();
       if (pending.length > 0 || inFlight > 0 || isChanging) {
         await new Promise<void>((resolve) => {
           drained = resolve;

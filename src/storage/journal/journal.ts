@@ -11,6 +11,7 @@
 import type { WalStore } from '../wal/wal-store.ts';
 import type { BufferPool } from './buffer-pool.ts';
 import { createCommitter } from './committer.ts';
+import type { Gathering } from './gathering.ts';
 import type { Entry } from './group.ts';
 import { createReader, type SegmentReader } from './reader.ts';
 import { createReading, type JournalReading } from './reading.ts';
@@ -64,6 +65,8 @@ export interface JournalOptions {
   readonly epoch?: number;
   readonly limits?: Partial<JournalLimits>;
   readonly space?: SpaceGuard;
+  /** Without it each group begins as soon as it can. */
+  readonly gathering?: Gathering;
   /** Called once, when the journal becomes read-only. */
   readonly onFailure?: (error: Error) => void;
 }
@@ -124,6 +127,7 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
     segments,
     limits,
     space,
+    gathering: options.gathering,
     onFailure: options.onFailure,
     maxBlockBytes: wal.maxBlockBytes,
     onGroup: tail.push,
