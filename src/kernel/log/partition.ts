@@ -55,6 +55,13 @@ export const KEEP_ALL: RetentionPolicy = {
   maxCompactionLagMs: Number.POSITIVE_INFINITY,
 };
 
+/** The run with the batch that was read last, as the index was then, and the position behind that batch. */
+export interface ReadHint {
+  readonly version: number;
+  readonly row: number;
+  readonly position: number;
+}
+
 export interface PartitionState extends Partition {
   startOffset: number;
   nextOffset: number;
@@ -72,10 +79,8 @@ export interface PartitionState extends Partition {
   /** What this turn brought. */
   builder: RecordBatchBuilder | undefined;
   watchers: Set<() => void> | undefined;
-  /** Where the last read stopped: the next one need not search. */
-  hint:
-    | { readonly offset: number; readonly version: number; readonly row: number; readonly position: number }
-    | undefined;
+  /** By offset, where a reader stopped: it need not search when it goes on. The newest few. */
+  hints: Map<number, ReadHint> | undefined;
 }
 
 /** The journal has something else, or nothing, where the index says that a record is. */
@@ -111,7 +116,7 @@ export function createPartitionState(made: NewPartition, index: OffsetIndex): Pa
     policy: KEEP_ALL,
     builder: undefined,
     watchers: undefined,
-    hint: undefined,
+    hints: undefined,
     get endOffset() {
       return this.index.end;
     },

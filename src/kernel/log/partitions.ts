@@ -392,7 +392,14 @@ export function createPartitions(options: PartitionsOptions): Partitions {
       producers = view;
     },
     async clean() {
-      for (const partition of [...state.all()]) await cleanPartition(partition);
+      let failure: unknown;
+      for (const partition of [...state.all()]) {
+        // A damaged one is no reason to keep what the others need not.
+        await cleanPartition(partition).catch((error: unknown) => {
+          failure ??= error;
+        });
+      }
+      if (failure !== undefined) throw failure;
     },
   };
 }

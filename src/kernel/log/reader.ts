@@ -8,7 +8,7 @@ import type { JournalRecord } from '../../storage/journal/group.ts';
 import type { Journal } from '../../storage/journal/journal.ts';
 import { batchSpan } from '../../storage/records/batch-header.ts';
 import { Hole } from './offset-index.ts';
-import { PartitionDamaged, type PartitionState } from './partition.ts';
+import { PartitionDamaged, type PartitionState, type ReadHint } from './partition.ts';
 
 export interface StoredBatch {
   readonly baseOffset: number;
@@ -29,28 +29,57 @@ const MIN_READ_BYTES = 64 * 1024;
 const MAX_READ_BYTES = 1024 * 1024;
 
 /** Records of one log from a position on, fetched in pieces; going back fetches again. */
-function createScan(
-  journal: Journal,
-  logId: number,
-  maxBytes: number,
-): (from: number) => Promise<JournalRecord | undefined> {
-  const bytes = Math.min(MAX_READ_BYTES, Math.max(MIN_READ_BYTES, maxBytes));
-  let records: readonly JournalRecord[] = [];
-  let start = Number.POSITIVE_INFINITY;
-  let next = -1;
-  let at = 0;
-  return async (from) => {
-    if (from < start) at = records.length;
-    else while (at < records.length && (records[at] as JournalRecord).position < from) at++;
-    if (at === records.length) {
-      start = from < start ? from : Math.max(from, next);
-      ({ records, next } = await journal.read(logId, start, bytes));
-      at = 0;
-    }
-    const found = records[at];
-    if (found !== undefined) start = found.position;
+class Scan {
+  readonly #journal: Journal;
+  readonly #logId: number;
+  readonly #pieceBytes: number;
+  #records: readonly JournalRecord[] = [];
+  #at = 0;
+  #start = Number.POSITIVE_INFINITY;
+  #next = -1;
+
+  constructor(journal: Journal, logId: number, maxBytes: number) {
+    this.#journal = journal;
+    this.#logId = logId;
+    this.#pieceBytes = Math.min(MAX_READ_BYTES, Math.max(MIN_READ_BYTES, maxBytes));
+  }
+
+  /** The first one at or behind `from`, if it has been fetched already. */
+  held(from: number): JournalRecord | undefined {
+    if (from < this.#start) return undefined;
+    const records = this.#records;
+    while (this.#at < records.length && (records[this.#at] as JournalRecord).position < from) this.#at++;
+    const found = records[this.#at];
+    if (found !== undefined) this.#start = found.position;
     return found;
-  };
+  }
+
+  /** The one that `held` has not; undefined when there is none. */
+  async fetch(from: number): Promise<JournalRecord | undefined> {
+    this.#start = from < this.#start ? from : Math.max(from, this.#next);
+    const { records, next } = await this.#journal.read(this.#logId, this.#start, this.#pieceBytes);
+    this.#records = records;
+    this.#next = next;
+    this.#at = 0;
+    const found = records[0];
+    if (found !== undefined) this.#start = found.position;
+    return found;
+  }
+}
+
+/** Readers of a partition that go on where they stopped without a search; of more, some search. */
+const MAX_HINTS = 16;
+
+function remember(partition: PartitionState, offset: number, hint: ReadHint): void {
+  partition.hints ??= new Map();
+  const { hints } = partition;
+  hints.delete(offset);
+  hints.set(offset, hint);
+  if (hints.size <= MAX_HINTS) return;
+  for (const oldest of hints.keys()) {
+    hints.delete(oldest);
+    return;
+  }
 }
 
 /**
@@ -63,61 +92,77 @@ export async function readBatches(
   from: number,
   maxBytes: number,
 ): Promise<PartitionRead> {
-  const { index, logId, hint } = partition;
-  const scan = createScan(journal, logId, maxBytes);
+  const { index, logId } = partition;
+  const scan = new Scan(journal, logId, maxBytes);
   const batches: StoredBatch[] = [];
-  const isHinted = hint?.offset === from && hint.version === index.version;
+  const known = partition.hints?.get(from);
+  const hint = known?.version === index.version ? known : undefined;
   const first = index.find(from);
-  let expected = isHinted || first < 0 ? from : index.row(first).offset;
+  let { version } = index;
+  let row = first < 0 ? undefined : index.row(first);
+  let expected = hint === undefined && row !== undefined ? row.offset : from;
   // The position counts in its row only: the next one may lie further in front.
-  let cursor = isHinted ? hint : { row: -1, position: 0 };
-  let version = index.version;
+  let cursorRow = hint?.row ?? -1;
+  let cursor = hint?.position ?? 0;
   let bytes = 0;
 
-  const fail = (end: number, reason: string): boolean => {
+  const fail = (end: number, reason: string): void => {
     if (batches.length === 0) throw new PartitionDamaged(partition, Math.max(from, expected), end, reason);
-    return true;
   };
 
   while (expected < index.end && (batches.length === 0 || bytes < maxBytes)) {
-    const i = index.find(expected);
-    if (i < 0) break;
-    const row = index.row(i);
+    if (row === undefined || version !== index.version || expected >= row.end) {
+      if (version !== index.version) cursorRow = -1;
+      version = index.version;
+      const i = index.find(expected);
+      if (i < 0) break;
+      row = index.row(i);
+    }
     if (row.position === Hole.Removed) {
       expected = row.end;
       continue;
     }
-    if (row.position < 0 && fail(row.end, 'are missing from the journal')) break;
-    if (version !== index.version) cursor = { row: -1, position: 0 };
-    version = index.version;
-    const record = await scan(cursor.row === row.offset ? cursor.position : row.position);
+    if (row.position < 0) {
+      fail(row.end, 'are missing from the journal');
+      break;
+    }
+    const wanted = cursorRow === row.offset ? cursor : row.position;
+    const record = scan.held(wanted) ?? (await scan.fetch(wanted));
     if (version !== index.version) continue;
-    // The row may have grown meanwhile.
-    if (record === undefined || record.position > index.row(index.find(row.offset)).last) {
-      const { end, failure } = journal.state();
-      if (record === undefined && end <= row.last) {
-        // Acknowledged in memory only, and being written: it can be read in a moment.
-        if (batches.length > 0 || failure !== undefined) break;
-        await turn();
-        continue;
+    if (record === undefined || record.position > row.last) {
+      // It may have grown meanwhile.
+      row = index.row(index.find(row.offset));
+      if (record === undefined || record.position > row.last) {
+        const { end, failure } = journal.state();
+        if (record === undefined && end <= row.last) {
+          // Acknowledged in memory only, and being written: it can be read in a moment.
+          if (batches.length > 0 || failure !== undefined) break;
+          await turn();
+          continue;
+        }
+        fail(row.end, 'are not where the index has them');
+        break;
       }
-      if (fail(row.end, 'are not where the index has them')) break;
-      continue;
     }
-    cursor = { row: row.offset, position: record.position + 1 };
-    const span = batchSpan(record.payload);
+    const { payload, position } = record;
+    cursorRow = row.offset;
+    cursor = position + 1;
+    const span = batchSpan(payload);
     if (span === undefined) {
-      if (fail(row.end, `have something else than a batch among them, at ${record.position}`)) break;
-      continue;
+      fail(row.end, `have something else than a batch among them, at ${position}`);
+      break;
     }
-    if (span.baseOffset > expected || span.lastOffset < expected) continue;
-    expected = span.lastOffset + 1;
+    const { baseOffset, lastOffset, maxTimestampMs } = span;
+    if (baseOffset > expected || lastOffset < expected) continue;
+    expected = lastOffset + 1;
     if (expected <= from) continue;
-    batches.push({ ...span, position: record.position, bytes: record.payload });
-    bytes += record.payload.byteLength;
+    batches.push({ baseOffset, lastOffset, maxTimestampMs, position, bytes: payload });
+    bytes += payload.byteLength;
   }
   const next = Math.max(from, expected);
-  if (next === expected && version === index.version) partition.hint = { offset: next, version, ...cursor };
+  if (next === expected && version === index.version) {
+    remember(partition, next, { version, row: cursorRow, position: cursor });
+  }
   return { batches, next };
 }
 
