@@ -7,6 +7,7 @@ import type { In } from '../schema/message.ts';
 import type { Subject } from '../security/authorizer.ts';
 import { CLUSTER, Operation, ResourceType } from '../security/vocabulary.ts';
 import { metadataOf, NO_BYTES } from './classic-group.ts';
+import { hasMembers } from './retention.ts';
 
 const BATCHED_FIND_FROM = 4;
 const NOT_FOUND_FROM = 6;
@@ -142,7 +143,9 @@ export const adminHandlers: HandlerTable = {
       }
       const group = groups.find(groupId);
       if (group === undefined) return { groupId, errorCode: ErrorCode.GROUP_ID_NOT_FOUND };
-      if (group.members.size > 0 || group.state !== 'Empty') {
+      // Who has only been given an id is no member yet.
+      const isInUse = group.kind === 'classic' ? group.state !== 'Empty' : hasMembers(group);
+      if (isInUse) {
         return { groupId, errorCode: ErrorCode.NON_EMPTY_GROUP };
       }
       groups.remove(group);

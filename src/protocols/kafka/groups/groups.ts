@@ -12,22 +12,26 @@ import type { StateLog } from '../../../kernel/state/state-log.ts';
 import { ErrorCode } from '../messages/errors.ts';
 import type { Topics } from '../topics/topics.ts';
 import type { ClassicGroup } from './classic-group.ts';
-import { CLASSIC_PART } from './classic-image.ts';
+import { CLASSIC_PART, imageOf } from './classic-image.ts';
 import { createClassicGroup, restoreClassicGroup } from './classic-rebalance.ts';
+import { type ConsumerGroup, newConsumerGroup, readsTopic, stateOf } from './consumer-group.ts';
+import { ConsumerCoordinator } from './consumer-heartbeat.ts';
+import { CONSUMER_PART, groupImage, noPart } from './consumer-image.ts';
 import { createDeadlines } from './deadlines.ts';
 import type { GroupsTable } from './groups-table.ts';
 import { createHost, type GroupHost, type HostOptions, stageAll } from './host.ts';
 import {
-  agingOf,
   type Committer,
   checkClassicCommit,
-  expiredPartitions,
+  checkConsumerCommit,
+  checkConsumerFetch,
   prepareOffsets,
   type TopicToCommit,
 } from './offsets.ts';
+import { hasMembers, sweep } from './retention.ts';
 import type { GroupSettings } from './settings.ts';
 
-export type Group = ClassicGroup;
+export type Group = ClassicGroup | ConsumerGroup;
 
 /** `errorCode` is for all partitions; `errors` by topic and partition, in the order of the request. */
 export type Committed =
@@ -43,6 +47,10 @@ export interface Groups {
   find(id: string): Group | undefined;
   /** An empty one where there was none; undefined where there is no room for one more. */
   open(id: string): Group | undefined;
+  /** Likewise; one of the other kind becomes one of this where it has no members. */
+  openClassic(id: string): Group | undefined;
+  openConsumer(id: string): Group | undefined;
+  readonly consumers: ConsumerCoordinator;
   ids(): Iterable<string>;
   /** All that it has. Its members, if any, are not told. */
   remove(group: Group): void;
@@ -112,47 +120,76 @@ export function createGroups(options: GroupsOptions): Groups {
   const { table, clock, settings, topics } = options;
   const deadlines = createDeadlines(clock);
   const host = createHost({ ...options, groups: table, deadlines });
+  const consumers = new ConsumerCoordinator(host, topics);
   const live = new Map<string, Group>();
 
   for (const [id, { parts }] of table.records) {
     const classic = parts.get(CLASSIC_PART);
+    const consumer = parts.get(CONSUMER_PART);
     if (classic !== undefined) live.set(id, restoreClassicGroup(host, id, classic));
+    else if (consumer !== undefined) live.set(id, consumers.restore(id, consumer, parts));
   }
 
+  const put = <G extends Group>(group: G): G => {
+    live.set(group.id, group);
+    return group;
+  };
   const find = (id: string): Group | undefined => {
     const known = live.get(id);
     if (known !== undefined || !table.records.has(id)) return known;
-    const group = createClassicGroup(host, id);
-    live.set(id, group);
-    return group;
+    return put(createClassicGroup(host, id));
   };
+  const hasRoom = (): boolean => live.size < settings.maxGroups;
   const open = (id: string): Group | undefined => {
     const known = find(id);
-    if (known !== undefined || live.size >= settings.maxGroups) return known;
-    const group = createClassicGroup(host, id);
-    live.set(id, group);
+    return known !== undefined || !hasRoom() ? known : put(createClassicGroup(host, id));
+  };
+
+  const openClassic = (id: string): Group | undefined => {
+    const known = open(id);
+    if (known?.kind !== 'consumer' || hasMembers(known)) return known;
+    known.isDead = true;
+    const group = put(createClassicGroup(host, id));
+    // Its generations go on from the epochs that there were.
+    group.generation = known.epoch;
+    group.isKept = true;
+    host.keep(group, [noPart(id, CONSUMER_PART), imageOf(group)]);
+    return group;
+  };
+
+  const openConsumer = (id: string): Group | undefined => {
+    const known = find(id);
+    if (known?.kind === 'consumer' || (known !== undefined && hasMembers(known))) return known;
+    if (known === undefined && !hasRoom()) return undefined;
+    const group = put(newConsumerGroup(id, known?.generation ?? 0));
+    if (known !== undefined) known.state = 'Dead';
+    if (known?.isKept) host.keep(group, [noPart(id, CLASSIC_PART), groupImage(group)]);
     return group;
   };
 
   const remove = (group: Group): void => {
     live.delete(group.id);
-    group.state = 'Dead';
-    group.rebalance.clear();
-    group.syncing.clear();
-    for (const deadline of group.pending.values()) deadline.clear();
-    for (const { session } of group.members.values()) session.clear();
+    if (group.kind === 'consumer') group.isDead = true;
+    else {
+      group.state = 'Dead';
+      for (const deadline of group.pending.values()) deadline.clear();
+      group.pending.clear();
+    }
+    if (group.keeping.pending === 0 && !table.records.has(group.id)) return;
     host.keep(group, [{ kind: 'remove', group: group.id }]);
   };
 
   const checkCommit = (id: string, committer: Committer, isModern: boolean): number => {
     const group = find(id);
+    if (group?.kind === 'consumer') return checkConsumerCommit(group, committer, isModern);
     if (group !== undefined) return checkClassicCommit(group, committer);
     if (committer.generation < 0) return ErrorCode.NONE;
     return isModern ? ErrorCode.GROUP_ID_NOT_FOUND : ErrorCode.ILLEGAL_GENERATION;
   };
 
+  /** A commit shows that a classic member is alive. */
   const touch = (group: Group, { memberId }: Committer): void => {
-    const member = group.members.get(memberId);
+    const member = group.kind === 'classic' ? group.members.get(memberId) : undefined;
     if (member !== undefined && !member.isNew) member.session.set(member.sessionTimeoutMs);
   };
 
@@ -160,60 +197,47 @@ export function createGroups(options: GroupsOptions): Groups {
     host.keep(group, [{ kind: 'forget', group: group.id, partitions }]);
     host.answer(group, reply, false, true);
   };
+  const forgetQuietly = (id: string, partitions: ReadonlyMap<string, readonly number[]>): void => {
+    const group = find(id);
+    if (group !== undefined) forget(group, partitions, () => {});
+  };
 
-  /** One group after the other, a topic's offsets at a time. */
-  function* expiry(): Generator<void> {
-    for (const [id, record] of table.records) {
-      const group = live.get(id);
-      const aging = agingOf(group);
-      if (aging !== undefined) {
-        const expired = expiredPartitions(record, aging, clock.wallMs(), settings.offsetsRetentionMs);
-        const found = group ?? find(id);
-        if (expired.size > 0 && found !== undefined) forget(found, expired, () => {});
-      }
-      for (let topics = record.offsets.size; topics >= 0; topics--) yield;
-    }
-    for (const group of live.values()) {
-      const record = table.records.get(group.id);
-      const isUnused = group.state === 'Empty' && group.pending.size === 0 && group.keeping.pending === 0;
-      if (isUnused && (record?.offsets.size ?? 0) + (record?.staged.size ?? 0) === 0) {
-        if (group.isKept) remove(group);
-        else live.delete(group.id);
-      }
-      yield;
-    }
-  }
-
-  let sweep: Generator<void> | undefined;
+  let sweeping: Generator<void> | undefined;
   let nextSweepMs = clock.monotonicMs() + settings.retentionCheckIntervalMs;
   const tick = (): void => {
     deadlines.fireDue(TICK_BUDGET);
     const nowMs = clock.monotonicMs();
-    if (sweep === undefined && nowMs >= nextSweepMs) sweep = expiry();
-    for (let left = TICK_BUDGET; left > 0 && sweep !== undefined; left--) {
-      if (sweep.next().done) {
-        sweep = undefined;
-        nextSweepMs = nowMs + settings.retentionCheckIntervalMs;
-      }
+    if (sweeping === undefined && nowMs >= nextSweepMs) {
+      const { offsetsRetentionMs: retentionMs } = settings;
+      sweeping = sweep({ table, live, retentionMs, wallMs: clock.wallMs, forget: forgetQuietly, remove });
+    }
+    for (let left = TICK_BUDGET; left > 0 && sweeping !== undefined; left--) {
+      if (!sweeping.next().done) continue;
+      sweeping = undefined;
+      nextSweepMs = nowMs + settings.retentionCheckIntervalMs;
     }
   };
   const stopClock = clock.every(TICK_MS, tick);
 
-  const stopTopics = topics.onChange((topic, change) => {
+  const stopTopics = topics.onChange(({ name }, change) => {
+    for (const group of live.values()) {
+      if (group.kind === 'consumer' && readsTopic(group, name)) group.isStale = true;
+    }
     if (change !== 'deleted') return;
     for (const [id, { offsets }] of table.records) {
-      const partitions = offsets.get(topic.name);
-      const group = partitions === undefined ? undefined : find(id);
-      if (partitions === undefined || group === undefined) continue;
-      forget(group, new Map([[topic.name, [...partitions.keys()]]]), () => {});
+      const partitions = offsets.get(name);
+      if (partitions !== undefined) forgetQuietly(id, new Map([[name, [...partitions.keys()]]]));
     }
   });
 
   return {
     host,
     table,
+    consumers,
     find,
     open,
+    openClassic,
+    openConsumer,
     remove,
     checkCommit,
     forget,
@@ -261,10 +285,14 @@ export function createGroups(options: GroupsOptions): Groups {
     endTransaction: (producerId, isCommit) =>
       stageAll({ ...options, groups: table }, [{ kind: 'end', producerId, isCommit, atMs: clock.wallMs() }]),
 
-    checkFetch: () => ErrorCode.NONE,
+    checkFetch(id, memberId, memberEpoch) {
+      const group = live.get(id);
+      return group?.kind === 'consumer' ? checkConsumerFetch(group, memberId, memberEpoch) : ErrorCode.NONE;
+    },
 
     usageOf(id) {
       const group = find(id);
+      if (group?.kind === 'consumer') return new Set(group.topics.keys());
       if (group === undefined || group.state === 'Dead') return undefined;
       return group.state === 'Empty' ? NO_TOPICS : (group.topics ?? 'members');
     },
@@ -272,7 +300,9 @@ export function createGroups(options: GroupsOptions): Groups {
     summaryOf(id) {
       const group = live.get(id);
       if (group === undefined) return { kind: 'classic', state: 'Empty', protocolType: '' };
-      return { kind: group.kind, state: group.state, protocolType: group.protocolType ?? '' };
+      if (group.kind === 'consumer')
+        return { kind: 'consumer', state: stateOf(group), protocolType: 'consumer' };
+      return { kind: 'classic', state: group.state, protocolType: group.protocolType ?? '' };
     },
 
     get count() {

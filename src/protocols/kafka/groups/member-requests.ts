@@ -43,8 +43,9 @@ export const memberHandlers: HandlerTable = {
       return refuse(ErrorCode.INVALID_SESSION_TIMEOUT);
     }
     if (memberId !== '' && isUnused(groups, groupId)) return refuse(ErrorCode.UNKNOWN_MEMBER_ID);
-    const group = groups.open(groupId);
+    const group = groups.openClassic(groupId);
     if (group === undefined) return refuse(ErrorCode.GROUP_MAX_SIZE_REACHED);
+    if (group.kind !== 'classic') return refuse(ErrorCode.INCONSISTENT_GROUP_PROTOCOL);
     return new Promise((resolve) => {
       joinGroup(
         groups.host,
@@ -71,7 +72,7 @@ export const memberHandlers: HandlerTable = {
     const refused = refusal(kafka, connection, request.groupId);
     if (refused !== ErrorCode.NONE) return failedSync(refused);
     const group = groups.find(request.groupId);
-    if (group === undefined) return failedSync(ErrorCode.UNKNOWN_MEMBER_ID);
+    if (group?.kind !== 'classic') return failedSync(ErrorCode.UNKNOWN_MEMBER_ID);
     return new Promise((resolve) => {
       const { memberId, groupInstanceId, generationId, protocolType, protocolName, assignments } = request;
       syncGroup(
@@ -96,7 +97,7 @@ export const memberHandlers: HandlerTable = {
     const refused = refusal(kafka, connection, groupId);
     if (refused !== ErrorCode.NONE) return { errorCode: refused };
     const group = groups.find(groupId);
-    if (group === undefined) return { errorCode: ErrorCode.UNKNOWN_MEMBER_ID };
+    if (group?.kind !== 'classic') return { errorCode: ErrorCode.UNKNOWN_MEMBER_ID };
     return {
       errorCode: heartbeat(group, { memberId, instanceId: groupInstanceId, generation: generationId }),
     };
@@ -112,7 +113,7 @@ export const memberHandlers: HandlerTable = {
       : [{ memberId: request.memberId, instanceId: null }];
     const group = groups.find(request.groupId);
     const errors =
-      group === undefined
+      group?.kind !== 'classic'
         ? leaving.map(() => ErrorCode.UNKNOWN_MEMBER_ID)
         : leaveGroup(groups.host, group, leaving);
     if (!isBatched) return { errorCode: errors[0] };

@@ -5,6 +5,7 @@
 import { ErrorCode } from '../messages/errors.ts';
 import type { CommittedOffset, Offsets } from './changes.ts';
 import { type ClassicGroup, checkMember } from './classic-group.ts';
+import type { ConsumerGroup } from './consumer-group.ts';
 import type { GroupRecord, GroupsTable } from './groups-table.ts';
 import type { GroupSettings } from './settings.ts';
 
@@ -45,6 +46,31 @@ export function checkClassicCommit(
   } else if (!isTransactional && group.state !== 'Empty') return ErrorCode.UNKNOWN_MEMBER_ID;
   if (!isTransactional && group.state === 'CompletingRebalance') return ErrorCode.REBALANCE_IN_PROGRESS;
   return ErrorCode.NONE;
+}
+
+/** `isModern`: a version that knows the errors of member epochs. */
+export function checkConsumerCommit(
+  group: ConsumerGroup,
+  { memberId, generation, isTransactional }: Committer,
+  isModern: boolean,
+): number {
+  if (generation < 0 && group.members.size === 0) return ErrorCode.NONE;
+  const member = group.members.get(memberId);
+  if (member === undefined) return ErrorCode.UNKNOWN_MEMBER_ID;
+  if (!isTransactional && !isModern) return ErrorCode.UNSUPPORTED_VERSION;
+  return member.epoch === generation ? ErrorCode.NONE : ErrorCode.STALE_MEMBER_EPOCH;
+}
+
+/** Who says neither member nor epoch may read them. */
+export function checkConsumerFetch(
+  group: ConsumerGroup,
+  memberId: string | null,
+  memberEpoch: number,
+): number {
+  if (memberId === null && memberEpoch < 0) return ErrorCode.NONE;
+  const member = memberId === null ? undefined : group.members.get(memberId);
+  if (member === undefined) return ErrorCode.UNKNOWN_MEMBER_ID;
+  return member.epoch === memberEpoch ? ErrorCode.NONE : ErrorCode.STALE_MEMBER_EPOCH;
 }
 
 export interface Prepared {
@@ -168,7 +194,8 @@ export interface Aging {
 }
 
 /** undefined where nothing expires. */
-export function agingOf(group: ClassicGroup | undefined): Aging | undefined {
+export function agingOf(group: ClassicGroup | ConsumerGroup | undefined): Aging | undefined {
+  if (group?.kind === 'consumer') return { sinceMs: undefined, topics: new Set(group.topics.keys()) };
   if (group === undefined || group.protocolType === null) return { sinceMs: undefined, topics: undefined };
   if (group.state === 'Empty') return { sinceMs: group.changedAtMs, topics: undefined };
   if (group.state === 'Stable' && group.topics !== undefined) {

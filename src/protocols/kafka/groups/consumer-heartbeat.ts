@@ -1,0 +1,369 @@
+/**
+ * The one request of consumer groups: joining, staying, leaving. A change of members, subscriptions or topics makes a new epoch and
+ * a new target for everybody; each member comes closer to its target with its own heartbeats.
+ */
+import { ErrorCode } from '../messages/errors.ts';
+import type { Topics } from '../topics/topics.ts';
+import { type Assignment, isSameAssignment, isSubset, NO_PARTITIONS } from './assignment.ts';
+import { ASSIGNORS, type AssignorMember } from './assignors.ts';
+import type { GroupChange } from './changes.ts';
+import {
+  AWAY_EPOCH,
+  addConsumerMember,
+  assignorOf,
+  type ConsumerGroup,
+  type ConsumerMember,
+  newConsumerGroup,
+  patternOf,
+  removeConsumerMember,
+  type SubscribedTopic,
+  setAssigned,
+} from './consumer-group.ts';
+import {
+  groupImage,
+  isMemberPart,
+  memberImage,
+  memberPart,
+  noPart,
+  readGroupImage,
+  readMemberImage,
+} from './consumer-image.ts';
+import { reconcile } from './consumer-reconcile.ts';
+import type { GroupHost } from './host.ts';
+
+export interface ConsumerHeartbeat {
+  readonly memberId: string;
+  /** 0 joins, -1 leaves, -2 leaves for a while. */
+  readonly memberEpoch: number;
+  readonly instanceId: string | null;
+  readonly rackId: string | null;
+  readonly clientId: string;
+  readonly clientHost: string;
+  /** These are undefined where they are as before. */
+  readonly rebalanceTimeoutMs: number | undefined;
+  readonly topicNames: readonly string[] | undefined;
+  readonly regex: string | undefined;
+  readonly assignor: string | undefined;
+  readonly owned: Assignment | undefined;
+}
+
+export type HeartbeatAnswer =
+  | { readonly errorCode: number; readonly reason: string; readonly memberId?: undefined }
+  | {
+      readonly errorCode: 0;
+      readonly memberId: string;
+      readonly memberEpoch: number;
+      /** Where the member has to hear of it. */
+      readonly assignment: Assignment | undefined;
+    };
+
+const refuse = (errorCode: number, reason: string): HeartbeatAnswer => ({ errorCode, reason });
+
+/** What a heartbeat changes, to be written down as one. */
+interface Changes {
+  readonly members: Set<ConsumerMember>;
+  readonly gone: Set<string>;
+  needsEpoch: boolean;
+  isGroup: boolean;
+}
+
+interface Resolved {
+  readonly topics: ReadonlyMap<string, SubscribedTopic>;
+  readonly matched: ReadonlyMap<string, readonly string[]>;
+}
+
+const noChanges = (): Changes => ({ members: new Set(), gone: new Set(), needsEpoch: false, isGroup: false });
+
+export class ConsumerCoordinator {
+  private readonly host: GroupHost;
+  private readonly topics: Pick<Topics, 'get' | 'list'>;
+
+  constructor(host: GroupHost, topics: Pick<Topics, 'get' | 'list'>) {
+    this.host = host;
+    this.topics = topics;
+  }
+
+  restore(id: string, image: Uint8Array, parts: ReadonlyMap<string, Uint8Array>): ConsumerGroup {
+    const { epoch, assignmentEpoch, topics } = readGroupImage(image);
+    const group = newConsumerGroup(id, epoch);
+    group.assignmentEpoch = assignmentEpoch;
+    group.topics = topics;
+    group.isStale = true;
+    for (const [part, bytes] of parts) {
+      if (!isMemberPart(part)) continue;
+      const kept = readMemberImage(bytes);
+      const member = this.memberOf(group, { ...kept, pattern: patternOf(kept.regex) });
+      addConsumerMember(group, member);
+      member.session.set(this.host.settings.consumerSessionTimeoutMs);
+      if (member.state === 'unrevoked') member.rebalance.set(member.rebalanceTimeoutMs);
+    }
+    return group;
+  }
+
+  private memberOf(group: ConsumerGroup, of: Omit<ConsumerMember, 'session' | 'rebalance'>): ConsumerMember {
+    const { deadlines } = this.host;
+    const member: ConsumerMember = {
+      ...of,
+      session: deadlines.create(() => this.expel(group, member, 'its session has timed out')),
+      rebalance: deadlines.create(() => this.expel(group, member, 'it did not give up partitions in time')),
+    };
+    return member;
+  }
+
+  private expel(group: ConsumerGroup, member: ConsumerMember, reason: string): void {
+    this.host.explain(group.id, `${member.id} is out: ${reason}`);
+    const changes = noChanges();
+    this.drop(group, member, changes);
+    this.keep(group, changes);
+  }
+
+  private drop(group: ConsumerGroup, member: ConsumerMember, changes: Changes): void {
+    removeConsumerMember(group, member);
+    changes.gone.add(member.id);
+    changes.needsEpoch = true;
+  }
+
+  /** The next epoch and its targets where they are needed, and all that has changed, as one change. */
+  private keep(group: ConsumerGroup, changes: Changes): void {
+    const { members, gone } = changes;
+    if (members.size === 0 && gone.size === 0 && !changes.needsEpoch && !changes.isGroup) return;
+    if (changes.needsEpoch) this.nextEpoch(group, changes);
+    const all: GroupChange[] = [...gone].map((id) => noPart(group.id, memberPart(id)));
+    for (const member of members) {
+      if (group.members.get(member.id) === member) all.push(memberImage(group, member));
+    }
+    if (changes.needsEpoch || changes.isGroup) all.push(groupImage(group));
+    this.host.keep(group, all);
+  }
+
+  /** The topics that members read now, and the names that each pattern matches. */
+  private resolve(group: ConsumerGroup): Resolved {
+    const topics = new Map<string, SubscribedTopic>();
+    const add = (name: string): void => {
+      const topic = topics.has(name) ? undefined : this.topics.get(name);
+      if (topic !== undefined) topics.set(name, { id: topic.id, partitions: topic.partitions.length });
+    };
+    const matched = new Map<string, string[]>();
+    for (const { topicNames, regex, pattern } of group.members.values()) {
+      for (const name of topicNames) add(name);
+      if (pattern === undefined || matched.has(regex)) continue;
+      const names: string[] = [];
+      for (const { name, isInternal } of this.topics.list()) {
+        if (!isInternal && pattern.matches(name)) names.push(name);
+      }
+      for (const name of names) add(name);
+      matched.set(regex, names);
+    }
+    return { topics, matched };
+  }
+
+  private nextEpoch(group: ConsumerGroup, changes: Changes): void {
+    const { topics, matched } = this.resolve(group);
+    group.topics = topics;
+    group.isStale = false;
+    group.epoch++;
+    group.assignmentEpoch = group.epoch;
+    const assign = ASSIGNORS.get(assignorOf(group));
+    const members: AssignorMember[] = [];
+    const subscriptions = new Map<string, ReadonlySet<string>>();
+    for (const { id, instanceId, topicNames, regex, target } of group.members.values()) {
+      const subscription = `${topicNames.join()} ${regex}`;
+      let topicIds = subscriptions.get(subscription);
+      if (topicIds === undefined) {
+        const names = [...topicNames, ...(matched.get(regex) ?? [])];
+        topicIds = new Set(names.flatMap((name) => topics.get(name)?.id ?? []));
+        subscriptions.set(subscription, topicIds);
+      }
+      members.push({ id, instanceId, topicIds, target });
+    }
+    const counts = new Map([...topics.values()].map(({ id, partitions }) => [id, partitions]));
+    for (const [id, target] of assign?.(members, counts) ?? []) {
+      const member = group.members.get(id);
+      if (member === undefined || isSameAssignment(member.target, target)) continue;
+      member.target = target;
+      changes.members.add(member);
+    }
+  }
+
+  heartbeat(group: ConsumerGroup, request: ConsumerHeartbeat): HeartbeatAnswer {
+    const changes = noChanges();
+    const found = this.find(group, request, changes);
+    if ('errorCode' in found) return found;
+    const { member } = found;
+    if (this.subscribe(member, request)) {
+      changes.members.add(member);
+      changes.needsEpoch = true;
+    }
+    if (group.isStale && !changes.needsEpoch) {
+      group.isStale = false;
+      changes.needsEpoch = !isSameTopics(group.topics, this.resolve(group).topics);
+    }
+    const before = member.assigned;
+    // Targets first: what the member hears is of the newest epoch.
+    if (changes.needsEpoch) {
+      this.nextEpoch(group, changes);
+      changes.needsEpoch = false;
+      changes.isGroup = true;
+      this.host.explain(group.id, `epoch ${group.epoch}, for ${member.id}`);
+    }
+    const isJoining = request.memberEpoch === 0;
+    if (reconcile(group, member, isJoining ? NO_PARTITIONS : request.owned)) {
+      changes.members.add(member);
+      if (member.state === 'unrevoked') member.rebalance.set(member.rebalanceTimeoutMs);
+      else member.rebalance.clear();
+    }
+    if (found.isNew) changes.members.add(member);
+    member.session.set(this.host.settings.consumerSessionTimeoutMs);
+    this.keep(group, changes);
+
+    const isFull =
+      isJoining ||
+      (request.owned !== undefined &&
+        request.rebalanceTimeoutMs !== undefined &&
+        (request.topicNames !== undefined || request.regex !== undefined));
+    const hasChanged = !isSameAssignment(before, member.assigned);
+    return {
+      errorCode: ErrorCode.NONE,
+      memberId: member.id,
+      memberEpoch: member.epoch,
+      assignment: isFull || hasChanged ? member.assigned : undefined,
+    };
+  }
+
+  /** The member that asks, new where it joins. */
+  private find(
+    group: ConsumerGroup,
+    request: ConsumerHeartbeat,
+    changes: Changes,
+  ): { readonly member: ConsumerMember; readonly isNew: boolean } | HeartbeatAnswer {
+    const { memberId, memberEpoch, instanceId } = request;
+    const isJoining = memberEpoch === 0;
+    const staticId = instanceId === null ? undefined : group.statics.get(instanceId);
+    const known = group.members.get(staticId ?? memberId);
+    const isKnown = known !== undefined && known.instanceId === instanceId;
+    if (isKnown && instanceId !== null && known.id !== memberId) {
+      if (!isJoining) return refuse(ErrorCode.FENCED_INSTANCE_ID, 'Another member has the instance.');
+      if (known.epoch !== AWAY_EPOCH) {
+        return refuse(ErrorCode.UNRELEASED_INSTANCE_ID, 'The instance has a member that has not left.');
+      }
+      return { member: this.replace(group, known, memberId, changes), isNew: true };
+    }
+    if (isKnown) {
+      if (isJoining) return { member: known, isNew: false };
+      const isCurrent = memberEpoch === known.epoch;
+      // The answer with the current epoch was lost.
+      const isRepeated =
+        memberEpoch === known.previousEpoch &&
+        memberEpoch < known.epoch &&
+        request.owned !== undefined &&
+        isSubset(request.owned, known.assigned);
+      if (isCurrent || isRepeated) return { member: known, isNew: false };
+      return refuse(ErrorCode.FENCED_MEMBER_EPOCH, `The member's epoch is ${known.epoch}.`);
+    }
+    if (!isJoining || known !== undefined) {
+      return refuse(ErrorCode.UNKNOWN_MEMBER_ID, `${memberId} is no member.`);
+    }
+    if (group.members.size >= this.host.settings.maxMembers) {
+      return refuse(ErrorCode.GROUP_MAX_SIZE_REACHED, 'The group is full.');
+    }
+    const member = this.memberOf(group, {
+      id: memberId,
+      instanceId,
+      rackId: null,
+      clientId: request.clientId,
+      clientHost: request.clientHost,
+      rebalanceTimeoutMs: 0,
+      topicNames: [],
+      regex: '',
+      pattern: undefined,
+      assignor: '',
+      epoch: 0,
+      previousEpoch: 0,
+      state: 'stable',
+      assigned: NO_PARTITIONS,
+      revoking: NO_PARTITIONS,
+      target: NO_PARTITIONS,
+    });
+    addConsumerMember(group, member);
+    changes.needsEpoch = true;
+    return { member, isNew: true };
+  }
+
+  /** The place of an instance, with another member in it: nobody else has to move. */
+  private replace(
+    group: ConsumerGroup,
+    away: ConsumerMember,
+    memberId: string,
+    changes: Changes,
+  ): ConsumerMember {
+    const { session: _session, rebalance: _rebalance, ...place } = away;
+    removeConsumerMember(group, away);
+    changes.gone.add(away.id);
+    const member = this.memberOf(group, {
+      ...place,
+      id: memberId,
+      epoch: 0,
+      previousEpoch: 0,
+      state: 'stable',
+    });
+    addConsumerMember(group, member);
+    return member;
+  }
+
+  /** True when partitions have to be shared anew for it. */
+  private subscribe(member: ConsumerMember, request: ConsumerHeartbeat): boolean {
+    if (request.rebalanceTimeoutMs !== undefined) member.rebalanceTimeoutMs = request.rebalanceTimeoutMs;
+    if (request.rackId !== null) member.rackId = request.rackId;
+    member.clientId = request.clientId;
+    member.clientHost = request.clientHost;
+    let hasChanged = false;
+    const { topicNames, regex, assignor } = request;
+    if (topicNames !== undefined) {
+      const names = [...new Set(topicNames)].sort();
+      if (names.join() !== member.topicNames.join()) {
+        member.topicNames = names;
+        hasChanged = true;
+      }
+    }
+    if (regex !== undefined && regex !== member.regex) {
+      member.regex = regex;
+      member.pattern = patternOf(regex);
+      hasChanged = true;
+    }
+    if (assignor !== undefined && assignor !== member.assignor) {
+      member.assignor = assignor;
+      hasChanged = true;
+    }
+    return hasChanged;
+  }
+
+  leave(group: ConsumerGroup, { memberId, memberEpoch, instanceId }: ConsumerHeartbeat): HeartbeatAnswer {
+    const staticId = instanceId === null ? memberId : group.statics.get(instanceId);
+    const member = staticId === undefined ? undefined : group.members.get(staticId);
+    if (member === undefined) return refuse(ErrorCode.UNKNOWN_MEMBER_ID, `${memberId} is no member.`);
+    if (member.id !== memberId)
+      return refuse(ErrorCode.FENCED_INSTANCE_ID, 'Another member has the instance.');
+    const changes = noChanges();
+    if (memberEpoch === AWAY_EPOCH && member.instanceId !== null) {
+      member.epoch = AWAY_EPOCH;
+      member.state = 'stable';
+      member.rebalance.clear();
+      setAssigned(group, member, member.assigned, NO_PARTITIONS);
+      changes.members.add(member);
+    } else this.drop(group, member, changes);
+    this.keep(group, changes);
+    return { errorCode: ErrorCode.NONE, memberId, memberEpoch, assignment: undefined };
+  }
+}
+
+function isSameTopics(
+  a: ReadonlyMap<string, SubscribedTopic>,
+  b: ReadonlyMap<string, SubscribedTopic>,
+): boolean {
+  if (a.size !== b.size) return false;
+  for (const [name, { id, partitions }] of a) {
+    const other = b.get(name);
+    if (other?.id !== id || other.partitions !== partitions) return false;
+  }
+  return true;
+}
