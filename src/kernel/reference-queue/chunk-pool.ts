@@ -1,21 +1,20 @@
 /**
- * Chunks of pairs of u32, all of one size, in pages that queues share: a queue of one delivery costs one small chunk and
- * no array of its own. A page whose chunks are all free goes, except the one that is allocated from.
+ * Chunks of u32, a head and then slots, all of one size, in pages that queues share: a queue of one delivery costs one
+ * small chunk and no array of its own. What the words mean is the owner's. A page whose chunks are all free goes, except the one that is allocated from.
  */
-const PAGE_WORDS = 2 ** 16;
+const HEAD_WORDS = 2;
+const PAGE_PLACES = 2 ** 15;
 const NONE = -1;
 const NO_PAGE = new Uint32Array(0);
-const NO_COUNTS = new Uint8Array(0);
 
 export class ChunkPool {
-  /** Per chunk; a power of two. */
-  readonly pairs: number;
-  /** A chunk's page is its number shifted by this. */
-  readonly pageShift: number;
+  /** Slots of a chunk; a power of two. */
+  readonly places: number;
+  private readonly pages: Uint32Array[] = [];
+  private readonly chunkWords: number;
   private readonly chunksPerPage: number;
-  readonly pages: Uint32Array[] = [];
-  /** By page and chunk: for the owner of the chunk, 0 when it is taken. */
-  readonly counts: Uint8Array[] = [];
+  /** A chunk's page is its number shifted by this. */
+  private readonly pageShift: number;
   /** By page: the first of the freed chunks, which are chained through their first word. */
   private readonly freed: number[] = [];
   private readonly neverUsed: number[] = [];
@@ -26,17 +25,19 @@ export class ChunkPool {
   private readonly vacant: number[] = [];
   private current = NONE;
 
-  constructor(pairs: number) {
-    this.pairs = pairs;
-    this.chunksPerPage = PAGE_WORDS / 2 / pairs;
+  constructor(places: number) {
+    this.places = places;
+    this.chunkWords = HEAD_WORDS + places;
+    this.chunksPerPage = PAGE_PLACES / places;
     this.pageShift = Math.log2(this.chunksPerPage);
   }
 
   get bytes(): number {
     const inUse = this.pages.length - this.vacant.length;
-    return inUse * (PAGE_WORDS * 4 + this.chunksPerPage);
+    return inUse * this.chunksPerPage * this.chunkWords * 4;
   }
 
+  /** What the chunk holds is left over from before. */
   take(): number {
     if (this.current === NONE || !this.hasRoom(this.current)) this.current = this.pageWithRoom();
     const page = this.current;
@@ -45,9 +46,8 @@ export class ChunkPool {
     if (chunk === NONE) {
       chunk = this.neverUsed[page]++;
     } else {
-      this.freed[page] = this.pages[page][this.wordOf(chunk)] - 1;
+      this.freed[page] = this.pages[page][this.headOf(chunk)] - 1;
     }
-    this.counts[page][chunk] = 0;
     return page * this.chunksPerPage + chunk;
   }
 
@@ -55,29 +55,28 @@ export class ChunkPool {
     const page = id >>> this.pageShift;
     if (--this.used[page] === 0 && page !== this.current) {
       this.pages[page] = NO_PAGE;
-      this.counts[page] = NO_COUNTS;
       this.neverUsed[page] = this.chunksPerPage;
       this.freed[page] = NONE;
       this.vacant.push(page);
       return;
     }
     const chunk = id & (this.chunksPerPage - 1);
-    this.pages[page][this.wordOf(chunk)] = this.freed[page] + 1;
+    this.pages[page][this.headOf(chunk)] = this.freed[page] + 1;
     this.freed[page] = chunk;
     if (!this.isListed[page] && page !== this.current) this.list(page);
   }
 
-  /** Where the chunk begins in its page. */
-  wordOf(id: number): number {
-    return (id & (this.chunksPerPage - 1)) * 2 * this.pairs;
+  /** Holds the words of the chunk, from `headOf` on. */
+  pageOf(id: number): Uint32Array {
+    return this.pages[id >>> this.pageShift];
   }
 
-  countOf(id: number): number {
-    return this.counts[id >>> this.pageShift][id & (this.chunksPerPage - 1)];
+  headOf(id: number): number {
+    return (id & (this.chunksPerPage - 1)) * this.chunkWords;
   }
 
-  setCount(id: number, count: number): void {
-    this.counts[id >>> this.pageShift][id & (this.chunksPerPage - 1)] = count;
+  slotsOf(id: number): number {
+    return this.headOf(id) + HEAD_WORDS;
   }
 
   private hasRoom(page: number): boolean {
@@ -95,8 +94,7 @@ export class ChunkPool {
       if (this.hasRoom(page)) return page;
     }
     const page = this.vacant.pop() ?? this.pages.length;
-    this.pages[page] = new Uint32Array(PAGE_WORDS);
-    this.counts[page] = new Uint8Array(this.chunksPerPage);
+    this.pages[page] = new Uint32Array(this.chunksPerPage * this.chunkWords);
     this.freed[page] = NONE;
     this.neverUsed[page] = 0;
     this.used[page] = 0;

@@ -3,16 +3,24 @@
  * 1 on. Here are the numbers and what is settled; whose turn it is, what is in flight and how much may wait is the
  * caller's, and so are the references that the store counts.
  *
- * A delivery costs 8 bytes until all of its chunk of 64 is settled; a queue of up to 4 deliveries some 150 bytes in all,
- * an empty one 110. `push`, `settle` and the look-ups are O(1) amortized; `nextFrom` also passes what is settled above
- * the floor, a chunk that is settled whole in one step. Deliveries that are settled above one that never is cost a bit
- * each: `end - floor` is what to bound.
+ * A delivery costs 4 bytes until all of its chunk of 64 is settled, 8 where options differ within the chunk; a queue of
+ * up to 4 deliveries some 150 bytes in all, an empty one 110. `push`, `settle` and the look-ups are O(1) amortized;
+ * `nextFrom` also passes what is settled above the floor, a chunk that is settled whole in one step. Deliveries that are
+ * settled above one that never is cost a bit each: `end - floor` is what to bound.
  */
 import type { ByteReader, ByteWriter } from '../binary.ts';
+import {
+  freeChunk,
+  moveChunk,
+  nextWaiting,
+  optionsOf,
+  putDelivery,
+  settlePlace,
+  slotOf,
+  takeChunk,
+} from './chunk.ts';
 import type { ChunkPool, ReferencePools } from './chunk-pool.ts';
 
-/** In place of the slot. Slots are below it. */
-const SETTLED = 0xffffffff;
 /** In the directory: all of the chunk is settled. */
 const WHOLE = -1;
 const CHUNK = 64;
@@ -73,19 +81,17 @@ export class ReferenceQueue {
       this.next = seq;
       return true;
     }
-    while (this.next < seq) pushSettled(this);
+    // With the options of the last one: what is settled must not be what makes the options of a chunk differ.
+    while (this.next < seq) this.settle(this.push(0, this.placedOptions(this.next - 1)));
     return true;
   }
 
   /** Slots are below 2^32 - 1. Returns the delivery's number. */
   push(slot: number, options: number): number {
     if (this.next - this.base === this.capacity) this.grow();
-    const { pool, directory } = this;
+    const { directory } = this;
     const id = directory === undefined ? this.chunk : directory[directory.length - 1];
-    const page = pool.pages[id >>> pool.pageShift];
-    const at = pool.wordOf(id) + 2 * ((this.next - this.base) & (pool.pairs - 1));
-    page[at] = slot;
-    page[at + 1] = options;
+    putDelivery(this.pool, id, this.placeOf(this.next), slot, options);
     this.live++;
     return this.next++;
   }
@@ -96,37 +102,33 @@ export class ReferenceQueue {
 
   /** -1 for what is settled or does not exist. */
   slotAt(seq: number): number {
-    const slot = this.word(seq, 0);
-    return slot === SETTLED ? -1 : slot;
+    if (seq < this.first || seq >= this.next) return -1;
+    const id = this.chunkAt(this.indexOf(seq));
+    return id === WHOLE ? -1 : slotOf(this.pool, id, this.placeOf(seq));
   }
 
   /** 0 for what is settled or does not exist. */
   optionsAt(seq: number): number {
-    return this.slotAt(seq) === -1 ? 0 : this.word(seq, 1);
+    return this.slotAt(seq) === -1 ? 0 : this.placedOptions(seq);
   }
 
   /** False when it was settled before, or does not exist. */
   settle(seq: number): boolean {
     if (seq < this.first || seq >= this.next) return false;
-    const { pool } = this;
     const index = this.indexOf(seq);
     const id = this.chunkAt(index);
     if (id === WHOLE) return false;
-    const page = pool.pages[id >>> pool.pageShift];
-    const at = pool.wordOf(id) + 2 * ((seq - this.base) & (pool.pairs - 1));
-    if (page[at] === SETTLED) return false;
-    page[at] = SETTLED;
+    const settled = settlePlace(this.pool, id, this.placeOf(seq));
+    if (settled === 0) return false;
     if (--this.live === 0) {
       this.clear();
       return true;
     }
-    const count = pool.countOf(id) + 1;
-    pool.setCount(id, count);
     if (seq === this.first) {
       this.first = this.nextFrom(seq + 1);
       this.dropPassed();
-    } else if (count === CHUNK && this.directory !== undefined) {
-      pool.free(id);
+    } else if (settled === CHUNK && this.directory !== undefined) {
+      freeChunk(this.pool, id);
       this.directory[this.head + index] = WHOLE;
     }
     return true;
@@ -139,16 +141,14 @@ export class ReferenceQueue {
     while (at < next) {
       const index = this.indexOf(at);
       const id = this.chunkAt(index);
-      const limit = Math.min(next, base + (index + 1) * pool.pairs);
+      const start = base + index * pool.places;
+      const end = Math.min(next, start + pool.places);
       if (id === WHOLE) {
-        at = limit;
+        at = end;
         continue;
       }
-      const page = pool.pages[id >>> pool.pageShift];
-      let word = pool.wordOf(id) + 2 * ((at - base) & (pool.pairs - 1));
-      for (; at < limit; at++, word += 2) {
-        if (page[word] !== SETTLED) return at;
-      }
+      at = start + nextWaiting(pool, id, at - start, end - start);
+      if (at < end) return at;
     }
     return next;
   }
@@ -157,10 +157,10 @@ export class ReferenceQueue {
   clear(): void {
     if (this.directory !== undefined) {
       for (let i = this.head; i < this.directory.length; i++) {
-        if (this.directory[i] !== WHOLE) this.pool.free(this.directory[i]);
+        if (this.directory[i] !== WHOLE) freeChunk(this.pool, this.directory[i]);
       }
     } else if (this.capacity > 0) {
-      this.pool.free(this.chunk);
+      freeChunk(this.pool, this.chunk);
     }
     this.directory = undefined;
     this.head = 0;
@@ -199,14 +199,14 @@ export class ReferenceQueue {
     return this.directory === undefined ? this.chunk : this.directory[this.head + index];
   }
 
-  private word(seq: number, which: 0 | 1): number {
-    if (seq < this.first || seq >= this.next) return SETTLED;
-    const { pool } = this;
+  private placeOf(seq: number): number {
+    return (seq - this.base) & (this.pool.places - 1);
+  }
+
+  /** Of a delivery at or above `base`, settled or not; 0 where its chunk is gone. */
+  private placedOptions(seq: number): number {
     const id = this.chunkAt(this.indexOf(seq));
-    if (id === WHOLE) return SETTLED;
-    return pool.pages[id >>> pool.pageShift][
-      pool.wordOf(id) + 2 * ((seq - this.base) & (pool.pairs - 1)) + which
-    ];
+    return id === WHOLE ? 0 : optionsOf(this.pool, id, this.placeOf(seq));
   }
 
   /** Chunks below the floor. */
@@ -215,7 +215,7 @@ export class ReferenceQueue {
     if (directory === undefined) return;
     while (this.first - this.base >= CHUNK) {
       const id = directory[this.head++];
-      if (id !== WHOLE) this.pool.free(id);
+      if (id !== WHOLE) freeChunk(this.pool, id);
       this.base += CHUNK;
       this.capacity -= CHUNK;
     }
@@ -232,11 +232,11 @@ export class ReferenceQueue {
   private grow(): void {
     const { pool, pools } = this;
     if (this.capacity === 0) {
-      this.chunk = pool.take();
-      this.capacity = pool.pairs;
+      this.chunk = takeChunk(pool);
+      this.capacity = pool.places;
     } else if (pool === pools.large) {
       this.directory ??= [this.chunk];
-      this.directory.push(pool.take());
+      this.directory.push(takeChunk(pool));
       this.capacity += CHUNK;
     } else {
       this.moveOn();
@@ -245,28 +245,11 @@ export class ReferenceQueue {
 
   /** What is above the floor of a full small chunk goes to its begin, or to a larger chunk when it is more than half. */
   private moveOn(): void {
-    const { pool, pools, chunk } = this;
-    const from = pool.pages[chunk >>> pool.pageShift];
-    const end = pool.wordOf(chunk) + 2 * this.capacity;
-    const start = end - 2 * (this.next - this.first);
-    if (this.next - this.first <= this.capacity / 2) {
-      from.copyWithin(pool.wordOf(chunk), start, end);
-    } else {
-      const larger = pool === pools.small ? pools.medium : pools.large;
-      const id = larger.take();
-      const to = larger.pages[id >>> larger.pageShift];
-      let settled = 0;
-      for (let at = start, target = larger.wordOf(id); at < end; at += 2, target += 2) {
-        to[target] = from[at];
-        to[target + 1] = from[at + 1];
-        if (from[at] === SETTLED) settled++;
-      }
-      larger.setCount(id, settled);
-      pool.free(chunk);
-      this.pool = larger;
-      this.chunk = id;
-      this.capacity = larger.pairs;
-    }
+    const { pool, pools, capacity } = this;
+    const span = this.next - this.first;
+    if (span > capacity / 2) this.pool = pool === pools.small ? pools.medium : pools.large;
+    this.chunk = moveChunk(pool, this.chunk, capacity - span, this.pool);
+    this.capacity = this.pool.places;
     this.base = this.first;
   }
 }
@@ -291,7 +274,7 @@ export function decodeReferenceQueue(
     const amount = Math.floor(value / KINDS);
     if (kind === SETTLED_RUN) {
       if (amount > left || amount === 0) from.fail();
-      for (let i = 0; i < amount && !from.failed; i++) pushSettled(queue);
+      if (!from.failed) queue.advanceTo(queue.end + amount);
       left -= amount;
       continue;
     }
@@ -299,13 +282,9 @@ export function decodeReferenceQueue(
     id += amount % 2 === 1 ? -(amount + 1) / 2 : amount / 2;
     if (kind === NEW_OPTIONS) options = from.uint();
     const slot = slotOf(id);
-    if (slot === -1) pushSettled(queue);
+    if (slot === -1) queue.advanceTo(queue.end + 1);
     else queue.push(slot, options);
     left--;
   }
   return queue;
-}
-
-function pushSettled(queue: ReferenceQueue): void {
-  queue.settle(queue.push(0, 0));
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ByteReader, ByteWriter } from '../../../src/kernel/binary.ts';
-import { createReferencePools } from '../../../src/kernel/reference-queue/chunk-pool.ts';
+import { createReferencePools, type ReferencePools } from '../../../src/kernel/reference-queue/chunk-pool.ts';
 import { decodeReferenceQueue, ReferenceQueue } from '../../../src/kernel/reference-queue/reference-queue.ts';
 
 /** The same, naively. */
@@ -36,8 +36,19 @@ const encoded = (queue: ReferenceQueue, idOf: (slot: number) => number): Uint8Ar
   return to.finish();
 };
 
+const bytesOf = ({ small, medium, large }: ReferencePools): number =>
+  small.bytes + medium.bytes + large.bytes;
+
+/** `differEach`: from how many deliveries to the next that has other options; 0 for never. */
 const step = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ push: fc.integer({ min: 1, max: 150 }) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      push: fc.integer({ min: 1, max: 150 }),
+      differEach: fc.constantFrom(0, 0, 1, 3, 70),
+      options: fc.constantFrom(0, 1, 2 ** 32 - 1),
+    }),
+  },
   { weight: 4, arbitrary: fc.record({ settleFront: fc.integer({ min: 1, max: 150 }) }) },
   { weight: 3, arbitrary: fc.record({ settleAt: fc.array(fc.double({ min: 0, max: 1, noNaN: true })) }) },
   { weight: 2, arbitrary: fc.record({ settleBehind: fc.integer({ min: 1, max: 300 }) }) },
@@ -61,7 +72,8 @@ describe('ReferenceQueue', () => {
             if ('push' in each) {
               for (let i = 0; i < each.push; i++) {
                 const slot = value % 3 === 0 ? 2 ** 32 - 2 - value : value;
-                const options = value % 5 === 0 ? 2 ** 32 - 1 : value;
+                const differs = each.differEach > 0 && i % each.differEach === each.differEach - 1;
+                const options = differs ? value : each.options;
                 value++;
                 expect(queue.push(slot, options)).toBe(model.end);
                 model.waiting.set(model.end++, { slot, options });
@@ -92,6 +104,10 @@ describe('ReferenceQueue', () => {
           const copy = decodeReferenceQueue(from, pools, (id) => id / 7);
           expect(from.isComplete).toBe(true);
           expectSame(copy, model);
+
+          copy.clear();
+          queue.clear();
+          expect(bytesOf(pools)).toBeLessThan(700_000);
         },
       ),
       { numRuns: 50 },
@@ -116,7 +132,7 @@ describe('ReferenceQueue', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('costs a small chunk when it is short, 8 bytes for each delivery when it is long, and nothing when it is empty', () => {
+  it('costs a small chunk when it is short, 4 bytes for each delivery when it is long, and nothing when it is empty', () => {
     const pools = createReferencePools();
     const short = Array.from({ length: 100_000 }, () => new ReferenceQueue(pools));
     for (const queue of short) for (let i = 0; i < 4; i++) queue.push(i, 0);
@@ -127,13 +143,57 @@ describe('ReferenceQueue', () => {
 
     const long = new ReferenceQueue(pools);
     for (let i = 0; i < 1_000_000; i++) long.push(i, 0);
-    expect(pools.large.bytes).toBeLessThan(8.5 * 1_000_000);
+    expect(pools.large.bytes).toBeLessThan(4.5 * 1_000_000);
     for (let seq = 2; seq < 1_000_000; seq++) long.settle(seq);
     expect(pools.large.bytes).toBeLessThan(1_000_000);
     expect(long.nextFrom(2)).toBe(1_000_000);
     long.settle(1);
     long.settle(1_000_000);
     expect(long.floor).toBe(1_000_001);
+  });
+
+  it.each([
+    [1000, 'the same options', 4.5, () => 1],
+    [1000, 'options that differ', 8.5, (n: number) => n % 3],
+    [100, 'options that change once in a long while', 5.1, (n: number) => Math.floor(n / 2000)],
+  ])(
+    'costs in %d queues of 5,000 deliveries with %s at most %d bytes each',
+    (count, _, maxBytes, optionsOf) => {
+      const pools = createReferencePools();
+      const queues = Array.from({ length: count }, () => new ReferenceQueue(pools));
+      for (let n = 0; n < 5000; n++) for (const queue of queues) queue.push(n, optionsOf(n));
+      expect(bytesOf(pools) / (count * 5000)).toBeLessThanOrEqual(maxBytes);
+      const wrong: number[] = [];
+      for (let seq = 1; seq <= 5000; seq++) {
+        if (queues[7]?.optionsAt(seq) !== optionsOf(seq - 1)) wrong.push(seq);
+      }
+      expect(wrong).toEqual([]);
+      for (const queue of queues) queue.clear();
+      expect(bytesOf(pools)).toBeLessThan(700_000);
+    },
+  );
+
+  it('gives the options of a chunk back with it when all of the chunk is settled', () => {
+    const pools = createReferencePools();
+    const queue = new ReferenceQueue(pools);
+    for (let n = 0; n < 100_000; n++) queue.push(n, n);
+    for (let seq = 2; seq <= 99_999; seq++) queue.settle(seq);
+    expect(bytesOf(pools)).toBeLessThan(700_000);
+    expect([queue.optionsAt(1), queue.optionsAt(2), queue.optionsAt(100_000)]).toEqual([0, 0, 99_999]);
+  });
+
+  it('keeps one word of options for a chunk in which only what is settled had others', () => {
+    const pools = createReferencePools();
+    const queue = new ReferenceQueue(pools);
+    for (let round = 0; round < 20_000; round++) {
+      queue.push(round, 7);
+      queue.advanceTo(queue.end + 3);
+    }
+    const bytes = encoded(queue, (slot) => slot);
+    const copies = createReferencePools();
+    const copy = decodeReferenceQueue(new ByteReader(bytes), copies, (id) => (id % 2 === 0 ? id : -1));
+    expect([queue.length, copy.length]).toEqual([20_000, 10_000]);
+    expect([pools.large.bytes / 80_000 < 5.5, copies.large.bytes / 80_000 < 5.5]).toEqual([true, true]);
   });
 
   it('is encoded in a byte or two for each delivery that waits in order', () => {
