@@ -123,6 +123,12 @@ export class OffsetIndex {
     return low - 1;
   }
 
+  /** Whether nothing is left of the offset for good. */
+  isRemoved(offset: number): boolean {
+    const i = this.find(offset);
+    return i >= 0 && this.#words[i * WORDS + POSITION] === Hole.Removed;
+  }
+
   /** A batch behind all others. Offsets that it leaves out are missing. */
   append(offset: number, end: number, position: number, timeMs: number, bytes: number): void {
     if (offset > this.#end) this.extend(offset, Hole.Missing);

@@ -24,6 +24,9 @@ export interface Partition {
   readonly isDeleted: boolean;
 }
 
+export type AppendRefusal = 'failed' | 'full' | 'deleted' | 'too-large' | 'no-memory' | 'invalid';
+export type CreateRefusal = 'exists' | 'full' | 'no-storage';
+
 /** What retention may remove. Whole runs of batches go, so that a little more than the policy allows may stay. */
 export interface RetentionPolicy {
   /** `both` compacts, and removes what is beyond the limits all the same. */

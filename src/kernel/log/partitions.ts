@@ -22,8 +22,9 @@ import { partitionDifferences } from './differences.ts';
 import { encodeEntry, type PartitionEntry } from './entries.ts';
 import { type EpochEnd, type EpochStart, endOfEpoch, noteEpoch } from './epochs.ts';
 import { DEFAULT_PARTITION_LIMITS, type PartitionLimits } from './limits.ts';
-import { Hole } from './offset-index.ts';
 import {
+  type AppendRefusal,
+  type CreateRefusal,
   KEEP_ALL,
   type Partition,
   type PartitionDamaged,
@@ -40,7 +41,7 @@ import { type FoundTime, findNewest, findTime } from './times.ts';
 export type { BatchOpener } from './batch-opener.ts';
 export type { EpochEnd, EpochStart } from './epochs.ts';
 export { DEFAULT_PARTITION_LIMITS, type PartitionLimits } from './limits.ts';
-export type { Partition, RetentionPolicy } from './partition.ts';
+export type { AppendRefusal, CreateRefusal, Partition, RetentionPolicy } from './partition.ts';
 export { KEEP_ALL, PartitionDamaged } from './partition.ts';
 export type { AbortedRange, AbortedTransaction, ProducerView } from './producer-view.ts';
 export type { PartitionRead, StoredBatch } from './reader.ts';
@@ -61,9 +62,6 @@ export interface PartitionsOptions {
   /** What replay found missing. */
   readonly onProblem?: (problem: PartitionDamaged) => void;
 }
-
-export type AppendRefusal = 'failed' | 'full' | 'deleted' | 'too-large' | 'no-memory' | 'invalid';
-export type CreateRefusal = 'exists' | 'full' | 'no-storage';
 
 export interface Partitions {
   readonly table: Table;
@@ -369,11 +367,7 @@ export function createPartitions(options: PartitionsOptions): Partitions {
     offsetForTime: (partition, timestampMs) =>
       findTime(journalOf(partition), opener, own(partition), timestampMs),
     offsetOfNewest: (partition) => findNewest(journalOf(partition), opener, own(partition)),
-    isRemoved(partition, offset) {
-      const { index } = own(partition);
-      const row = index.find(offset);
-      return row >= 0 && index.row(row).position === Hole.Removed;
-    },
+    isRemoved: (partition, offset) => own(partition).index.isRemoved(offset),
     epochs: (partition) => own(partition).epochs,
     endOffsetForEpoch: (partition, epoch) =>
       endOfEpoch(own(partition).epochs, epoch, leaderEpoch, partition.endOffset),
