@@ -1,6 +1,11 @@
 /** Entries and pages of producers and transactions, as bytes. */
 import { ByteReader, ByteWriter } from '../../../kernel/binary.ts';
-import { createPartitionProducers, KNOWN_BATCHES, type PartitionProducers } from './partition-producers.ts';
+import {
+  createPartitionProducers,
+  KNOWN_BATCHES,
+  type PartitionProducers,
+  sortOpen,
+} from './partition-producers.ts';
 import { createTransaction, TRANSACTION_STATES, type Transaction } from './transaction.ts';
 
 /** How a transaction ended in a partition. */
@@ -242,6 +247,7 @@ export function decodePartition(page: Uint8Array): PartitionProducers {
     state.byId.set(id, { id, epoch, coordinatorEpoch, batches, openFrom, lastMs });
     if (openFrom >= 0) state.open.set(id, openFrom);
   }
+  sortOpen(state);
   closed(from);
   return state;
 }

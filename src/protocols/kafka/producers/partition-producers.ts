@@ -196,16 +196,16 @@ export function stableOffset(state: PartitionProducers, endOffset: number): numb
   return stable;
 }
 
-/** After a start: what was read need not have been in the order of the first offsets. */
+/** What was read of a page is in the order of the producers. */
 export function sortOpen(state: PartitionProducers): void {
   const ordered = [...state.open].sort((a, b) => a[1] - b[1]);
   state.open.clear();
   for (const [id, firstOffset] of ordered) state.open.set(id, firstOffset);
-  state.ending = [];
 }
 
-/** After a start: forgets what was noted and never became durable. */
+/** After a start: forgets what was noted and never became durable. All that is left is committed. */
 export function forgetLost(state: PartitionProducers, endOffset: number): void {
+  state.ending = [];
   if (state.appliedBelow <= endOffset) return;
   state.appliedBelow = endOffset;
   for (const producer of state.byId.values()) {

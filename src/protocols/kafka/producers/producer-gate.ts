@@ -1,5 +1,5 @@
 /** What produce, fetch and compaction ask about producers. Nothing here waits, and nothing is written but what `appended` adds. */
-import type { AbortedRange, Partition, ProducerView } from '../../../kernel/log/partitions.ts';
+import type { AbortedRange, Partition, Partitions, ProducerView } from '../../../kernel/log/partitions.ts';
 import type { BatchHeader } from '../../../wasm/log.ts';
 import { ErrorCode, errorName } from '../messages/errors.ts';
 import type { ProduceOrigin, ProducerGate, Verdict } from '../produce/gate.ts';
@@ -20,6 +20,7 @@ import type { ProducerStore } from './store.ts';
 export interface ProducerGateOptions {
   readonly store: ProducerStore;
   readonly coordinator: Coordinator;
+  readonly partitions: Pick<Partitions, 'isRemoved'>;
   readonly wallMs: () => number;
   readonly maxProducers: number;
 }
@@ -49,11 +50,24 @@ function producedError(error: ErrorCode, { apiVersion }: ProduceOrigin): ErrorCo
 
 const producerOf = ({ producerId, producerEpoch: epoch }: BatchHeader) => ({ producerId, epoch });
 
-/** For compaction, too. */
-export type ProducerSide = ProducerGate & ProducerView;
+export interface ProducerSides {
+  readonly gate: ProducerGate;
+  readonly view: ProducerView;
+}
 
-export function createProducerGate(options: ProducerGateOptions): ProducerSide {
-  const { store, coordinator, maxProducers } = options;
+export function createProducerSides(options: ProducerGateOptions): ProducerSides {
+  const { store, coordinator, partitions, maxProducers } = options;
+
+  function lastStableOffset({ endOffset, startOffset, logId }: Partition): number {
+    const state = store.logs.get(logId);
+    if (state === undefined) return endOffset;
+    return Math.max(stableOffset(state, endOffset), Math.min(startOffset, endOffset));
+  }
+
+  function aborted({ logId, startOffset }: Partition, from: number, to: number): readonly AbortedRange[] {
+    if (store.aborted.count === 0) return NOTHING;
+    return store.aborted.find(logId, Math.max(from, startOffset), to);
+  }
 
   function transactionRefusal(partition: Partition, header: BatchHeader, origin: ProduceOrigin) {
     const { transactionalId, apiVersion } = origin;
@@ -69,7 +83,7 @@ export function createProducerGate(options: ProducerGateOptions): ProducerSide {
     return refuse(producedError(found, origin), `${errorName(found)} for ${transactionalId}`);
   }
 
-  return {
+  const gate: ProducerGate = {
     check(partition, header, origin) {
       if (header.producerId < 0) return ACCEPT;
       const known = store.logs.get(partition.logId)?.byId.get(header.producerId);
@@ -108,24 +122,21 @@ export function createProducerGate(options: ProducerGateOptions): ProducerSide {
       store.logChanged(logId);
     },
 
-    lastStableOffset(partition) {
-      const { endOffset, startOffset, logId } = partition;
-      const state = store.logs.get(logId);
-      if (state === undefined) return endOffset;
-      return Math.max(stableOffset(state, endOffset), Math.min(startOffset, endOffset));
-    },
-
+    lastStableOffset,
     // It moves with the end of the partition, when a marker is committed, and never else.
     onStable: () => () => {},
+    // A reader who is told of an abort waits for its marker, which compaction may have removed with all that it aborted.
+    aborted: (partition, from, to) =>
+      aborted(partition, from, to).filter((each) => !partitions.isRemoved(partition, each.lastOffset)),
+  };
 
+  const view: ProducerView = {
+    lastStableOffset,
+    aborted,
     newestOffset({ logId }, producerId) {
       const producer = store.logs.get(logId)?.byId.get(producerId);
       return producer && newestOffset(producer);
     },
-
-    aborted(partition, from, to) {
-      if (store.aborted.count === 0) return NOTHING;
-      return store.aborted.find(partition.logId, Math.max(from, partition.startOffset), to);
-    },
   };
+  return { gate, view };
 }

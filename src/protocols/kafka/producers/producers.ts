@@ -17,6 +17,7 @@ import type { Partitions } from '../../../kernel/log/partitions.ts';
 import type { StateLog } from '../../../kernel/state/state-log.ts';
 import type { Level } from '../../../storage/journal/journal.ts';
 import type { LogKernel } from '../../../wasm/log.ts';
+import type { ProducerGate } from '../produce/gate.ts';
 import { createChangeLog } from './change-log.ts';
 import {
   type Coordinator,
@@ -26,7 +27,7 @@ import {
 } from './coordinator.ts';
 import { heal } from './healing.ts';
 import { forgetIdle } from './partition-producers.ts';
-import { createProducerGate, type ProducerSide } from './producer-gate.ts';
+import { createProducerSides } from './producer-gate.ts';
 import type { ProducerStore } from './store.ts';
 
 export type { ProducerLimits, TransactionOffsets } from './coordinator.ts';
@@ -43,7 +44,7 @@ export const DEFAULT_PRODUCER_LIMITS: ProducerLimits = {
   transactionalIdIdleMs: 7 * 86_400_000,
 };
 
-export interface Producers extends ProducerSide {
+export interface Producers extends ProducerGate {
   readonly coordinator: Coordinator;
   readonly store: ProducerStore;
   /** Ends its timer. */
@@ -53,7 +54,7 @@ export interface Producers extends ProducerSide {
 export interface ProducersOptions {
   /** Rebuilt from the journal. */
   readonly store: ProducerStore;
-  readonly partitions: Pick<Partitions, 'appendBatch' | 'follow'>;
+  readonly partitions: Pick<Partitions, 'appendBatch' | 'follow' | 'isRemoved'>;
   readonly kernel: LogKernel;
   readonly log: StateLog;
   readonly level: Level;
@@ -73,7 +74,8 @@ export async function openProducers(options: ProducersOptions): Promise<Producer
   const wallMs = (): number => clock.wallMs();
   const changes = createChangeLog({ store, partitions, kernel, log, level, wallMs });
   const coordinator = createCoordinator({ store, changes, offsets, wallMs, limits });
-  const gate = createProducerGate({ store, coordinator, wallMs, maxProducers: limits.maxProducers });
+  const { maxProducers } = limits;
+  const { gate, view } = createProducerSides({ store, coordinator, partitions, wallMs, maxProducers });
   let healing: 'due' | 'under way' | 'done' = 'due';
   let ticks = 0;
 
@@ -96,7 +98,7 @@ export async function openProducers(options: ProducersOptions): Promise<Producer
   }
 
   await makeWhole();
-  partitions.follow(gate);
+  partitions.follow(view);
   const stop = clock.every(TICK_MS, () => {
     if (healing === 'due') void makeWhole();
     coordinator.expire();

@@ -31,7 +31,6 @@ import {
   firstOpenOffset,
   forgetLost,
   type PartitionProducers,
-  sortOpen,
 } from './partition-producers.ts';
 import { markedProducer, type Transaction } from './transaction.ts';
 
@@ -223,10 +222,7 @@ export function createProducerStore({ partitions, kernel, wallMs }: ProducerStor
       if (!partitionsByLog.has(logId)) drop(logId);
     }
     for (const partition of partitions.list()) partitionsByLog.set(partition.logId, partition);
-    for (const [logId, state] of logs) {
-      forgetLost(state, partitionsByLog.get(logId)?.endOffset ?? 0);
-      sortOpen(state);
-    }
+    for (const [logId, state] of logs) forgetLost(state, partitionsByLog.get(logId)?.endOffset ?? 0);
     sweep();
   }
 

@@ -1,0 +1,246 @@
+/** Producers over a real journal on a disk that can fail, with what Produce and a reader of committed records do. */
+import { createPartitions, type Partition, type Partitions } from '../../../../src/kernel/log/partitions.ts';
+import { openStateLog } from '../../../../src/kernel/state/open.ts';
+import type { OpenStateLog, Storage } from '../../../../src/kernel/state/state-log.ts';
+import { TableId } from '../../../../src/kernel/state/table.ts';
+import type { GroupChange } from '../../../../src/protocols/kafka/groups/changes.ts';
+import { createGroupsTable, type GroupsTable } from '../../../../src/protocols/kafka/groups/groups-table.ts';
+import { ErrorCode } from '../../../../src/protocols/kafka/messages/errors.ts';
+import type { Verdict } from '../../../../src/protocols/kafka/produce/gate.ts';
+import {
+  createProducerStore,
+  openProducers,
+  type ProducerLimits,
+  type Producers,
+} from '../../../../src/protocols/kafka/producers/producers.ts';
+import { buildBatch } from '../../../../src/protocols/kafka/records/build.ts';
+import { readMarker } from '../../../../src/protocols/kafka/records/marker.ts';
+import { createBatchOpener } from '../../../../src/protocols/kafka/records/opener.ts';
+import { frameCheck } from '../../../../src/storage/journal/frame.ts';
+import { type Journal, openJournal } from '../../../../src/storage/journal/journal.ts';
+import type { KvStore } from '../../../../src/storage/kv/kv-store.ts';
+import { NO_HEADERS } from '../../../../src/storage/records/record.ts';
+import { readRecordBatch } from '../../../../src/storage/records/record-batch.ts';
+import { createFileWal } from '../../../../src/storage/wal/file-wal.ts';
+import { createMemoryObjects } from '../../../../src/storage/wal/put-if-absent.ts';
+import { createSealedWal } from '../../../../src/storage/wal/sealed-wal.ts';
+import { createLogKernel } from '../../../../src/wasm/create-log.ts';
+import type { FaultyDisk } from '../../../storage/disk/faulty-disk.ts';
+import { createManualClock, type ManualClock } from '../../../support/manual-clock.ts';
+
+export const kernel = createLogKernel({ maxBatchBytes: 64 * 1024, memoryLimitBytes: 8 * 1024 * 1024 });
+
+export interface World {
+  disk: FaultyDisk;
+  readonly clock: ManualClock;
+  kv?: KvStore | undefined;
+  readonly objects?: ReturnType<typeof createMemoryObjects>;
+  readonly limits?: Partial<ProducerLimits>;
+}
+
+export interface Opened {
+  readonly log: OpenStateLog;
+  readonly journal: Journal;
+  readonly partitions: Partitions;
+  readonly producers: Producers;
+  readonly groups: GroupsTable;
+}
+
+const LIMITS = { segmentBytes: 16 * 1024, tailBytes: 4096, cacheBytes: 8192 };
+
+export const newWorld = (disk: FaultyDisk, more: Partial<World> = {}): World => ({
+  disk,
+  clock: createManualClock(),
+  ...more,
+});
+
+export async function openWorld(world: World): Promise<Opened> {
+  const { clock, kv } = world;
+  const wal = createFileWal({ disk: world.disk, directory: '/d', check: frameCheck });
+  const journal = await openJournal({ wal, walId: 'w', limits: LIMITS });
+  const memoryWal = createSealedWal({ objects: createMemoryObjects(), check: frameCheck });
+  const memory = await openJournal({ wal: memoryWal, walId: 'm', limits: LIMITS });
+  const objectWal =
+    world.objects && createSealedWal({ objects: world.objects, check: frameCheck, maxInFlight: 4 });
+  const object = objectWal && (await openJournal({ wal: objectWal, walId: 'o', limits: LIMITS }));
+  const journals = { memory, ...(object && { object }) };
+  const partitions = createPartitions({
+    journals: { journal, ...journals },
+    kernel,
+    clock,
+    leaderEpoch: 1,
+    opener: createBatchOpener(kernel),
+  });
+  const wallMs = (): number => clock.wallMs();
+  const store = createProducerStore({ partitions, kernel, wallMs });
+  const groups = createGroupsTable();
+  const tables = [partitions.table, groups.table, store.table];
+  const log = await openStateLog({ journal, journals, tables, clock, ...(kv && { kv }) });
+  partitions.attach(log);
+  const offsets = {
+    endTransaction: (producerId: number, isCommit: boolean) =>
+      stage({ log, groups }, { kind: 'end', producerId, isCommit, atMs: clock.wallMs() }),
+  };
+  const producers = await openProducers({
+    store,
+    partitions,
+    kernel,
+    log,
+    level: 'sync',
+    offsets,
+    clock,
+    ...(world.limits && { limits: world.limits }),
+  });
+  return { log, journal, partitions, producers, groups };
+}
+
+function stage({ log, groups }: Pick<Opened, 'log' | 'groups'>, change: GroupChange): () => void {
+  const staged = groups.stage(change);
+  log.add(TableId.KafkaGroups, staged.entry);
+  return () => staged.settle();
+}
+
+export const committed = (
+  log: OpenStateLog,
+  onDone: () => void = () => {},
+  storage: Storage = 'journal',
+): Promise<boolean> =>
+  new Promise((resolve) => {
+    const done = (error: Error | undefined): void => {
+      if (error === undefined) onDone();
+      resolve(error === undefined);
+    };
+    log.commit('sync', done, false, storage);
+  });
+
+export async function made(
+  { partitions }: Opened,
+  number = 0,
+  storage: Storage = 'journal',
+): Promise<Partition> {
+  const partition = await partitions.create('t', number, 7, storage);
+  if (typeof partition === 'string') throw new Error(partition);
+  return partition;
+}
+
+export function found({ partitions }: Opened, number = 0): Partition {
+  const partition = partitions.get('t', number);
+  if (partition === undefined) throw new Error(`no partition ${number}`);
+  return partition;
+}
+
+export interface Written {
+  readonly producerId: number;
+  readonly epoch: number;
+  readonly sequence: number;
+  readonly values: readonly string[];
+  /** Undefined: not of a transaction. */
+  readonly id?: string;
+  readonly apiVersion?: number;
+}
+
+export function batchOf({ producerId, epoch, sequence, values, id }: Written): Uint8Array {
+  const records = values.map((value) => ({
+    timestampMs: 1000,
+    key: null,
+    value: new Uint8Array(Buffer.from(value)),
+    headers: NO_HEADERS,
+  }));
+  const producer = { id: producerId, epoch, baseSequence: sequence };
+  return buildBatch(kernel, records, { producer, isTransactional: id !== undefined });
+}
+
+export interface Outcome {
+  readonly error: ErrorCode;
+  readonly baseOffset: number;
+  readonly isDuplicate: boolean;
+}
+
+export function check(opened: Opened, partition: Partition, written: Written): Verdict {
+  kernel.scan(batchOf(written));
+  const origin = { apiVersion: written.apiVersion ?? 12, transactionalId: written.id ?? null };
+  return opened.producers.check(partition, kernel.header(), origin);
+}
+
+/** As Produce with acks=all does it; resolves when it is answered. */
+export async function produce(opened: Opened, partition: Partition, written: Written): Promise<Outcome> {
+  const { producers, partitions, log } = opened;
+  const batch = batchOf(written);
+  kernel.scan(batch);
+  const header = kernel.header();
+  const origin = { apiVersion: written.apiVersion ?? 12, transactionalId: written.id ?? null };
+  const verdict = producers.check(partition, header, origin);
+  if (verdict.kind === 'error') return { error: verdict.error, baseOffset: -1, isDuplicate: false };
+  let baseOffset = verdict.kind === 'duplicate' ? verdict.baseOffset : -1;
+  if (verdict.kind === 'accept') {
+    const appended = partitions.appendBatch(partition, batch);
+    if (typeof appended === 'string') throw new Error(appended);
+    baseOffset = appended;
+    producers.appended(partition, header, baseOffset, -1, origin);
+  }
+  const isStored = await committed(log, () => {}, partition.storage);
+  const error = isStored ? ErrorCode.NONE : ErrorCode.KAFKA_STORAGE_ERROR;
+  return { error, baseOffset, isDuplicate: verdict.kind === 'duplicate' };
+}
+
+/** As TxnOffsetCommit does it. */
+export async function commitOffset(
+  opened: Opened,
+  id: string,
+  producer: { readonly producerId: number; readonly epoch: number },
+  offset: number,
+  isV2: boolean,
+): Promise<ErrorCode> {
+  const error = opened.producers.coordinator.joinGroup(id, producer, 'g', isV2);
+  if (error !== ErrorCode.NONE) return error;
+  const each = {
+    offset,
+    leaderEpoch: -1,
+    metadata: '',
+    committedAtMs: 0,
+    expiresAtMs: -1,
+    order: opened.groups.nextOrder(),
+  };
+  const offsets = new Map([['in', new Map([[0, each]])]]);
+  const settle = stage(opened, { kind: 'offsets', group: 'g', producerId: producer.producerId, offsets });
+  return (await committed(opened.log, settle)) ? ErrorCode.NONE : ErrorCode.COORDINATOR_NOT_AVAILABLE;
+}
+
+export const committedOffset = ({ groups }: Opened): number =>
+  groups.records.get('g')?.offsets.get('in')?.get(0)?.offset ?? -1;
+
+/** Values that a reader of committed records sees, who asks for `maxBytes` at a time and reads each answer as clients do. */
+export async function readCommitted(
+  { partitions, producers }: Opened,
+  partition: Partition,
+  maxBytes = 400,
+): Promise<string[]> {
+  const values: string[] = [];
+  const end = producers.lastStableOffset(partition);
+  for (let from = partition.startOffset; from < end; ) {
+    const { batches, next } = await partitions.read(partition, from, maxBytes);
+    const stop = Math.min(next, end);
+    const waiting = [...producers.aborted(partition, from, stop)];
+    const aborting = new Set<number>();
+    for (const { bytes, baseOffset, lastOffset } of batches) {
+      if (baseOffset >= end) break;
+      const { batch } = readRecordBatch(kernel, bytes);
+      if (batch === undefined) throw new Error('a stored batch is damaged');
+      const { producerId } = batch.header;
+      while (waiting[0] !== undefined && waiting[0].firstOffset <= lastOffset) {
+        aborting.add(waiting.shift()?.producerId ?? -1);
+      }
+      if (batch.isControl) {
+        if (readMarker(batch)?.type === 'abort') aborting.delete(producerId);
+      } else if (!batch.isTransactional || !aborting.has(producerId)) {
+        for (let i = 0; i < batch.length; i++) {
+          if (batch.offset(i) < partition.startOffset) continue;
+          values.push(Buffer.from(batch.value(i) ?? []).toString());
+        }
+      }
+    }
+    if (next <= from) break;
+    from = next;
+  }
+  return values;
+}
