@@ -10,7 +10,7 @@ interface Atom {
 }
 
 const CLASSES: Readonly<Record<string, RegExp>> = { d: /\d/, D: /\D/, w: /\w/, W: /\W/, s: /\s/, S: /\S/ };
-const MAX_PATTERN = 1024;
+const MAX_PATTERN = 256;
 const RESERVED = '*+?(){}[]^$';
 
 /** A class, an escape, a dot or a literal at `at`, and where it ends; undefined where none is understood. */
@@ -37,9 +37,22 @@ function readAtom(pattern: string, at: number): { accepts: Atom['accepts']; end:
   return RESERVED.includes(char) ? undefined : { accepts: (each) => each === char, end: at + 1 };
 }
 
-function readSequence(pattern: string): Atom[] | undefined {
-  const atoms: Atom[] = [];
+/** The alternatives, each a sequence. */
+function readPattern(pattern: string): Atom[][] | undefined {
+  let atoms: Atom[] = [];
+  const alternatives = [atoms];
   for (let at = 0; at < pattern.length; ) {
+    const char = pattern[at];
+    const isAnchor =
+      (char === '^' && atoms.length === 0) || (char === '$' && (pattern[at + 1] ?? '|') === '|');
+    if (char === '|') {
+      atoms = [];
+      alternatives.push(atoms);
+    }
+    if (char === '|' || isAnchor) {
+      at++;
+      continue;
+    }
     const atom = readAtom(pattern, at);
     if (atom === undefined) return undefined;
     const quantifier = pattern[atom.end] ?? '';
@@ -51,14 +64,17 @@ function readSequence(pattern: string): Atom[] | undefined {
     });
     at = atom.end + (isQuantified ? 1 : 0);
   }
-  return atoms;
+  return alternatives;
 }
 
 /** Places in the sequence, each of them once. */
 function matchesSequence(atoms: readonly Atom[], text: string): boolean {
   const reach = (places: Set<number>, from: number): void => {
-    places.add(from);
-    for (let at = from; atoms[at]?.isOptional === true; at++) places.add(at + 1);
+    // What can be reached from a place that is in there already is, too.
+    for (let at = from; !places.has(at); at++) {
+      places.add(at);
+      if (atoms[at]?.isOptional !== true) return;
+    }
   };
   let places = new Set<number>();
   reach(places, 0);
@@ -79,13 +95,6 @@ function matchesSequence(atoms: readonly Atom[], text: string): boolean {
 /** undefined where the pattern is not understood. */
 export function idMatcher(pattern: string): ((id: string) => boolean) | undefined {
   if (pattern.length > MAX_PATTERN) return undefined;
-  const alternatives: Atom[][] = [];
-  // A bar in a class or behind a backslash is none.
-  for (const each of pattern.match(/(?:\\.|\[(?:\\.|[^\]\\])*\]|[^|\\[])+|(?<=\||^)(?=\||$)/gu) ?? []) {
-    const atoms = readSequence(each.replace(/^\^/, '').replace(/(?<!\\)\$$/, ''));
-    if (atoms === undefined) return undefined;
-    alternatives.push(atoms);
-  }
-  if (alternatives.length === 0) return undefined;
-  return (id) => alternatives.some((atoms) => matchesSequence(atoms, id));
+  const alternatives = readPattern(pattern);
+  return alternatives && ((id) => alternatives.some((atoms) => matchesSequence(atoms, id)));
 }
