@@ -146,8 +146,8 @@ export function createPartitionTable(
       noteEpoch(partition.epochs, epochOf(payload), Math.max(baseOffset, startOffset));
       // Entries of the journal come before all records of the object storage.
       if (baseOffset < startOffset) trimEpochs(partition.epochs, startOffset);
-      if (end <= startOffset) return;
       const bytes = payload.byteLength;
+      // Of a run that begins below the start all batches count: a reader passes over them.
       if (end <= index.end) {
         if (moved(partition, baseOffset, end, position, maxTimestampMs, bytes)) dirty.add(logId);
         return;

@@ -4,7 +4,7 @@ import { loadCodec } from '../../../src/protocols/kafka/compression/compression.
 import { faultyDisk } from '../../storage/disk/faulty-disk.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 import { createRandom, type Random, seedOfRun } from '../../support/random.ts';
-import { committed, found, made, type Opened, openOn, type World } from './support.ts';
+import { committed, evacuate, found, made, type Opened, openOn, type World } from './support.ts';
 import {
   append,
   createModel,
@@ -118,7 +118,7 @@ async function run(seed: number): Promise<void> {
     end(opened, partition, model, random.pick(open), type, clock.wallMs());
   };
   const restart = async (): Promise<void> => {
-    const cleaning = opened.partitions.clean();
+    const cleaning = random.oneIn(3) ? evacuate(opened, world, random) : opened.partitions.clean();
     cleaning.catch(() => {});
     for (let turns = random.below(30); turns > 0; turns--) await new Promise(setImmediate);
     world.disk = random.oneIn(2) ? world.disk.kill() : world.disk.crash();
@@ -133,7 +133,8 @@ async function run(seed: number): Promise<void> {
     if (what < 10) add();
     else if (what < 13) finish();
     else if (what === 13) await clock.advance(random.below(400));
-    else if (what < 16) await opened.partitions.clean();
+    else if (what === 14) await evacuate(opened, world, random);
+    else if (what === 15) await opened.partitions.clean();
     else if (what === 16) await opened.log.snapshot();
     else if (what === 17) await restart();
     else if (what === 18 && random.oneIn(3)) {

@@ -7,6 +7,7 @@ import { createRandom, type Random, seedOfRun } from '../../support/random.ts';
 import {
   batchOf,
   committed,
+  evacuate,
   found,
   made,
   type Opened,
@@ -19,7 +20,6 @@ import {
 /** Seeded runs against arrays; `ROBUSTMQ_TEST_RUNS` for many. */
 const RUNS = Number(process.env.ROBUSTMQ_TEST_RUNS ?? 12);
 const STEPS = 60;
-const SEGMENT = 4096;
 
 interface Stored {
   readonly offset: number;
@@ -84,17 +84,6 @@ function append(opened: Opened, model: Model, random: Random): void {
       expect(partitions.append(model.partition, each)).toBe(added[i]?.offset);
     }
   model.records.push(...added);
-}
-
-async function evacuate({ partitions, journal }: Opened, world: World, random: Random): Promise<void> {
-  const { end } = journal.state();
-  const start = random.below(Math.max(1, Math.floor(end / SEGMENT))) * SEGMENT;
-  // The open segment is never evacuated.
-  if (start + SEGMENT > end - SEGMENT) return;
-  const source = partitions.source('journal');
-  await source.evacuate(start, start + SEGMENT);
-  expect(source.liveBytes(start, start + SEGMENT)).toBe(0);
-  world.freed.push({ start, end: start + SEGMENT });
 }
 
 async function run(seed: number, storage: 'journal' | 'object'): Promise<void> {

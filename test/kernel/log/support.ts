@@ -1,3 +1,4 @@
+import { expect } from 'vitest';
 import {
   createPartitions,
   type Partition,
@@ -22,6 +23,7 @@ import { createSealedWal } from '../../../src/storage/wal/sealed-wal.ts';
 import { createLogKernel } from '../../../src/wasm/create-log.ts';
 import type { FaultyDisk } from '../../storage/disk/faulty-disk.ts';
 import { createManualClock, type ManualClock } from '../../support/manual-clock.ts';
+import type { Random } from '../../support/random.ts';
 
 export const kernel = createLogKernel({ maxBatchBytes: 64 * 1024, memoryLimitBytes: 8 * 1024 * 1024 });
 
@@ -175,4 +177,18 @@ export async function readAll(
     from = next;
   }
   return all;
+}
+
+const SEGMENT = 4096;
+
+/** Frees some stretch of the journal as a cleaner does. */
+export async function evacuate({ partitions, journal }: Opened, world: World, random: Random): Promise<void> {
+  const { end } = journal.state();
+  const start = random.below(Math.max(1, Math.floor(end / SEGMENT))) * SEGMENT;
+  // The open segment is never evacuated.
+  if (start + SEGMENT > end - SEGMENT) return;
+  const source = partitions.source('journal');
+  await source.evacuate(start, start + SEGMENT);
+  expect(source.liveBytes(start, start + SEGMENT)).toBe(0);
+  world.freed.push({ start, end: start + SEGMENT });
 }
