@@ -1,0 +1,232 @@
+/** Logging in on the wire, and what administrators set, over a restart. */
+import { createHmac, pbkdf2Sync } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { servedApis } from '../../../src/protocols/kafka/dispatch.ts';
+import { Apis } from '../../../src/protocols/kafka/messages/apis.ts';
+import { ErrorCode } from '../../../src/protocols/kafka/messages/errors.ts';
+import { type KafkaClient, openKafkaClient } from '../../support/kafka-client.ts';
+import { batchOf, produceRequest, ZERO } from './batches.ts';
+import { type KafkaNode, startKafkaNode } from './node.ts';
+
+const secret = 'k'.repeat(40);
+const settings = {
+  'kafka.security.authentication': 'sasl',
+  'kafka.security.users': JSON.stringify([{ name: 'alice', password: 'alice-secret' }]),
+  'kafka.security.oauth.keys': JSON.stringify([{ algorithm: 'HS256', secret }]),
+  'kafka.security.oauth.clockSkew': 0,
+  'kafka.security.failureDelay': 0,
+};
+
+let broker: KafkaNode;
+const clients: KafkaClient[] = [];
+beforeAll(async () => {
+  broker = await startKafkaNode({ 'storage.engine': 'files', ...settings });
+});
+afterEach(() => {
+  for (const client of clients.splice(0)) client.close();
+});
+afterAll(() => broker.stop());
+
+async function open(clientId = 'raw'): Promise<KafkaClient> {
+  const client = await openKafkaClient(broker.port, clientId);
+  clients.push(client);
+  return client;
+}
+
+const plain = (user: string, password = `${user}-secret`): Buffer => Buffer.from(`\0${user}\0${password}`);
+
+async function loggedIn(user = 'alice'): Promise<KafkaClient> {
+  const client = await open();
+  await client.call(Apis.saslHandshake, 1, { mechanism: 'PLAIN' });
+  const { errorCode } = await client.call(Apis.saslAuthenticate, 2, { authBytes: plain(user) });
+  expect(errorCode).toBe(0);
+  return client;
+}
+
+const metadata = (client: KafkaClient) => client.call(Apis.metadata, 12, { topics: [] });
+
+/** A token without a header. */
+function raw(bytes: Uint8Array): Buffer {
+  const length = Buffer.alloc(4);
+  length.writeInt32BE(bytes.length);
+  return Buffer.concat([length, bytes]);
+}
+
+function bearer(claims: object): Buffer {
+  const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const signed = `${part({ alg: 'HS256' })}.${part(claims)}`;
+  const token = `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`;
+  return Buffer.from(`n,,\x01auth=Bearer ${token}\x01\x01`);
+}
+
+describe('a client that has not logged in', () => {
+  test('is served no API but the versions and the log-in', async () => {
+    const open3 = [Apis.apiVersions.key, Apis.saslHandshake.key];
+    for (const api of servedApis.filter(({ key }) => !open3.includes(key))) {
+      const client = await open();
+      const header = Buffer.alloc(14);
+      header.writeInt32BE(10);
+      header.writeInt16BE(api.key, 4);
+      header.writeInt16BE(api.versions.last, 6);
+      header.writeInt16BE(-1, 12);
+      client.send(header);
+      expect([api.name, (await client.closed()).length]).toEqual([api.name, 0]);
+    }
+    const client = await open();
+    expect(
+      (await client.call(Apis.apiVersions, 3, { clientSoftwareName: 'a', clientSoftwareVersion: '1' }))
+        .errorCode,
+    ).toBe(0);
+  });
+
+  test('gets no memory for more than a log-in needs', async () => {
+    const client = await open();
+    const length = Buffer.alloc(8);
+    length.writeInt32BE(1_000_000);
+    client.send(length);
+    expect(await client.closed()).toHaveLength(0);
+  });
+
+  test('is told of the mechanisms when it wants another, and then let go', async () => {
+    const client = await open();
+    expect(await client.call(Apis.saslHandshake, 1, { mechanism: 'GSSAPI' })).toEqual({
+      errorCode: ErrorCode.UNSUPPORTED_SASL_MECHANISM,
+      mechanisms: ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER'],
+    });
+    expect(await client.closed()).toHaveLength(0);
+  });
+
+  test('hears that it is refused, and is let go', async () => {
+    const client = await open();
+    await client.call(Apis.saslHandshake, 1, { mechanism: 'PLAIN' });
+    const answer = await client.call(Apis.saslAuthenticate, 2, { authBytes: plain('alice', 'wrong') });
+    expect(answer).toMatchObject({ errorCode: ErrorCode.SASL_AUTHENTICATION_FAILED, sessionLifetimeMs: 0 });
+    expect(await client.closed()).toHaveLength(0);
+  });
+});
+
+describe('a log-in', () => {
+  test('of an old client has tokens without headers', async () => {
+    const client = await open();
+    await client.call(Apis.saslHandshake, 0, { mechanism: 'PLAIN' });
+    client.send(raw(plain('alice')));
+    expect(await client.receive()).toHaveLength(0);
+    expect((await metadata(client)).brokers).toHaveLength(1);
+
+    for (const token of [plain('alice', 'wrong'), Buffer.alloc(0), Buffer.from('x')]) {
+      const refused = await open();
+      await refused.call(Apis.saslHandshake, 0, { mechanism: 'PLAIN' });
+      refused.send(raw(token));
+      expect(await refused.closed()).toHaveLength(0);
+    }
+  });
+
+  test('counts as long as its token, and can be renewed on the same connection', async () => {
+    const client = await open();
+    const logIn = async (forMs: number) => {
+      await client.call(Apis.saslHandshake, 1, { mechanism: 'OAUTHBEARER' });
+      const exp = (Date.now() + forMs) / 1000;
+      return client.call(Apis.saslAuthenticate, 2, { authBytes: bearer({ sub: 'alice', exp }) });
+    };
+    const { errorCode, sessionLifetimeMs } = await logIn(60_000);
+    expect(errorCode).toBe(0);
+    expect(sessionLifetimeMs).toBeGreaterThan(50_000);
+    const { sessionLifetimeMs: shorter } = await logIn(2000);
+    expect(shorter).toBeLessThanOrEqual(2000);
+    const askedAt = performance.now();
+    expect((await metadata(client)).brokers).toHaveLength(1);
+    // Asked again and again, so that nothing but the end of the token closes it.
+    await expect(
+      (async () => {
+        for (;;) await metadata(client);
+      })(),
+    ).rejects.toThrow('closed');
+    expect(performance.now() - askedAt).toBeLessThan(4000);
+  });
+});
+
+describe('a quota', () => {
+  test('makes who was over it wait, by word and by deed, and nobody else', async () => {
+    const client = await loggedIn();
+    const { topics } = await client.call(Apis.metadata, 12, { topics: [{ topicId: ZERO, name: 'slow' }] });
+    expect(topics[0]?.errorCode).toBe(0);
+    const entity = [{ entityType: 'user', entityName: 'alice' }];
+    const limit = (remove: boolean) =>
+      client.call(Apis.alterClientQuotas, 1, {
+        entries: [{ entity, ops: [{ key: 'producer_byte_rate', value: 10_000, remove }] }],
+        validateOnly: false,
+      });
+    expect((await limit(false)).entries[0]?.errorCode).toBe(0);
+    const produce = () => client.call(Apis.produce, 9, produceRequest('slow', batchOf('x'.repeat(13_000))));
+    const first = await produce();
+    expect(first.responses[0]?.partitionResponses[0]?.errorCode).toBe(0);
+    expect(first.throttleTimeMs).toBeGreaterThan(200);
+    const startedAt = performance.now();
+    const bystander = await loggedIn();
+    expect((await metadata(bystander)).throttleTimeMs).toBe(0);
+    await metadata(client);
+    expect(performance.now() - startedAt).toBeGreaterThan(first.throttleTimeMs - 100);
+    await limit(true);
+    expect((await produce()).throttleTimeMs).toBe(0);
+  });
+});
+
+describe('what administrators set', () => {
+  test('is there after a restart: credentials, rules, quotas, configurations', async () => {
+    const client = await loggedIn();
+    const salt = Buffer.from('0123456789');
+    const saltedPassword = pbkdf2Sync('carol-secret', salt, 4096, 32, 'sha256');
+    const made = await client.call(Apis.alterUserScramCredentials, 0, {
+      deletions: [],
+      upsertions: [{ name: 'carol', mechanism: 1, iterations: 4096, salt, saltedPassword }],
+    });
+    expect(made.results).toMatchObject([{ user: 'carol', errorCode: 0 }]);
+    await client.call(Apis.alterClientQuotas, 1, {
+      entries: [
+        {
+          entity: [{ entityType: 'client-id', entityName: null }],
+          ops: [{ key: 'consumer_byte_rate', value: 12.5, remove: false }],
+        },
+      ],
+      validateOnly: false,
+    });
+    await client.call(Apis.incrementalAlterConfigs, 1, {
+      resources: [
+        {
+          resourceType: 4,
+          resourceName: '',
+          configs: [{ name: 'num.partitions', configOperation: 0, value: '3' }],
+        },
+      ],
+      validateOnly: false,
+    });
+    await broker.restart({
+      'kafka.security.authorization': 'acl',
+      'kafka.security.superUsers': JSON.stringify(['User:carol']),
+    });
+    const carol = await loggedIn('carol');
+    const quotas = await carol.call(Apis.describeClientQuotas, 1, { components: [], strict: false });
+    expect(quotas.entries).toEqual([
+      {
+        entity: [{ entityType: 'client-id', entityName: null }],
+        values: [{ key: 'consumer_byte_rate', value: 12.5 }],
+      },
+    ]);
+    const { topics } = await carol.call(Apis.metadata, 12, { topics: [{ topicId: ZERO, name: 'three' }] });
+    expect(topics[0]?.partitions).toHaveLength(3);
+    const creation = {
+      resourceType: 2,
+      resourceName: 'three',
+      resourcePatternType: 3,
+      principal: 'User:alice',
+      host: '127.0.0.1',
+      operation: 8,
+      permissionType: 3,
+    };
+    await carol.call(Apis.createAcls, 3, { creations: [creation] });
+    await broker.restart({ 'kafka.security.authorization': 'acl' });
+    const alice = await loggedIn();
+    const seen = await alice.call(Apis.metadata, 12, { topics: null });
+    expect(seen.topics.map(({ name }) => name)).toEqual(['three']);
+  });
+});
