@@ -195,6 +195,7 @@ export class OffsetIndex {
     const joins =
       before !== undefined &&
       before.end === offset &&
+      before.position >= 0 &&
       before.position > old.last &&
       before.last < position &&
       before.bytes + bytes <= this.#limits.intervalBytes &&

@@ -71,6 +71,19 @@ describe('the index of a partition', () => {
     );
   });
 
+  it('knows a batch that was missing, and lies behind what was removed', () => {
+    const index = new OffsetIndex(LIMITS);
+    index.extend(5, Hole.Removed);
+    index.extend(8, Hole.Missing);
+    index.move(5, 8, 40, 1, 10);
+    expect([0, 1].map((i) => index.row(i))).toMatchObject([
+      { offset: 0, end: 5, position: Hole.Removed },
+      { offset: 5, end: 8, position: 40, last: 40, bytes: 10 },
+    ]);
+    expect(index.isRemoved(4)).toBe(true);
+    expect(index.isRemoved(5)).toBe(false);
+  });
+
   it('grows with the logarithm of a large partition', () => {
     const index = new OffsetIndex({ ...LIMITS, maxSpanBytes: 1e12 });
     for (let i = 0; i < 1_000_000; i++) index.append(i, i + 1, i * 120, 0, 100);
