@@ -12,6 +12,7 @@ import type { Config } from './config/config.ts';
 import { createNodeTables, type NodeTables } from './durable-tables.ts';
 import { openDurableTier } from './durable-tier.ts';
 import type { Clock } from './kernel/clock.ts';
+import { createCrossing } from './kernel/crossing/crossing.ts';
 import { watchMemory, watermarkBytes } from './kernel/memory-watermark.ts';
 import type { RetainedStore } from './kernel/retained.ts';
 import type { Router } from './kernel/router.ts';
@@ -162,6 +163,12 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
         log: tier.log,
         kernel,
         partitions,
+        crossing: createCrossing({
+          router,
+          streams,
+          onCaptureChange: (address) => dataPlane.invalidateFilter(address),
+          publish: mqtt.publish,
+        }),
         tables: built.tables.kafka,
         stripeOf: (key) => stripeOf('', 'log', key, STRIPES),
         window: dataPlane.readWindow,

@@ -134,6 +134,7 @@ const MAIN_MODULES: Readonly<Record<string, string>> = {
   'src/kernel/state': 'table.ts',
   'src/kernel/message-store': 'message-store.ts',
   'src/kernel/reference-queue': 'reference-queue.ts',
+  'src/kernel/crossing': 'crossing.ts',
   'src/kernel/log': 'partitions.ts',
   'src/kernel/streams': 'streams.ts',
   'src/kernel/delayed': 'delayed.ts',

@@ -28,6 +28,15 @@ export interface Stream {
   readonly partitions: readonly Partition[];
 }
 
+/** Partitions of somebody else that take what is published to one address. */
+export interface Capture {
+  readonly name: string;
+  readonly storage: Storage;
+  readonly durability: Level | 'default';
+  readonly partitions: readonly Partition[];
+  readonly isCompacted: boolean;
+}
+
 export interface Publisher {
   readonly clientId: string;
   readonly atMs: number;
@@ -68,8 +77,13 @@ export interface ReadLimits {
 }
 
 export interface Streams {
-  /** Streams that take messages of the topic, each once; frozen until the configuration changes. */
+  /** Streams that take messages of the topic, each once; the same until what captures its address changes. */
   capturing(topic: Uint8Array): readonly Stream[];
+  /**
+   * Captures the messages of one topic, which stay in order, as well, until the returned function is called. Who calls must see
+   * to it that decisions made before are made anew.
+   */
+  captureAddress(topic: Uint8Array, capture: Capture): () => void;
   /** The caller has asked the state log for a refusal, and commits. */
   append(stream: Stream, message: Message, publisher: Publisher): Appended | AppendRefusal;
   /** Of all streams, those that left the configuration among them; each once, in no order. */
@@ -103,6 +117,9 @@ interface LiveStream extends Stream {
   /** For `none`: the next one to take. */
   turn: number;
 }
+
+const addressKey = (topic: Uint8Array): string =>
+  Buffer.from(topic.buffer, topic.byteOffset, topic.byteLength).toString('latin1');
 
 export async function createStreams(
   configs: readonly StreamConfig[],
@@ -168,6 +185,8 @@ export async function createStreams(
   }
 
   const live: LiveStream[] = [];
+  /** By address. */
+  const exact = new Map<string, LiveStream>();
   for (const config of configs) live.push(await open(config));
 
   let isCleaning = false;
@@ -194,7 +213,20 @@ export async function createStreams(
   }
 
   return {
-    capturing: (topic) => live.filter((stream) => stream.captures(topic)),
+    capturing(topic) {
+      const found = live.filter((stream) => stream.captures(topic));
+      const own = exact.size === 0 ? undefined : exact.get(addressKey(topic));
+      if (own !== undefined) found.push(own);
+      return found;
+    },
+    captureAddress(topic, capture) {
+      const key = addressKey(topic);
+      const stream: LiveStream = { ...capture, key: 'topic', captures: () => true, turn: 0 };
+      exact.set(key, stream);
+      return () => {
+        if (exact.get(key) === stream) exact.delete(key);
+      };
+    },
     append(stream, message, { clientId, atMs }) {
       const own = stream as LiveStream;
       const partition = choose(own, message, clientId);

@@ -11,6 +11,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Config } from '../../config/config.ts';
 import type { Clock } from '../../kernel/clock.ts';
+import type { Crossing } from '../../kernel/crossing/crossing.ts';
 import type { Partitions } from '../../kernel/log/partitions.ts';
 import type { StateLog } from '../../kernel/state/state-log.ts';
 import type { ConnectionHandler, Transport } from '../../net/transport.ts';
@@ -25,6 +26,7 @@ import { openProducers } from './producers/producers.ts';
 import { WireWriter } from './schema/writer.ts';
 import { createSecurity } from './security/security.ts';
 import type { KafkaTables } from './tables.ts';
+import { captureTopics } from './topics/captured.ts';
 import { openTopics } from './topics/topics.ts';
 
 export interface KafkaFrontEndOptions {
@@ -36,6 +38,7 @@ export interface KafkaFrontEndOptions {
   readonly log: StateLog;
   readonly kernel: LogKernel;
   readonly partitions: Partitions;
+  readonly crossing: Crossing;
   /** Rebuilt from the journal. */
   readonly tables: KafkaTables;
   readonly stripeOf: (key: string) => number;
@@ -128,6 +131,7 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
     authorizer: security.authorizer,
     settings: options.tables.settings,
     groups,
+    crossing: options.crossing,
     fetchSessions: createFetchSessions(settings.maxFetchSessions, options.random),
     commit: (level, storage = 'journal') =>
       new Promise((resolve, reject) => {
@@ -135,6 +139,7 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
       }),
   };
 
+  const stopCapturing = captureTopics(topics, options.crossing);
   const host: ConnectionHost = {
     kafka,
     window: options.window,
@@ -203,6 +208,7 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
       for (let poll = 0; connections.size > 0 && poll < STOP_POLLS_MAX; poll++) await delay(STOP_POLL_MS);
       for (const connection of connections) connection.destroy();
       producers.close();
+      stopCapturing();
       groups.close();
     },
     context: kafka,

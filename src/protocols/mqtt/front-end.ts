@@ -12,6 +12,7 @@ import type { Config } from '../../config/config.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import type { Deduplication } from '../../kernel/deduplication-table.ts';
 import type { Delayed } from '../../kernel/delayed/delayed.ts';
+import type { Message } from '../../kernel/message.ts';
 import type { RetainedStore } from '../../kernel/retained.ts';
 import type { Router } from '../../kernel/router.ts';
 import { TimerWheel } from '../../kernel/timer-wheel.ts';
@@ -41,6 +42,7 @@ import { takeUpSessions } from './lifecycle.ts';
 import { createOutput } from './output.ts';
 import { createPolicies } from './policies.ts';
 import { createPublishEncoder } from './publish-encoder.ts';
+import { publishMessage } from './publish-message.ts';
 import { pump, wake } from './pump.ts';
 import type { SessionRegistry } from './session-registry.ts';
 import { wakeGroup } from './shared.ts';
@@ -71,6 +73,8 @@ export interface MqttFrontEndOptions {
 export interface MqttFrontEnd {
   /** Undefined = no room; the connection is to be refused. */
   accept(transport: Transport): ConnectionHandler | undefined;
+  /** A message that came in by another protocol; the stream of that name has it already. */
+  publish(message: Message, exceptStream: string): void;
   /** Memory of the process above, or below again, its watermark: publishers are paused and CONNECT is refused. */
   setMemoryHigh(isHigh: boolean): void;
   /** Decisions of the authorizer have changed: flows that were decided by the old ones are stale. */
@@ -316,6 +320,10 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
 
   return {
     accept,
+    publish(message, exceptStream) {
+      publishMessage(mqtt, message, undefined, { exceptStream });
+      turn.wake();
+    },
     setMemoryHigh: (isHigh) => congestion.setMemoryHigh(isHigh),
     forgetDecisions: () => dataPlane.invalidateAll(),
     stop,

@@ -17,6 +17,8 @@ export interface PublishOptions extends Told {
   readonly flowId?: number | undefined;
   /** It is for nobody; what else there is to be done about it is done. */
   readonly isForNobody?: boolean;
+  /** It is in this stream already. */
+  readonly exceptStream?: string;
   /** Adds entries to the change; what it adds makes it one that is waited for. */
   also?(publication: Publication, routed: Routed): void;
 }
@@ -52,7 +54,7 @@ function accept(
   const { message } = own;
   if (message.retain && !retain(mqtt, own)) return Routed.Refused;
   let routed = routeBy(mqtt, message, publisher, options);
-  const captured = capture(mqtt, own, publisher);
+  const captured = capture(mqtt, own, publisher, options.exceptStream);
   if (captured === 'taken' && routed === Routed.Unmatched) routed = Routed.Delivered;
   // Who is told that it was taken must be able to rely on all who keep it.
   if (captured === 'refused' || (own.refusal !== undefined && own.wasNeeded)) routed = Routed.Refused;

@@ -1,9 +1,12 @@
 /** One batch to its partition: what must hold before it is appended, and what the client is told. */
 import type { AppendRefusal, Partition } from '../../../kernel/log/partitions.ts';
+import type { LogRecord } from '../../../storage/records/record.ts';
+import type { RecordBatch } from '../../../storage/records/record-batch.ts';
 import { type BatchHeader, RECORD_WORDS, RecordField } from '../../../wasm/log.ts';
 import { loadedCodec } from '../compression/compression.ts';
 import type { Kafka } from '../context.ts';
 import { ErrorCode } from '../messages/errors.ts';
+import { Attribute } from '../records/header.ts';
 import { codecNeeded, openBatch } from '../records/open.ts';
 import { checkProduced } from '../records/produced.ts';
 import type { Topic } from '../topics/topics.ts';
@@ -67,6 +70,21 @@ function checkTimes({ clock }: Kafka, { settings }: Topic, header: BatchHeader):
   return refused(ErrorCode.INVALID_TIMESTAMP, 'the time of a record is too far from that of the broker');
 }
 
+/** What belongs to a transaction may yet be aborted. */
+const crossesAtOnce = ({ attributes }: BatchHeader): boolean => (attributes & Attribute.transactional) === 0;
+
+function* recordsOf(batch: RecordBatch): Generator<LogRecord> {
+  for (let i = 0; i < batch.length; i++) yield batch.record(i);
+}
+
+/** To the subscribers of other protocols, whose deliveries are changes in front of the one that is acknowledged. */
+function cross({ kernel, crossing, logger }: Kafka, { name }: Topic, batch: Uint8Array): void {
+  const codec = codecNeeded(batch);
+  const opened = openBatch(kernel, batch, codec && loadedCodec(codec));
+  if (opened.batch !== undefined) crossing.publish(name, recordsOf(opened.batch));
+  else logger.warn({ topic: name, reason: opened.fault }, 'a batch cannot be opened for other protocols');
+}
+
 /** Appends what may be appended, as a part of the current change of the state log. */
 export function append(
   kafka: Kafka,
@@ -105,5 +123,6 @@ export function append(
     return refused(REFUSALS[baseOffset], `the batch could not be stored: ${baseOffset}`);
   }
   producers.appended(partition, header, baseOffset, logAppendTimeMs, origin);
+  if (crossesAtOnce(header) && kafka.crossing.isWanted(topic.name)) cross(kafka, topic, batch);
   return { error: ErrorCode.NONE, message: null, baseOffset, logAppendTimeMs };
 }

@@ -134,15 +134,17 @@ const answer = (outcomes: readonly Outcome[]): Answer => ({
 
 const isError = ({ appended }: { readonly appended: Appended }): boolean => appended.error !== ErrorCode.NONE;
 
-/** Codecs that compacted topics need opened and that are not loaded yet. */
-function missingCodecs({ topics }: Kafka, { version, request }: Call<Produce>): Promise<unknown>[] {
+/** Codecs of batches that have to be opened, for their keys or for other protocols, and that are not loaded yet. */
+function missingCodecs(kafka: Kafka, { version, request }: Call<Produce>): Promise<unknown>[] {
   const missing: Promise<unknown>[] = [];
-  for (const { name, topicId, partitionData } of request.topicData) {
-    const topic = version >= TOPIC_ID_SINCE ? topics.byId(topicId) : topics.get(name);
-    if (topic === undefined || topic.settings.cleanup === 'delete') continue;
-    for (const { records } of partitionData) {
+  for (const topicRequest of request.topicData) {
+    for (const { records } of topicRequest.partitionData) {
       const codec = records === null ? undefined : codecNeeded(records);
-      if (codec !== undefined && loadedCodec(codec) === undefined) missing.push(loadCodec(codec));
+      if (codec === undefined || loadedCodec(codec) !== undefined) continue;
+      const topic = topicOf(kafka, version, topicRequest);
+      const isOpened =
+        topic !== undefined && (topic.settings.cleanup !== 'delete' || kafka.crossing.isWanted(topic.name));
+      if (isOpened) missing.push(loadCodec(codec));
     }
   }
   return missing;

@@ -11,9 +11,11 @@ export function capture(
   mqtt: Mqtt,
   own: Publication,
   publisher: Session | undefined,
+  exceptStream: string | undefined,
 ): 'none' | 'taken' | 'refused' {
   const { streams } = mqtt;
-  const capturing = streams.capturing(own.message.topic);
+  const all = streams.capturing(own.message.topic);
+  const capturing = exceptStream === undefined ? all : all.filter(({ name }) => name !== exceptStream);
   if (capturing.length === 0) return 'none';
   const { log } = mqtt.durable;
   // All of them are asked before one is given it: a publisher is told one thing.
