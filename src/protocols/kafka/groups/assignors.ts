@@ -102,7 +102,8 @@ function level(
       const readers = readersOf.get(topicId) ?? [];
       if (readers.length < 2) continue;
       let least = leastLoaded(readers);
-      for (const [number, owner] of owners.entries()) {
+      for (let number = owners.length - 1; number >= 0; number--) {
+        const owner = owners[number];
         if (owner === undefined || owner.load - least.load < 2) continue;
         owners[number] = least;
         owner.load--;
