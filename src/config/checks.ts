@@ -1,6 +1,7 @@
 /** What no single key can tell: values that contradict each other, and combinations worth a warning. */
 import type { ConfigProblem } from './assignments.ts';
 import type { Config, TcpListenerConfig, TlsListenerConfig } from './config.ts';
+import { checkKafkaSecurity, kafkaSecurityWarnings } from './kafka-security-checks.ts';
 
 /** Where the value of a key comes from, for messages. */
 export type PlaceOf = (path: string) => string;
@@ -42,6 +43,7 @@ export function checkConfig(config: Config, placeOf: PlaceOf): ConfigProblem[] {
     problem('kafka.groups.minSessionTimeout', 'must not be above kafka.groups.maxSessionTimeout');
   }
 
+  checkKafkaSecurity(config.kafka.security, problem);
   checkStorage(config, problem);
 
   const used: NamedListener[] = [];
@@ -121,12 +123,20 @@ function checkTls(
 export function warnings(config: Config, isSet: (pathPrefix: string) => boolean): string[] {
   const found: string[] = [];
   for (const { path, listener } of tcpListeners(config)) {
-    if (listener.enabled && !isLoopback(listener.host)) {
+    if (!listener.enabled || isLoopback(listener.host)) continue;
+    const isKafka = path.startsWith('listeners.kafka');
+    if (!isKafka || config.kafka.security.authentication === 'none') {
+      const missing = isKafka ? 'kafka.security.authentication is none' : 'there is no authentication yet';
       found.push(
-        `${path} listens on ${listener.host} and there is no authentication yet: whoever reaches port ${listener.port} may publish and subscribe. Set ${path}.host=127.0.0.1 to close it.`,
+        `${path} listens on ${listener.host} and ${missing}: whoever reaches port ${listener.port} may publish and subscribe. Set ${path}.host=127.0.0.1 to close it.`,
+      );
+    } else if (path === 'listeners.kafka') {
+      found.push(
+        `${path} listens on ${listener.host} without TLS: passwords and tokens can be read on their way. listeners.kafkas is for them.`,
       );
     }
   }
+  found.push(...kafkaSecurityWarnings(config.kafka.security));
   for (const { path, listener } of tlsListeners(config)) {
     if (!listener.enabled && isSet(path) && !isSet(`${path}.enabled`)) {
       found.push(
