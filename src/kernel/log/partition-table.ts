@@ -172,6 +172,8 @@ export function createPartitionTable(
           partition.startOffset = partition.nextOffset = partition.reserved;
           continue;
         }
+        // What came behind the entry of the start may have cut a run that began below it.
+        index.trim(partition.startOffset);
         for (let i = 0; i < index.count; i++) {
           const { position, offset, end } = index.row(i);
           if (position !== Hole.Missing) continue;
