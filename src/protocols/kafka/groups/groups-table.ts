@@ -49,12 +49,15 @@ const PART = 0;
 const OFFSETS = 1;
 const STAGED = 2;
 
-const partKey = (group: string, part: string): Uint8Array =>
-  new ByteWriter().u8(PART).text(group).text(part).finish();
-const offsetsKey = (group: string, topic: string): Uint8Array =>
-  new ByteWriter().u8(OFFSETS).text(group).text(topic).finish();
-const stagedKey = (group: string, producerId: number): Uint8Array =>
-  new ByteWriter().u8(STAGED).text(group).uint(producerId).finish();
+interface PageName {
+  readonly kind: typeof PART | typeof OFFSETS | typeof STAGED;
+  readonly group: string;
+  /** The part, the topic, or the number of the producer. */
+  readonly name: string;
+}
+
+const keyOf = ({ kind, group, name }: PageName): Uint8Array =>
+  new ByteWriter().u8(kind).text(group).text(name).finish();
 
 const countOf = (offsets: Offsets): number => {
   let count = 0;
@@ -66,12 +69,14 @@ export function createGroupsTable(): GroupsTable {
   const records = new Map<string, Kept>();
   /** Groups in which a producer has offsets that wait. */
   const groupsOf = new Map<number, Set<string>>();
-  const dirty = new Map<string, Uint8Array>();
+  const dirty = new Map<string, PageName>();
   let offsetCount = 0;
   let lastOrder = 0;
 
-  const mark = (key: Uint8Array): void => {
-    dirty.set(Buffer.from(key).toString('latin1'), key);
+  /** Their keys are made when they are taken: most pages change many times until then. */
+  const mark = (kind: PageName['kind'], group: string, name: string): void => {
+    const id = `${kind}${group.length} ${group}${name}`;
+    if (!dirty.has(id)) dirty.set(id, { kind, group, name });
   };
 
   const recordOf = (group: string): Kept => {
@@ -108,7 +113,7 @@ export function createGroupsTable(): GroupsTable {
     const record = recordOf(group);
     if (producerId < 0) {
       merge(offsets, record.offsets);
-      for (const topic of offsets.keys()) mark(offsetsKey(group, topic));
+      for (const topic of offsets.keys()) mark(OFFSETS, group, topic);
       return;
     }
     let staged = record.staged.get(producerId);
@@ -119,7 +124,7 @@ export function createGroupsTable(): GroupsTable {
       groupsOf.set(producerId, groups.add(group));
     }
     merge(offsets, staged);
-    mark(stagedKey(group, producerId));
+    mark(STAGED, group, String(producerId));
   };
 
   const end = (producerId: number, isCommit: boolean, atMs: number): void => {
@@ -129,10 +134,10 @@ export function createGroupsTable(): GroupsTable {
       if (record === undefined || staged === undefined) continue;
       record.staged.delete(producerId);
       offsetCount -= countOf(staged);
-      mark(stagedKey(group, producerId));
+      mark(STAGED, group, String(producerId));
       if (isCommit) {
         merge(staged, record.offsets, atMs);
-        for (const topic of staged.keys()) mark(offsetsKey(group, topic));
+        for (const topic of staged.keys()) mark(OFFSETS, group, topic);
       }
       dropIfEmpty(group, record);
     }
@@ -146,7 +151,7 @@ export function createGroupsTable(): GroupsTable {
       const known = record.offsets.get(topic);
       for (const number of numbers) if (known?.delete(number)) offsetCount--;
       if (known?.size === 0) record.offsets.delete(topic);
-      mark(offsetsKey(group, topic));
+      mark(OFFSETS, group, topic);
     }
     dropIfEmpty(group, record);
   };
@@ -154,11 +159,11 @@ export function createGroupsTable(): GroupsTable {
   const remove = (group: string): void => {
     const record = records.get(group);
     if (record === undefined) return;
-    for (const part of record.parts.keys()) mark(partKey(group, part));
-    for (const topic of record.offsets.keys()) mark(offsetsKey(group, topic));
+    for (const part of record.parts.keys()) mark(PART, group, part);
+    for (const topic of record.offsets.keys()) mark(OFFSETS, group, topic);
     offsetCount -= countOf(record.offsets);
     for (const [producerId, staged] of record.staged) {
-      mark(stagedKey(group, producerId));
+      mark(STAGED, group, String(producerId));
       offsetCount -= countOf(staged);
       groupsOf.get(producerId)?.delete(group);
     }
@@ -170,7 +175,7 @@ export function createGroupsTable(): GroupsTable {
       const record = recordOf(change.group);
       if (change.bytes.length > 0) record.parts.set(change.part, change.bytes);
       else record.parts.delete(change.part);
-      mark(partKey(change.group, change.part));
+      mark(PART, change.group, change.part);
       dropIfEmpty(change.group, record);
     } else if (change.kind === 'offsets') addOffsets(change.group, change.producerId, change.offsets);
     else if (change.kind === 'forget') forget(change.group, change.partitions);
@@ -184,12 +189,12 @@ export function createGroupsTable(): GroupsTable {
     const kind = from.u8();
     const record = records.get(from.text());
     if (record === undefined) return false;
+    const name = from.text();
     if (kind === STAGED) {
-      const staged = record.staged.get(from.uint());
+      const staged = record.staged.get(Number(name));
       if (staged !== undefined) writeOffsets(to, staged);
       return staged !== undefined;
     }
-    const name = from.text();
     if (kind === PART) {
       const bytes = record.parts.get(name);
       if (bytes !== undefined) to.bytes(bytes);
@@ -215,7 +220,7 @@ export function createGroupsTable(): GroupsTable {
       record.offsets.delete(topic);
       merge(new Map([[topic, readPartitionOffsets(from)]]), record.offsets);
     } else {
-      const producerId = name.uint();
+      const producerId = Number(name.text());
       offsetCount -= countOf(record.staged.get(producerId) ?? new Map());
       record.staged.delete(producerId);
       addOffsets(group, producerId, readOffsets(from));
@@ -240,9 +245,11 @@ export function createGroupsTable(): GroupsTable {
       },
       *pageKeys() {
         for (const [group, record] of records) {
-          for (const part of record.parts.keys()) yield partKey(group, part);
-          for (const topic of record.offsets.keys()) yield offsetsKey(group, topic);
-          for (const producerId of record.staged.keys()) yield stagedKey(group, producerId);
+          for (const part of record.parts.keys()) yield keyOf({ kind: PART, group, name: part });
+          for (const topic of record.offsets.keys()) yield keyOf({ kind: OFFSETS, group, name: topic });
+          for (const producerId of record.staged.keys()) {
+            yield keyOf({ kind: STAGED, group, name: String(producerId) });
+          }
         }
       },
       page(key) {
@@ -251,10 +258,10 @@ export function createGroupsTable(): GroupsTable {
       },
       takeDirty(max) {
         const keys: Uint8Array[] = [];
-        for (const [name, key] of dirty) {
+        for (const [id, page] of dirty) {
           if (keys.length >= max) break;
-          dirty.delete(name);
-          keys.push(key);
+          dirty.delete(id);
+          keys.push(keyOf(page));
         }
         return keys;
       },

@@ -269,7 +269,9 @@ export function createGroups(options: GroupsOptions): Groups {
     },
 
     stage(id, committer, producerId, wanted) {
-      const errorCode = checkCommit(id, committer, false);
+      const refused = checkCommit(id, committer, false);
+      // Producers know generations only.
+      const errorCode = refused === ErrorCode.STALE_MEMBER_EPOCH ? ErrorCode.ILLEGAL_GENERATION : refused;
       if (errorCode !== ErrorCode.NONE) return { errorCode, settle() {} };
       const group = open(id);
       if (group === undefined) return { errorCode: ErrorCode.INVALID_COMMIT_OFFSET_SIZE, settle() {} };

@@ -243,6 +243,9 @@ describe('a consumer group', () => {
     expect(await commit(9, 'n', 1)).toBe(ErrorCode.UNKNOWN_MEMBER_ID);
     expect(await commit(9, '', -1)).toBe(ErrorCode.UNKNOWN_MEMBER_ID);
     expect(await commit(8, 'm', 1)).toBe(ErrorCode.UNSUPPORTED_VERSION);
+    const transactional = { memberId: 'm', instanceId: null, generation: 0, isTransactional: true };
+    expect(world.groups.stage('g', transactional, 1, []).errorCode).toBe(ErrorCode.ILLEGAL_GENERATION);
+    expect(world.groups.stage('g', { ...transactional, generation: 1 }, 1, []).errorCode).toBe(0);
     const fetch = async (over: object) =>
       (await asker(world)('offsetFetch', 9, { groups: [{ groupId: 'g', topics: null, ...over }] })).groups[0]
         .errorCode;
