@@ -22,8 +22,8 @@ export interface Security {
   readonly acls: Acls | undefined;
   readonly credentials: Credentials;
   readonly quotas: Quotas;
-  /** For a connection that was accepted; its principal is set. `certificateName`: of a client certificate that was verified. */
-  begin(connection: AuthenticatedConnection, certificateName: string | undefined): Authentication;
+  /** For a connection that was accepted; its principal is set. `subject`: of a client certificate that was verified. */
+  begin(connection: AuthenticatedConnection, subject: string | undefined): Authentication;
 }
 
 export interface SecurityOptions {
@@ -35,6 +35,15 @@ export interface SecurityOptions {
   /** In place of the keys of the configuration. */
   readonly verifyToken?: TokenVerifier;
 }
+
+const ANONYMOUS = 'User:ANONYMOUS';
+
+/** As rules are written elsewhere: the most particular part first. Commas in parts are escaped. */
+const distinguishedName = (subject: string): string =>
+  subject
+    .split(/(?<!\\), /)
+    .reverse()
+    .join(',');
 
 const ALL: readonly MechanismName[] = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER'];
 
@@ -51,6 +60,9 @@ export function createSecurity(options: SecurityOptions): Security {
   const verifyToken = options.verifyToken ?? verifierOf(config);
   const offered = config.mechanisms.length === 0 ? ALL : config.mechanisms;
   const mechanisms = offered.filter((each) => each !== 'OAUTHBEARER' || verifyToken !== undefined);
+  if (config.authentication === 'sasl' && mechanisms.length === 0) {
+    throw new Error('kafka.security: clients have to log in, and there is no way to');
+  }
   const credentials = createCredentials(config.users, settings);
   const quotas = createQuotas(clock);
   keepQuotas(settings, quotas);
@@ -65,9 +77,9 @@ export function createSecurity(options: SecurityOptions): Security {
     acls,
     credentials,
     quotas,
-    begin(connection, certificateName) {
+    begin(connection, subject) {
       connection.principal =
-        isAsked || certificateName === undefined ? 'User:ANONYMOUS' : `User:${certificateName}`;
+        isAsked || subject === undefined ? ANONYMOUS : `User:${distinguishedName(subject)}`;
       return beginAuthentication(connection, parts);
     },
   };

@@ -332,8 +332,8 @@ describe('a connection that has to log in', () => {
 describe('a connection that need not log in', () => {
   it('may do everything, as nobody or as its certificate says', async () => {
     const { security, connection } = begin({ authentication: 'none' });
-    const authentication = security.begin(connection, 'CN=device, O=factory');
-    expect(connection.principal).toBe('User:CN=device, O=factory');
+    const authentication = security.begin(connection, 'O=A\\, B factory, CN=device');
+    expect(connection.principal).toBe('User:CN=device,O=A\\, B factory');
     expect(authentication.admits(Apis.produce)).toBe(true);
     expect(authentication.handshake(1, 'PLAIN')).toEqual({
       errorCode: ErrorCode.ILLEGAL_SASL_STATE,
