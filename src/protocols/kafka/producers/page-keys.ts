@@ -15,7 +15,6 @@ export interface PageKeys {
   /** It was just read. */
   clean(key: Uint8Array): void;
   encode(kind: Page, first?: number, second?: number): Uint8Array;
-  decode(key: Uint8Array): PageName;
   takeDirty(max: number): Uint8Array[];
 
   addId(id: string): void;
@@ -44,7 +43,7 @@ function encode(kind: Page, first = 0, second = 0): Uint8Array {
   return key;
 }
 
-function decode(key: Uint8Array): PageName {
+export function decodePageKey(key: Uint8Array): PageName {
   const kind = key[0] as Page;
   if (key.byteLength !== KEY_BYTES || kind > Page.Aborted) throw new RangeError('a page of no producer');
   const view = new DataView(key.buffer, key.byteOffset, KEY_BYTES);
@@ -69,12 +68,11 @@ export function createPageKeys(): PageKeys {
       if (!dirty.has(text)) dirty.set(text, encode(kind, first, second));
     },
     clean(key) {
-      const { kind, first, second } = decode(key);
+      const { kind, first, second } = decodePageKey(key);
       if (kind === Page.Partition) dirtyPartitions.delete(first);
       else dirty.delete(textOf(kind, first, second));
     },
     encode,
-    decode,
     takeDirty(max) {
       const taken: Uint8Array[] = [];
       for (const [text, key] of dirty) {

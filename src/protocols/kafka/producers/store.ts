@@ -11,6 +11,7 @@ import type { LogKernel } from '../../../wasm/log.ts';
 import { Attribute, Field, HEADER_BYTES, type HeaderFields, readHeader } from '../records/header.ts';
 import { readMarker } from '../records/marker.ts';
 import { type AbortedRanges, createAbortedRanges } from './aborted-ranges.ts';
+import { producerDifferences } from './differences.ts';
 import {
   decodeEntry,
   decodeIds,
@@ -23,7 +24,7 @@ import {
   encodeTransactions,
   type ProducerEntry,
 } from './entries.ts';
-import { bucketOf, createPageKeys, Page } from './page-keys.ts';
+import { bucketOf, createPageKeys, decodePageKey, Page } from './page-keys.ts';
 import {
   applyBatch,
   applyMarker,
@@ -234,7 +235,7 @@ export function createProducerStore({ partitions, kernel, wallMs }: ProducerStor
   }
 
   function page(key: Uint8Array): Uint8Array | undefined {
-    const { kind, first, second } = keys.decode(key);
+    const { kind, first, second } = decodePageKey(key);
     switch (kind) {
       case Page.Ids:
         return idsBelow === 0 ? undefined : encodeIds(idsBelow);
@@ -258,7 +259,7 @@ export function createProducerStore({ partitions, kernel, wallMs }: ProducerStor
       apply: (bytes) => apply(decodeEntry(bytes)),
       observe,
       load(key, bytes) {
-        const { kind, first } = keys.decode(key);
+        const { kind, first } = decodePageKey(key);
         if (kind === Page.Ids) idsBelow = Math.max(idsBelow, decodeIds(bytes));
         else if (kind === Page.Partition) logs.set(first, decodePartition(bytes));
         else if (kind === Page.Aborted) aborted.loadChunk(first, bytes);
@@ -279,6 +280,7 @@ export function createProducerStore({ partitions, kernel, wallMs }: ProducerStor
       },
       page,
       takeDirty: keys.takeDirty,
+      differences: (other) => producerDifferences({ idsBelow, transactions, logs, aborted }, other),
     },
     transactions,
     ongoing,

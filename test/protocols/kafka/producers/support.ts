@@ -3,6 +3,7 @@ import { createPartitions, type Partition, type Partitions } from '../../../../s
 import { openStateLog } from '../../../../src/kernel/state/open.ts';
 import type { OpenStateLog, Storage } from '../../../../src/kernel/state/state-log.ts';
 import { TableId } from '../../../../src/kernel/state/table.ts';
+import { verifyViews } from '../../../../src/kernel/state/verify-views.ts';
 import type { GroupChange } from '../../../../src/protocols/kafka/groups/changes.ts';
 import { createGroupsTable, type GroupsTable } from '../../../../src/protocols/kafka/groups/groups-table.ts';
 import { ErrorCode } from '../../../../src/protocols/kafka/messages/errors.ts';
@@ -54,8 +55,7 @@ export const newWorld = (disk: FaultyDisk, more: Partial<World> = {}): World => 
   ...more,
 });
 
-export async function openWorld(world: World): Promise<Opened> {
-  const { clock, kv } = world;
+async function openJournals(world: World) {
   const wal = createFileWal({ disk: world.disk, directory: '/d', check: frameCheck });
   const journal = await openJournal({ wal, walId: 'w', limits: LIMITS });
   const memoryWal = createSealedWal({ objects: createMemoryObjects(), check: frameCheck });
@@ -63,34 +63,44 @@ export async function openWorld(world: World): Promise<Opened> {
   const objectWal =
     world.objects && createSealedWal({ objects: world.objects, check: frameCheck, maxInFlight: 4 });
   const object = objectWal && (await openJournal({ wal: objectWal, walId: 'o', limits: LIMITS }));
-  const journals = { memory, ...(object && { object }) };
-  const partitions = createPartitions({
-    journals: { journal, ...journals },
-    kernel,
-    clock,
-    leaderEpoch: 1,
-    opener: createBatchOpener(kernel),
-  });
-  const wallMs = (): number => clock.wallMs();
-  const store = createProducerStore({ partitions, kernel, wallMs });
+  return { journal, memory, ...(object && { object }) };
+}
+
+function newTables({ clock }: World, journals: Awaited<ReturnType<typeof openJournals>>) {
+  const opener = createBatchOpener(kernel);
+  const partitions = createPartitions({ journals, kernel, clock, leaderEpoch: 1, opener });
+  const store = createProducerStore({ partitions, kernel, wallMs: () => clock.wallMs() });
   const groups = createGroupsTable();
-  const tables = [partitions.table, groups.table, store.table];
-  const log = await openStateLog({ journal, journals, tables, clock, ...(kv && { kv }) });
+  return { partitions, store, groups, all: [partitions.table, groups.table, store.table] };
+}
+
+/** What journal and views tell differently, of producers. */
+export async function audit(world: World): Promise<string[]> {
+  const journals = await openJournals(world);
+  const { start, end } = journals.journal.state();
+  const problems = await verifyViews({
+    journal: Object.assign(journals.journal, { start, end }),
+    ...(journals.object && { object: journals.object }),
+    kv: world.kv,
+    makeTables: () => newTables(world, journals).all,
+  });
+  for (const each of Object.values(journals)) await each.close();
+  return problems.filter((problem) => problem.includes('kafka-producers'));
+}
+
+export async function openWorld(world: World): Promise<Opened> {
+  const { clock, kv, limits } = world;
+  const journals = await openJournals(world);
+  const { partitions, store, groups, all } = newTables(world, journals);
+  const { journal, ...others } = journals;
+  const log = await openStateLog({ journal, journals: others, tables: all, clock, ...(kv && { kv }) });
   partitions.attach(log);
   const offsets = {
     endTransaction: (producerId: number, isCommit: boolean) =>
       stage({ log, groups }, { kind: 'end', producerId, isCommit, atMs: clock.wallMs() }),
   };
-  const producers = await openProducers({
-    store,
-    partitions,
-    kernel,
-    log,
-    level: 'sync',
-    offsets,
-    clock,
-    ...(world.limits && { limits: world.limits }),
-  });
+  const options = { store, partitions, kernel, log, level: 'sync', offsets, clock } as const;
+  const producers = await openProducers({ ...options, ...(limits && { limits }) });
   return { log, journal, partitions, producers, groups };
 }
 

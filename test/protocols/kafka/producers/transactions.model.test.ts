@@ -10,6 +10,7 @@ import { type CrashingKv, crashingKv } from '../../../kernel/state/crashing-kv.t
 import { faultyDisk } from '../../../storage/disk/faulty-disk.ts';
 import { createRandom } from '../../../support/random.ts';
 import {
+  audit,
   commitOffset,
   committedOffset,
   found,
@@ -220,6 +221,7 @@ class Life {
     this.world.disk = isKilled ? this.world.disk.kill() : this.world.disk.crash();
     this.kv = isKilled ? this.kv?.kill() : this.kv?.crash();
     this.world.kv = this.kv;
+    expect(await audit(this.world)).toEqual([]);
     this.opened = await openWorld(this.world);
   }
 
