@@ -184,6 +184,14 @@ export class RetainedSlots {
     return true;
   }
 
+  /** Whether the block that lies at `at` of `from` is what the slot has; false for what has its payload elsewhere. */
+  has(slot: number, from: Uint8Array, at: number, bytes: number): boolean {
+    const block = this.blocks[slot] ?? 0;
+    if (block === 0 || this.outside.has(slot) || this.lengths[slot] !== bytes) return false;
+    const own = this.tree.bytes().subarray(block, block + bytes);
+    return Buffer.compare(own, from.subarray(at, at + bytes)) === 0;
+  }
+
   /** To another slot, which must be free. */
   move(from: number, to: number): void {
     const block = this.blocks[from] ?? 0;
@@ -217,6 +225,11 @@ export class RetainedSlots {
     }
     this.lengths.push(0);
     return this.blocks.push(0) - 1;
+  }
+
+  /** One that `freeSlot` gave and nobody needs. */
+  giveBack(slot: number): void {
+    this.freeSlots.push(slot);
   }
 
   /** After slots were given by number: finds those in between again. */

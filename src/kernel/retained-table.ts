@@ -181,17 +181,29 @@ export function createRetainedTable(slots: RetainedSlots, clock: Clock): Table {
     if (entry[1] !== SET || 2 + length !== entry.length)
       throw new Error('retained messages: an entry is damaged');
     const topic = topicAt(entry, view, 2);
-    const known = slots.slotOf(topic);
     if (isGone(format.expiresAtMsAt(view, 2))) {
-      if (known >= 0) remove(known);
+      const gone = slots.slotOf(topic);
+      if (gone >= 0) remove(gone);
       noteDeletion(latin1(topic), position);
       return;
     }
     if (deletedAt.size > 0) deletedAt.delete(latin1(topic));
-    if (known >= 0) slots.remove(known);
-    const slot = known >= 0 ? known : slots.freeSlot();
     const staged = slots.stage(entry);
-    if (!slots.place(slot, entry, view, staged, 2, length)) throw new Error(NO_ROOM);
+    let slot = slots.freeSlot();
+    // Most topics are new: that this one is not, is found out by trying.
+    if (!slots.place(slot, entry, view, staged, 2, length)) {
+      slots.giveBack(slot);
+      slot = slots.slotOf(topic);
+      if (slot < 0) throw new Error(NO_ROOM);
+      // Pages are made while changes go on: what is replayed on top of them is in them for a good part.
+      if (slots.has(slot, entry, 2, length)) {
+        slots.unstage(staged, entry.length);
+        setAt.set(slot, position + 1);
+        return;
+      }
+      slots.remove(slot);
+      if (!slots.place(slot, entry, view, staged, 2, length)) throw new Error(NO_ROOM);
+    }
     slots.unstage(staged, entry.length);
     setAt.set(slot, position + 1);
     slots.touch(slot);

@@ -125,7 +125,7 @@ const MiB = 1024 * 1024;
 export const DEFAULT_STATE_LIMITS: StateLogLimits = {
   frameBytes: 256 * 1024,
   maxPendingBytes: DEFAULT_LIMITS.maxPendingBytes,
-  checkpointBytes: 64 * MiB,
+  checkpointBytes: 16 * MiB,
   cycleBytes: 4 * DEFAULT_LIMITS.segmentBytes,
   pageBytesPerSecond: 64 * MiB,
   journal: DEFAULT_LIMITS,
