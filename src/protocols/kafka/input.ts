@@ -1,12 +1,12 @@
 /**
  * Cuts what a connection sends into frames. The read window is everybody's, so bytes are copied once, into memory that is
  * the request's own from then on. A length is not believed before its bytes come: memory grows with what has arrived, to
- * four times as much at most.
+ * eight times as much at most.
  */
 const LENGTH_BYTES = 4;
 /** Below, a frame gets its room at once. */
 const SMALL_BYTES = 4096;
-const GROWTH = 4;
+const GROWTH = 8;
 
 export interface FrameInput {
   /** Takes the bytes; false when a length is not acceptable, which `refusedLength` then has. */

@@ -1,0 +1,67 @@
+import { describe, expect, it } from 'vitest';
+import { defaultConfig } from '../../../../src/config/load.ts';
+import { checkOverrides, topicConfigs, understand } from '../../../../src/protocols/kafka/topics/configs.ts';
+import { nameFault } from '../../../../src/protocols/kafka/topics/names.ts';
+
+const config = defaultConfig();
+const of = (overrides: Readonly<Record<string, string>>) => new Map(Object.entries(overrides));
+
+describe('configurations of topics', () => {
+  it('accept each of their own defaults, and have a text', () => {
+    for (const each of topicConfigs.values()) {
+      expect(each.check(each.default(config)), each.name).toBeUndefined();
+      expect(each.documentation).not.toBe('');
+    }
+  });
+
+  it('mean what they mean in Kafka where nothing is set', () => {
+    expect(understand(new Map(), config)).toMatchObject({
+      cleanup: 'delete',
+      maxMessageBytes: 1_048_588,
+      timestampType: 'CreateTime',
+      retentionMs: 604_800_000,
+      retentionBytes: 0,
+      tombstoneMs: 86_400_000,
+      minInsyncReplicas: 1,
+      storage: 'journal',
+    });
+  });
+
+  it('are understood', () => {
+    expect(understand(of({ 'cleanup.policy': 'compact, delete' }), config).cleanup).toBe('both');
+    expect(understand(of({ 'cleanup.policy': 'compact' }), config).cleanup).toBe('compact');
+    expect(understand(of({ 'retention.ms': '-1' }), config).retentionMs).toBe(Number.POSITIVE_INFINITY);
+    expect(understand(of({ 'retention.ms': '9223372036854775807' }), config).retentionMs).toBe(
+      Number.POSITIVE_INFINITY,
+    );
+    expect(understand(of({ 'retention.bytes': '5' }), config).retentionBytes).toBe(5);
+    expect(understand(of({ 'retention.bytes': '0' }), config).retentionBytes).toBe(1);
+  });
+
+  it.each([
+    ['cleanup.policy', 'keep'],
+    ['cleanup.policy', ''],
+    ['retention.ms', '-2'],
+    ['retention.ms', '1e3'],
+    ['retention.ms', ''],
+    ['max.message.bytes', '2147483648'],
+    ['message.timestamp.type', 'logappendtime'],
+    ['min.cleanable.dirty.ratio', '1.5'],
+    ['min.cleanable.dirty.ratio', '.'],
+    ['segment.ms', '1000'],
+    ['compression.type', 'gzip'],
+    ['remote.storage.enable', 'true'],
+    ['no.such', '1'],
+  ])('refuse %s=%j', (name, value) => {
+    expect(checkOverrides(of({ [name]: value }))).toContain(name);
+  });
+});
+
+describe('a name of a topic', () => {
+  it.each(['a', 'A.b-c_9', '...', 'x'.repeat(249)])('can be %s', (name) =>
+    expect(nameFault(name)).toBeUndefined(),
+  );
+  it.each(['', '.', '..', 'a b', 'a/b', 'ä', 'x'.repeat(250)])('cannot be %j', (name) =>
+    expect(nameFault(name)).toBeDefined(),
+  );
+});
