@@ -15,7 +15,7 @@ describe('input', () => {
   it('gives the frames that were sent, however the bytes are cut, in memory of their own', () => {
     const payload = fc.oneof(
       fc.uint8Array({ minLength: MIN, maxLength: 64 }),
-      fc.integer({ min: MIN, max: 20_000 }).map((size) => new Uint8Array(size).fill(size & 255)),
+      fc.integer({ min: MIN, max: 6000 }).map((size) => new Uint8Array(size).fill(size & 255)),
     );
     fc.assert(
       fc.property(
@@ -31,7 +31,7 @@ describe('input', () => {
             window.set(piece);
             expect(input.push(window.subarray(0, piece.length), (frame) => frames.push(frame))).toBe(true);
             // What the next read puts there is not seen by those before.
-            window.fill(0xee);
+            window.fill(0xee, 0, piece.length);
             at += piece.length;
           }
           expect(frames.map((frame) => Buffer.from(frame))).toEqual(
