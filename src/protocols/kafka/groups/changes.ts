@@ -38,6 +38,8 @@ export type GroupChange =
   | {
       readonly kind: 'end';
       readonly producerId: number;
+      /** What the producer has staged behind it is of its next transaction. */
+      readonly order: number;
       readonly isCommit: boolean;
       readonly atMs: number;
     };
@@ -103,6 +105,7 @@ export function encodeChange(change: GroupChange): Uint8Array {
   if (change.kind === 'end') {
     return to
       .uint(change.producerId)
+      .uint(change.order)
       .u8(change.isCommit ? 1 : 0)
       .uint(change.atMs)
       .finish();
@@ -135,7 +138,8 @@ function readForgotten(from: ByteReader): Map<string, number[]> {
 function read(from: ByteReader): GroupChange {
   const kind = from.oneOf(KINDS);
   if (kind === 'end') {
-    return { kind, producerId: from.uint(), isCommit: from.u8() === 1, atMs: from.uint() };
+    const [producerId, order] = [from.uint(), from.uint()];
+    return { kind, producerId, order, isCommit: from.u8() === 1, atMs: from.uint() };
   }
   const group = from.text();
   if (kind === 'part') return { kind, group, part: from.text(), bytes: from.bytes() };

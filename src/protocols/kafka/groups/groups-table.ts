@@ -65,6 +65,21 @@ const countOf = (offsets: Offsets): number => {
   return count;
 };
 
+/** Takes out what has a lower order. */
+function takeBefore(offsets: Offsets, order: number): Offsets {
+  const taken: Offsets = new Map();
+  for (const [topic, partitions] of offsets) {
+    for (const [partition, each] of partitions) {
+      if (each.order >= order) continue;
+      partitions.delete(partition);
+      const ofTopic = taken.get(topic) ?? new Map();
+      taken.set(topic, ofTopic.set(partition, each));
+    }
+    if (partitions.size === 0) offsets.delete(topic);
+  }
+  return taken;
+}
+
 export function createGroupsTable(): GroupsTable {
   const records = new Map<string, Kept>();
   /** Groups in which a producer has offsets that wait. */
@@ -127,21 +142,28 @@ export function createGroupsTable(): GroupsTable {
     mark(STAGED, group, String(producerId));
   };
 
-  const end = (producerId: number, isCommit: boolean, atMs: number): void => {
-    for (const group of groupsOf.get(producerId) ?? []) {
+  /** Ends what was staged before it: a page may be newer, and have what belongs to the next transaction. */
+  const end = (producerId: number, order: number, isCommit: boolean, atMs: number): void => {
+    lastOrder = Math.max(lastOrder, order);
+    const groups = groupsOf.get(producerId);
+    for (const group of groups ?? []) {
       const record = records.get(group);
       const staged = record?.staged.get(producerId);
       if (record === undefined || staged === undefined) continue;
-      record.staged.delete(producerId);
-      offsetCount -= countOf(staged);
+      const ended = takeBefore(staged, order);
+      offsetCount -= countOf(ended);
       mark(STAGED, group, String(producerId));
+      if (staged.size === 0) {
+        record.staged.delete(producerId);
+        groups?.delete(group);
+      }
       if (isCommit) {
-        merge(staged, record.offsets, atMs);
-        for (const topic of staged.keys()) mark(OFFSETS, group, topic);
+        merge(ended, record.offsets, atMs);
+        for (const topic of ended.keys()) mark(OFFSETS, group, topic);
       }
       dropIfEmpty(group, record);
     }
-    groupsOf.delete(producerId);
+    if (groups?.size === 0) groupsOf.delete(producerId);
   };
 
   const forget = (group: string, partitions: ReadonlyMap<string, readonly number[]>): void => {
@@ -180,7 +202,7 @@ export function createGroupsTable(): GroupsTable {
     } else if (change.kind === 'offsets') addOffsets(change.group, change.producerId, change.offsets);
     else if (change.kind === 'forget') forget(change.group, change.partitions);
     else if (change.kind === 'remove') remove(change.group);
-    else end(change.producerId, change.isCommit, change.atMs);
+    else end(change.producerId, change.order, change.isCommit, change.atMs);
   };
 
   /** The page's bytes behind its version. */

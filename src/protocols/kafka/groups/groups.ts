@@ -285,7 +285,9 @@ export function createGroups(options: GroupsOptions): Groups {
     },
 
     endTransaction: (producerId, isCommit) =>
-      stageAll({ ...options, groups: table }, [{ kind: 'end', producerId, isCommit, atMs: clock.wallMs() }]),
+      stageAll({ ...options, groups: table }, [
+        { kind: 'end', producerId, order: table.nextOrder(), isCommit, atMs: clock.wallMs() },
+      ]),
 
     checkFetch(id, memberId, memberEpoch) {
       const group = live.get(id);
