@@ -3,12 +3,18 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 
-test('the table of conformance is up to date and every statement that binds a server has a test', async () => {
-  const script = fileURLToPath(new URL('../../scripts/conformance-table.mjs', import.meta.url));
-  const run = promisify(execFile)(process.execPath, [script, '--check']);
-  const problems = await run.then(
+async function problemsOf(script: string): Promise<string> {
+  const path = fileURLToPath(new URL(`../../scripts/${script}`, import.meta.url));
+  return promisify(execFile)(process.execPath, [path, '--check']).then(
     () => '',
     (error: unknown) => (error instanceof Error && 'stderr' in error ? String(error.stderr) : String(error)),
   );
-  expect(problems).toBe('');
+}
+
+test('the table of conformance is up to date and every statement that binds a server has a test', async () => {
+  expect(await problemsOf('conformance-table.mjs')).toBe('');
+});
+
+test("the table of Kafka's APIs is up to date and every API that is served has a test", async () => {
+  expect(await problemsOf('conformance-kafka.mjs')).toBe('');
 });
