@@ -1,3 +1,4 @@
+import { withAccessors } from '../../kernel/with-accessors.ts';
 import { readU64, viewOf, writeU64 } from '../wal/block.ts';
 
 /**
@@ -35,48 +36,52 @@ export function createIndexBuilder(): IndexBuilder {
   const strides = new Map<number, number[]>();
   let stride = -1;
   let entries = 0;
-  return {
-    get entries() {
-      return entries;
+  return withAccessors<IndexBuilder, 'entries'>(
+    {
+      get entries() {
+        return entries;
+      },
     },
-    add(logId, block, frame) {
-      if (stride === -1 || block >= stride + STRIDE_BYTES) stride = block;
-      let list = strides.get(logId);
-      if (list === undefined) {
-        list = [];
-        strides.set(logId, list);
-      }
-      if (list.at(-2) === stride) list[list.length - 1] = frame;
-      else {
-        list.push(stride, frame);
-        entries++;
-      }
-    },
-    find(logId, from) {
-      const list = strides.get(logId) ?? [];
-      const at = firstAtOrAbove(list.length / 2, (i) => list[2 * i + 1] ?? 0, from);
-      const start = list[2 * at];
-      return start === undefined ? undefined : { start, last: list[2 * at + 1] ?? 0 };
-    },
-    *logs() {
-      for (const [logId, list] of strides) yield [logId, list.at(-1) ?? 0] as const;
-    },
-    encode(segment) {
-      const bytes = new Uint8Array(HEAD_BYTES + entries * ENTRY_BYTES);
-      const view = viewOf(bytes);
-      writeU64(view, 0, segment);
-      view.setUint32(8, entries);
-      let offset = HEAD_BYTES;
-      for (const [logId, list] of [...strides].sort((a, b) => a[0] - b[0])) {
-        for (let i = 0; i < list.length; i += 2, offset += ENTRY_BYTES) {
-          writeU64(view, offset, logId);
-          writeU64(view, offset + 8, list[i] ?? 0);
-          writeU64(view, offset + 16, list[i + 1] ?? 0);
+    {
+      add(logId, block, frame) {
+        if (stride === -1 || block >= stride + STRIDE_BYTES) stride = block;
+        let list = strides.get(logId);
+        if (list === undefined) {
+          list = [];
+          strides.set(logId, list);
         }
-      }
-      return bytes;
+        if (list.at(-2) === stride) list[list.length - 1] = frame;
+        else {
+          list.push(stride, frame);
+          entries++;
+        }
+      },
+      find(logId, from) {
+        const list = strides.get(logId) ?? [];
+        const at = firstAtOrAbove(list.length / 2, (i) => list[2 * i + 1] ?? 0, from);
+        const start = list[2 * at];
+        return start === undefined ? undefined : { start, last: list[2 * at + 1] ?? 0 };
+      },
+      *logs() {
+        for (const [logId, list] of strides) yield [logId, list.at(-1) ?? 0] as const;
+      },
+      encode(segment) {
+        const bytes = new Uint8Array(HEAD_BYTES + entries * ENTRY_BYTES);
+        const view = viewOf(bytes);
+        writeU64(view, 0, segment);
+        view.setUint32(8, entries);
+        let offset = HEAD_BYTES;
+        for (const [logId, list] of [...strides].sort((a, b) => a[0] - b[0])) {
+          for (let i = 0; i < list.length; i += 2, offset += ENTRY_BYTES) {
+            writeU64(view, offset, logId);
+            writeU64(view, offset + 8, list[i] ?? 0);
+            writeU64(view, offset + 16, list[i + 1] ?? 0);
+          }
+        }
+        return bytes;
+      },
     },
-  };
+  );
 }
 
 /** The segment that a footer belongs to; -1 for bytes that are no footer. */

@@ -1,4 +1,5 @@
 import type { Clock } from '../../kernel/clock.ts';
+import { withAccessors } from '../../kernel/with-accessors.ts';
 import { type Disk, diskErrorCode } from '../disk/disk.ts';
 
 /**
@@ -120,32 +121,36 @@ export async function createSpaceGuard(options: SpaceGuardOptions): Promise<Spac
   await check();
   const stop = clock.every(intervalMs, checkSoon);
 
-  return {
-    get isFull() {
-      return isFull;
+  return withAccessors<SpaceGuard, 'isFull' | 'freeBytes' | 'hasReserve'>(
+    {
+      get isFull() {
+        return isFull;
+      },
+      get freeBytes() {
+        return Math.max(0, estimate());
+      },
+      get hasReserve() {
+        return hasReserve;
+      },
     },
-    get freeBytes() {
-      return Math.max(0, estimate());
+    {
+      allows(bytes, isSettlement) {
+        if (isSettlement) return estimate() - bytes >= lastBytes;
+        // Who is refused once waits until there is room again, not until a smaller append fits.
+        if (estimate() - bytes < watermarkBytes) isFull = true;
+        return !isFull;
+      },
+      wrote(bytes) {
+        const before = estimate();
+        since += bytes;
+        const met = (limit: number): boolean => before >= limit && estimate() < limit;
+        if (met(watermarkBytes) || met(criticalBytes)) checkSoon();
+      },
+      check,
+      async close() {
+        stop();
+        await checking?.catch(() => {});
+      },
     },
-    get hasReserve() {
-      return hasReserve;
-    },
-    allows(bytes, isSettlement) {
-      if (isSettlement) return estimate() - bytes >= lastBytes;
-      // Who is refused once waits until there is room again, not until a smaller append fits.
-      if (estimate() - bytes < watermarkBytes) isFull = true;
-      return !isFull;
-    },
-    wrote(bytes) {
-      const before = estimate();
-      since += bytes;
-      const met = (limit: number): boolean => before >= limit && estimate() < limit;
-      if (met(watermarkBytes) || met(criticalBytes)) checkSoon();
-    },
-    check,
-    async close() {
-      stop();
-      await checking?.catch(() => {});
-    },
-  };
+  );
 }

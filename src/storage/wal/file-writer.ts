@@ -1,3 +1,4 @@
+import { withAccessors } from '../../kernel/with-accessors.ts';
 import type { Disk, DiskFile } from '../disk/disk.ts';
 import { BLOCK_HEADER_BYTES, bytesOf, crcOf, encodeBlockHeader } from './block.ts';
 import { createBlockFile, FILE_HEADER_BYTES, markerName } from './epoch-files.ts';
@@ -114,38 +115,42 @@ export function createFileWriter(options: FileWriterOptions): WalWriter {
     }
   }
 
-  return {
-    epoch,
-    maxInFlight,
-    get next() {
-      return next;
+  return withAccessors<WalWriter, 'next' | 'inFlight'>(
+    {
+      get next() {
+        return next;
+      },
+      get inFlight() {
+        return inFlight;
+      },
     },
-    get inFlight() {
-      return inFlight;
+    {
+      epoch,
+      maxInFlight,
+      append(body, { level, isAnchor = false, sum = crcOf(body) }) {
+        if (failure !== undefined) return Promise.reject(failure);
+        if (inFlight >= maxInFlight) {
+          return Promise.reject(new WalBusy(`${maxInFlight} appends are under way, and no more may be`));
+        }
+        const bodyBytes = bytesOf(body);
+        if (bodyBytes > maxBlockBytes) {
+          return Promise.reject(new Error(`a block of ${bodyBytes} bytes: ${maxBlockBytes} at most`));
+        }
+        const position = next;
+        const begins = isAnchor || position === 0;
+        const header = encodeBlockHeader({ epoch, position, bodyBytes, isAnchor: begins, synced, sum });
+        next += BLOCK_HEADER_BYTES + bodyBytes;
+        inFlight++;
+        return run([header, ...body], position, begins, level);
+      },
+      async close() {
+        await acknowledged.catch(() => {});
+        await written.catch(() => {});
+        await syncing;
+        failure ??= new Error('the writer is closed');
+        await file?.close();
+        file = undefined;
+      },
     },
-    append(body, { level, isAnchor = false, sum = crcOf(body) }) {
-      if (failure !== undefined) return Promise.reject(failure);
-      if (inFlight >= maxInFlight) {
-        return Promise.reject(new WalBusy(`${maxInFlight} appends are under way, and no more may be`));
-      }
-      const bodyBytes = bytesOf(body);
-      if (bodyBytes > maxBlockBytes) {
-        return Promise.reject(new Error(`a block of ${bodyBytes} bytes: ${maxBlockBytes} at most`));
-      }
-      const position = next;
-      const begins = isAnchor || position === 0;
-      const header = encodeBlockHeader({ epoch, position, bodyBytes, isAnchor: begins, synced, sum });
-      next += BLOCK_HEADER_BYTES + bodyBytes;
-      inFlight++;
-      return run([header, ...body], position, begins, level);
-    },
-    async close() {
-      await acknowledged.catch(() => {});
-      await written.catch(() => {});
-      await syncing;
-      failure ??= new Error('the writer is closed');
-      await file?.close();
-      file = undefined;
-    },
-  };
+  );
 }
