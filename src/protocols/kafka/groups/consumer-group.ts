@@ -47,7 +47,6 @@ export interface ConsumerGroup {
   readonly kind: 'consumer';
   readonly id: string;
   readonly keeping: Keeping;
-  isDead: boolean;
   epoch: number;
   /** The epoch for which the members' targets were made. */
   assignmentEpoch: number;
@@ -66,7 +65,6 @@ export const newConsumerGroup = (id: string, epoch: number): ConsumerGroup => ({
   kind: 'consumer',
   id,
   keeping: newKeeping(),
-  isDead: false,
   epoch,
   assignmentEpoch: epoch,
   members: new Map(),

@@ -1,4 +1,7 @@
-/** Deadlines of members and groups in one heap: each is an object that its owner sets, moves and clears as it likes. */
+/**
+ * Deadlines of members and groups in one heap: each is an object that its owner sets, moves and clears as it likes. Time counts as
+ * long as somebody listens: a process that was stopped, or a machine that slept, does not find that everybody has been silent.
+ */
 import type { Clock } from '../../../kernel/clock.ts';
 import { createDeadlineHeap } from '../../../kernel/deadline-heap.ts';
 
@@ -15,7 +18,14 @@ export interface Deadlines {
   readonly size: number;
 }
 
+/** Most time that counts between two looks at what is due. */
+const MAX_STEP_MS = 1000;
+
 export function createDeadlines(clock: Clock): Deadlines {
+  /** When we last looked, by the clock and in time that counts. */
+  let lookedMs = clock.monotonicMs();
+  let lastMs = 0;
+  const timeMs = (): number => lastMs + Math.min(MAX_STEP_MS, clock.monotonicMs() - lookedMs);
   const heap = createDeadlineHeap();
   const waiting: (() => void)[] = [];
   const free: number[] = [];
@@ -41,13 +51,15 @@ export function createDeadlines(clock: Clock): Deadlines {
             number = free.pop() ?? waiting.length;
             waiting[number] = fire;
           }
-          heap.set(number, clock.monotonicMs() + delayMs);
+          heap.set(number, timeMs() + delayMs);
         },
         clear,
       };
     },
     fireDue(budget) {
-      const nowMs = clock.monotonicMs();
+      lastMs = timeMs();
+      lookedMs = clock.monotonicMs();
+      const nowMs = lastMs;
       for (let left = budget; left > 0; left--) {
         const number = heap.firstDue(nowMs);
         if (number === undefined) return;

@@ -148,7 +148,6 @@ export function createGroups(options: GroupsOptions): Groups {
   const openClassic = (id: string): Group | undefined => {
     const known = open(id);
     if (known?.kind !== 'consumer' || hasMembers(known)) return known;
-    known.isDead = true;
     const group = put(createClassicGroup(host, id));
     // Its generations go on from the epochs that there were.
     group.generation = known.epoch;
@@ -169,8 +168,7 @@ export function createGroups(options: GroupsOptions): Groups {
 
   const remove = (group: Group): void => {
     live.delete(group.id);
-    if (group.kind === 'consumer') group.isDead = true;
-    else {
+    if (group.kind === 'classic') {
       group.state = 'Dead';
       for (const deadline of group.pending.values()) deadline.clear();
       group.pending.clear();

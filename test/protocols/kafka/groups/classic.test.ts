@@ -251,6 +251,16 @@ describe('sessions', () => {
     expect(groupOf(world).state).toBe('Empty');
   });
 
+  it('do not count time in which nobody could listen', () => {
+    const world = createWorld();
+    const { memberId } = alone(world);
+    world.clock.stop(600_000);
+    world.clock.advance(100);
+    expect(beat(world, memberId, 1)).toBe(0);
+    world.clock.advance(10_100);
+    expect(beat(world, memberId, 1)).toBe(ErrorCode.UNKNOWN_MEMBER_ID);
+  });
+
   it('of a newcomer that waits for the others end after a longer time', () => {
     const world = createWorld({ newMemberJoinTimeoutMs: 20_000 });
     const { memberId } = alone(world, { rebalanceTimeoutMs: 300_000, sessionTimeoutMs: 300_000 });

@@ -15,6 +15,8 @@ import type { Topic, TopicChange, Topics } from '../../../../src/protocols/kafka
 /** Time that a test moves, in steps of a tick, with nothing else in between. */
 export interface StepClock extends Clock {
   advance(ms: number): void;
+  /** Time in which nothing of the process runs. */
+  stop(ms: number): void;
 }
 
 const STEP_MS = 100;
@@ -28,6 +30,9 @@ function createStepClock(): StepClock {
     every(_intervalMs, callback) {
       callbacks.add(callback);
       return () => callbacks.delete(callback);
+    },
+    stop(ms) {
+      nowMs += ms;
     },
     advance(ms) {
       for (const untilMs = nowMs + ms; nowMs < untilMs; ) {
