@@ -97,7 +97,10 @@ export async function openWorld(world: World): Promise<Opened> {
   partitions.attach(log);
   const offsets = {
     endTransaction: (producerId: number, isCommit: boolean) =>
-      stage({ log, groups }, { kind: 'end', producerId, isCommit, atMs: clock.wallMs() }),
+      stage(
+        { log, groups },
+        { kind: 'end', producerId, order: groups.nextOrder(), isCommit, atMs: clock.wallMs() },
+      ),
   };
   const options = { store, partitions, kernel, log, level: 'sync', offsets, clock } as const;
   const producers = await openProducers({ ...options, ...(limits && { limits }) });

@@ -265,6 +265,11 @@ class Life {
   async maintain(): Promise<void> {
     if (this.random.oneIn(3)) await this.opened.log.snapshot();
     if (this.random.oneIn(3)) await this.opened.log.checkpoint();
+    // Copies of batches come behind what followed them.
+    const { end } = this.opened.journal.state();
+    if (this.random.oneIn(2)) {
+      await this.opened.partitions.source('journal').evacuate(0, this.random.below(end));
+    }
     if (this.random.oneIn(4)) await this.crash();
     if (this.random.oneIn(6)) await this.world.clock.advance(TIMEOUT_MS + 5000);
   }
