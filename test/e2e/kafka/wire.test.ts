@@ -444,6 +444,22 @@ describe('topics', () => {
     expect(await ask({ assignments: placed })).toMatchObject({ errorCode: ErrorCode.INVALID_REQUEST });
   });
 
+  test('grow, and do not shrink', async () => {
+    const grow = async (count: number) => {
+      const topics = [{ name: topic, count, assignments: null }];
+      const { results } = await client.call(Apis.createPartitions, 3, {
+        topics,
+        timeoutMs: 1000,
+        validateOnly: false,
+      });
+      return results[0]?.errorCode;
+    };
+    expect(await grow(3)).toBe(0);
+    expect(await produce(batchOf('v'), { index: 2 })).toMatchObject({ errorCode: 0, baseOffset: 0 });
+    expect(await grow(3)).toBe(ErrorCode.INVALID_PARTITIONS);
+    expect(await grow(1)).toBe(ErrorCode.INVALID_PARTITIONS);
+  });
+
   test('are described in pages', async () => {
     const name = await make(5);
     const ask = async (partitionIndex: number) =>
