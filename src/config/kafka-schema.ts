@@ -90,5 +90,17 @@ export const kafkaSchema = section("Kafka's protocol.", {
     }),
     maxOffsetMetadataBytes: bytes(4096, 'Largest metadata of a committed offset.', { max: 32_767 }),
   }),
+  telemetry: section('Metrics that clients push (KIP-714); administrators set which (client-metrics).', {
+    endpoint: string(
+      '',
+      'Where they go on to: a collector that takes OpenTelemetry over HTTP, such as http://127.0.0.1:4318/v1/metrics. Without it no client is asked for any.',
+      {
+        maxLength: 2048,
+        expected: 'an http or https address',
+        accepts: (text) => text === '' || (URL.canParse(text) && /^https?:/.test(text)),
+      },
+    ),
+    maxPushBytes: bytes(MiB, 'Largest push.', { min: 1024, max: 16 * MiB }),
+  }),
   security: kafkaSecuritySchema,
 });

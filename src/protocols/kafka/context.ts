@@ -7,6 +7,8 @@ import type { Partitions } from '../../kernel/log/partitions.ts';
 import type { Settings } from '../../kernel/settings-table.ts';
 import type { StateLog, Storage } from '../../kernel/state/state-log.ts';
 import type { LogKernel } from '../../wasm/log.ts';
+import type { ClientMetrics } from './admin/client-metrics.ts';
+import type { Telemetry } from './admin/telemetry.ts';
 import type { FetchSessions } from './fetch/sessions.ts';
 import type { Groups } from './groups/groups.ts';
 import type { Producers } from './producers/producers.ts';
@@ -73,6 +75,8 @@ export interface Kafka {
   readonly security: Security;
   /** What administrators set for other things than topics. */
   readonly settings: Settings;
+  readonly clientMetrics: ClientMetrics;
+  readonly telemetry: Telemetry;
   /**
    * Ends the current change of the state log; resolves when it, and all before it, is as durable as `level`; with `object` in
    * the object store, too.

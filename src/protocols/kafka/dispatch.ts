@@ -36,11 +36,21 @@ export const handlers: HandlerTable = {
   ...producerHandlers,
   ...securityHandlers,
   ...adminHandlers,
-  apiVersions: (_kafka, { version, request }) => apiVersionsAnswer(servedApis, version, request),
+  apiVersions: ({ config }, { version, request }) =>
+    apiVersionsAnswer(
+      config.kafka.telemetry.endpoint === '' ? withoutTelemetry : servedApis,
+      version,
+      request,
+    ),
 };
 
 /** In the order of the table above. */
 export const servedApis: readonly Api[] = (Object.keys(handlers) as ApiName[]).map((name) => Apis[name]);
+
+/** Who is offered them uses them. */
+const withoutTelemetry = servedApis.filter(
+  (api) => api !== Apis.getTelemetrySubscriptions && api !== Apis.pushTelemetry,
+);
 
 const byKey: ReadonlyMap<number, Handler<Api>> = new Map(
   Object.entries(handlers).map(([name, handler]) => [Apis[name as ApiName].key, handler as Handler<Api>]),

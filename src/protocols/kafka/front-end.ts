@@ -6,7 +6,7 @@
  * connection; memory of requests, of sessions and of answers is bounded by the configuration; what a client was promised is
  * in the journal first. It knows neither sockets nor what is in a batch of records.
  */
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Config } from '../../config/config.ts';
@@ -16,7 +16,10 @@ import type { Partitions } from '../../kernel/log/partitions.ts';
 import type { StateLog } from '../../kernel/state/state-log.ts';
 import type { ConnectionHandler, Transport } from '../../net/transport.ts';
 import type { LogKernel } from '../../wasm/log.ts';
+import { createClientMetrics } from './admin/client-metrics.ts';
+import { createCollector } from './admin/collector.ts';
 import { broughtToLife } from './admin/live-config.ts';
+import { createTelemetry } from './admin/telemetry.ts';
 import { type ConnectionHost, KafkaConnection } from './connection.ts';
 import type { Broker, Endpoint, Kafka } from './context.ts';
 import { createFetchSessions } from './fetch/sessions.ts';
@@ -115,6 +118,16 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
     clock,
     log: logger,
   });
+  const clientMetrics = createClientMetrics(options.tables.settings);
+  const { endpoint, maxPushBytes } = settings.telemetry;
+  const collector = endpoint === '' ? undefined : createCollector(endpoint, logger);
+  const telemetry = createTelemetry({
+    subscriptions: clientMetrics,
+    clock,
+    maxBytes: maxPushBytes,
+    sink: collector?.sink,
+    newInstanceId: () => randomBytes(16).toString('base64url'),
+  });
   const kafka: Kafka = {
     config,
     nodeConfig: options.config,
@@ -129,6 +142,8 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
     producers,
     security,
     authorizer: security.authorizer,
+    clientMetrics,
+    telemetry,
     settings: options.tables.settings,
     groups,
     crossing: options.crossing,
@@ -203,6 +218,7 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
       if (isStopping) return;
       isStopping = true;
       stopSweeping();
+      collector?.stop();
       for (const connection of [...connections]) connection.end('the broker is stopping');
       // In real time whatever the clock: a clock that stands still must not keep a process from stopping.
       for (let poll = 0; connections.size > 0 && poll < STOP_POLLS_MAX; poll++) await delay(STOP_POLL_MS);

@@ -8,12 +8,14 @@ import { batchOf, produceRequest } from './batches.ts';
 import { type KafkaNode, startKafkaNode } from './node.ts';
 import { G, probes, T, X } from './probes.ts';
 
-/** For everybody: which versions, how to log in, and where the brokers are. */
+/** For everybody: which versions, how to log in, where the brokers are, and metrics of their own. */
 const OPEN: readonly Api[] = [
   Apis.apiVersions,
   Apis.saslHandshake,
   Apis.saslAuthenticate,
   Apis.describeCluster,
+  Apis.getTelemetrySubscriptions,
+  Apis.pushTelemetry,
 ];
 
 let broker: KafkaNode;

@@ -10,6 +10,7 @@ import { updateFeatures } from './features.ts';
 import { listConfigResources } from './list-resources.ts';
 import { describeLogDirs } from './log-dirs.ts';
 import { electLeaders, listPartitionReassignments } from './replicas.ts';
+import { getTelemetrySubscriptions, pushTelemetry } from './telemetry-requests.ts';
 
 export const adminHandlers = {
   describeLogDirs,
@@ -17,4 +18,6 @@ export const adminHandlers = {
   listPartitionReassignments,
   listConfigResources,
   updateFeatures,
+  getTelemetrySubscriptions,
+  pushTelemetry,
 } satisfies HandlerTable;

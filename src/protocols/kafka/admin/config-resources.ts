@@ -7,8 +7,9 @@ import type { In } from '../schema/message.ts';
 import { type Answered, GOOD, refusalOf } from '../security/refusals.ts';
 import { SettingKind } from '../security/setting-kinds.ts';
 import { CLUSTER, Operation, ResourceType } from '../security/vocabulary.ts';
-import { ConfigType } from '../topics/configs.ts';
+import { ConfigType, listOf } from '../topics/configs.ts';
 import { type BrokerConfig, brokerConfigs } from './broker-configs.ts';
+import { metricsConfigs, metricsEdit } from './client-metrics.ts';
 import { groupConfigs } from './group-configs.ts';
 import { type Scope, settingName } from './live-config.ts';
 
@@ -20,7 +21,7 @@ const ConfigSource = {
   Static: 4,
   Default: 5,
   DynamicLogger: 6,
-  Group: 8,
+  ClientMetrics: 7,
 } as const;
 const ConfigOperation = { Set: 0, Delete: 1, Append: 2, Subtract: 3 } as const;
 
@@ -79,11 +80,13 @@ function fault(
     const isAllowed = kafka.authorizer.allows(caller, operation, ResourceType.Group, name);
     return isAllowed ? undefined : notAllowed(ErrorCode.GROUP_AUTHORIZATION_FAILED);
   }
-  if (type !== ConfigResource.Broker && type !== ConfigResource.BrokerLogger) {
+  const isOfBroker = type === ConfigResource.Broker || type === ConfigResource.BrokerLogger;
+  if (!isOfBroker && type !== ConfigResource.ClientMetrics) {
     return invalid('resources of this type have no configuration here');
   }
   const isAllowed = kafka.authorizer.allows(caller, operation, ResourceType.Cluster, CLUSTER);
   if (!isAllowed) return notAllowed(ErrorCode.CLUSTER_AUTHORIZATION_FAILED);
+  if (!isOfBroker) return name === '' ? invalid('a subscription has a name') : undefined;
   const scope = scopeOf(kafka, name);
   if (typeof scope === 'object') return scope;
   return type === ConfigResource.BrokerLogger && scope === 'cluster'
@@ -175,11 +178,36 @@ function describeGroup({ config }: Kafka, { keys, synonyms, documentation }: Wan
     });
 }
 
+function describeMetrics(kafka: Kafka, name: string, { keys, synonyms, documentation }: Wanted): Described[] {
+  const values = kafka.clientMetrics.values(name);
+  if (values === undefined) return [];
+  return metricsConfigs
+    .filter((each) => keys?.includes(each.name) ?? true)
+    .map((each) => {
+      const own = values[each.name];
+      const value = own ?? each.usual;
+      const configSource = own === undefined ? ConfigSource.Default : ConfigSource.ClientMetrics;
+      return {
+        name: each.name,
+        value,
+        readOnly: false,
+        isDefault: own === undefined,
+        configSource,
+        isSensitive: false,
+        synonyms: synonyms ? [{ name: each.name, value, source: configSource }] : [],
+        configType: each.type,
+        documentation: documentation ? each.documentation : null,
+      };
+    });
+}
+
 export function describeResource(kafka: Kafka, caller: Caller, resource: Resource, wanted: Wanted) {
   const wrong = fault(kafka, caller, resource, Operation.DescribeConfigs);
   if (wrong !== undefined) return { ...wrong, configs: [] };
   const { type, name } = resource;
   if (type === ConfigResource.Group) return { ...GOOD, configs: describeGroup(kafka, wanted) };
+  if (type === ConfigResource.ClientMetrics)
+    return { ...GOOD, configs: describeMetrics(kafka, name, wanted) };
   return {
     ...GOOD,
     configs:
@@ -238,6 +266,46 @@ function alterLogger(kafka: Kafka, { edits, replace, validateOnly }: Change): An
   return GOOD;
 }
 
+/** The values that would be; a sentence where they cannot be. */
+function editedMetrics(before: Readonly<Record<string, string>>, edits: readonly ConfigEdit[]) {
+  const values = new Map(Object.entries(before));
+  for (const { name, configOperation, value } of edits) {
+    const known = metricsConfigs.find((each) => each.name === name);
+    if (known === undefined) return `there is no configuration ${name} of client metrics`;
+    if (configOperation === ConfigOperation.Delete) {
+      values.delete(name);
+      continue;
+    }
+    if (value === null) return `${name} has no value`;
+    const now = listOf(values.get(name) ?? known.usual);
+    const change = listOf(value);
+    if (configOperation === ConfigOperation.Set) values.set(name, value);
+    else if (known.type !== ConfigType.List) return `${name} is no list`;
+    else if (configOperation === ConfigOperation.Append)
+      values.set(name, [...new Set([...now, ...change])].join());
+    else values.set(name, now.filter((each) => !change.includes(each)).join());
+    const reason = known.check(values.get(name) ?? '');
+    if (reason !== undefined) return `${name} ${reason}`;
+  }
+  return Object.fromEntries(values);
+}
+
+async function alterMetrics(
+  kafka: Kafka,
+  name: string,
+  { edits, replace, validateOnly }: Change,
+): Promise<Answered> {
+  const before = () => (replace ? {} : (kafka.clientMetrics.values(name) ?? {}));
+  const wanted = editedMetrics(before(), edits);
+  if (typeof wanted === 'string') return refused(ErrorCode.INVALID_CONFIG, wanted);
+  if (validateOnly) return GOOD;
+  const outcome = await kafka.settings.change(() => {
+    const values = editedMetrics(before(), edits);
+    return typeof values === 'string' ? [] : [metricsEdit(name, values)];
+  });
+  return refusalOf(outcome);
+}
+
 export async function alterResource(
   kafka: Kafka,
   caller: Caller,
@@ -250,5 +318,6 @@ export async function alterResource(
   if (new Set(names).size < names.length) return invalid('a configuration is there twice');
   if (resource.type === ConfigResource.Broker) return alterBroker(kafka, resource.name, change);
   if (resource.type === ConfigResource.BrokerLogger) return alterLogger(kafka, change);
+  if (resource.type === ConfigResource.ClientMetrics) return alterMetrics(kafka, resource.name, change);
   return refused(ErrorCode.INVALID_CONFIG, 'groups have what the configuration of the node says');
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { adminHandlers } from '../../../../src/protocols/kafka/admin/admin.ts';
+import { createClientMetrics } from '../../../../src/protocols/kafka/admin/client-metrics.ts';
 import { broughtToLife } from '../../../../src/protocols/kafka/admin/live-config.ts';
 import { handlers } from '../../../../src/protocols/kafka/dispatch.ts';
 import { ErrorCode } from '../../../../src/protocols/kafka/messages/errors.ts';
@@ -29,7 +30,8 @@ function adminBench(security = {}) {
   });
   const { kafka, settings } = made;
   const live = broughtToLife(kafka.config, settings);
-  Object.assign(kafka, { nodeConfig: kafka.config, config: live });
+  const clientMetrics = createClientMetrics(settings);
+  Object.assign(kafka, { nodeConfig: kafka.config, config: live, clientMetrics });
   const describeBroker = async (resourceName: string, ...names: string[]) => {
     const { results } = await made.ask('describeConfigs', {
       resources: [
@@ -159,7 +161,7 @@ describe('configurations of a broker', () => {
     );
     expect(changed.responses[0]?.errorCode).toBe(ErrorCode.CLUSTER_AUTHORIZATION_FAILED);
     const unknown = await ask('describeConfigs', {
-      resources: [{ resourceType: 16, resourceName: 'm', configurationKeys: null }],
+      resources: [{ resourceType: 3, resourceName: 'm', configurationKeys: null }],
     });
     expect(unknown.results[0]?.errorCode).toBe(ErrorCode.INVALID_REQUEST);
   });
