@@ -2,7 +2,7 @@
  * Partitions over a journal of files: single records gathered into batches, ready batches, reading back, and a start.
  * Appends are committed at `os` and waited for at the end of each turn's work; a start replays what is behind its pages.
  *
- *   node --import tsx bench/partitions.ts --records 1000000 --partitions 8 --dir .bench
+ *   node --import tsx bench/partitions.ts --records 1000000 --partitions 8 --bytes 256 --turn 2000 --dir .bench
  */
 import { rmSync } from 'node:fs';
 import { mkdir, mkdtemp } from 'node:fs/promises';
@@ -23,14 +23,19 @@ const { values } = parseArgs({
   options: {
     records: { type: 'string', default: '1000000' },
     partitions: { type: 'string', default: '8' },
+    bytes: { type: 'string', default: '256' },
+    turn: { type: 'string', default: '2000' },
     dir: { type: 'string', default: '.bench' },
   },
 });
 const RECORDS = Number(values.records);
 const PARTITIONS = Number(values.partitions);
-const RECORD_BYTES = 256;
-/** Records of one turn. */
-const TURN = 2000;
+const RECORD_BYTES = Number(values.bytes);
+/** Records of one turn, of which those of a partition are a batch. */
+const TURN = Number(values.turn);
+/** Less than the journal keeps in memory. */
+const TAIL_BYTES = 8 << 20;
+const TAIL_ROUNDS = 200;
 
 interface Opened {
   readonly log: OpenStateLog;
@@ -84,6 +89,25 @@ async function readBack({ partitions }: Opened): Promise<void> {
   if (seen !== RECORDS) throw new Error(`${seen} records of ${RECORDS} were read back`);
 }
 
+/** The newest records, from memory, as those read who keep up. Resolves with the processor's seconds and the bytes of batches. */
+async function readTail({ partitions }: Opened): Promise<{ cpuSeconds: number; bytes: number }> {
+  const share = Math.floor(TAIL_BYTES / RECORD_BYTES / PARTITIONS);
+  let bytes = 0;
+  const before = process.cpuUsage();
+  for (let round = 0; round < TAIL_ROUNDS; round++) {
+    for (const partition of partitions.list()) {
+      const start = Math.max(partition.startOffset, partition.endOffset - share);
+      for (let from = start; from < partition.endOffset; ) {
+        const { batches, next } = await partitions.read(partition, from, 1 << 20);
+        for (const batch of batches) bytes += batch.bytes.byteLength;
+        from = next;
+      }
+    }
+  }
+  const { user, system } = process.cpuUsage(before);
+  return { cpuSeconds: (user + system) / 1e6, bytes };
+}
+
 const base = resolve(values.dir);
 await mkdir(base, { recursive: true });
 const directory = await mkdtemp(join(base, 'partitions-'));
@@ -96,6 +120,7 @@ try {
     all.push(partition);
   }
   const appending = await seconds(() => append(opened, all));
+  const tail = await readTail(opened);
   await opened.log.snapshot();
   await opened.log.close();
   const starting = await seconds(async () => {
@@ -112,6 +137,7 @@ try {
 |---|---|
 | append, os | ${perSecond(appending)} |
 | read back, partition by partition | ${perSecond(reading)} |
+| read what is in memory, pieces of 1 MiB | ${(tail.cpuSeconds / (tail.bytes / 1e9)).toFixed(3)} s of a processor per GB |
 | start behind a snapshot | ${(starting * 1000).toFixed(0)} ms |
 | pages | ${pageBytes} bytes |
 `);

@@ -16,8 +16,8 @@ export interface BatchSpan {
 
 /** Byte by byte: a view, or a big integer, for each batch that is read costs more than all the rest of it. */
 function int32(bytes: Uint8Array, at: number): number {
-  const byte = (i: number): number => bytes[at + i] as number;
-  return (byte(0) << 24) | (byte(1) << 16) | (byte(2) << 8) | byte(3);
+  const upper = ((bytes[at] as number) << 24) | ((bytes[at + 1] as number) << 16);
+  return upper | ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number);
 }
 
 /** Not exact where it is no safe integer. */
