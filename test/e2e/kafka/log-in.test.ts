@@ -5,6 +5,7 @@ import { servedApis } from '../../../src/protocols/kafka/dispatch.ts';
 import { Apis } from '../../../src/protocols/kafka/messages/apis.ts';
 import { ErrorCode } from '../../../src/protocols/kafka/messages/errors.ts';
 import { type KafkaClient, openKafkaClient } from '../../support/kafka-client.ts';
+import { createRandom } from '../../support/random.ts';
 import { batchOf, produceRequest, ZERO } from './batches.ts';
 import { type KafkaNode, startKafkaNode } from './node.ts';
 
@@ -105,6 +106,34 @@ describe('a client that has not logged in', () => {
   });
 });
 
+describe('whatever comes for a log-in', () => {
+  test('costs its own connection at worst', async () => {
+    const random = createRandom(Number(process.env.ROBUSTMQ_SEED ?? 7));
+    const mechanisms = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER'];
+    const good = [
+      'n,,n=alice,r=abc',
+      'n,a=alice,n=alice,r=abc',
+      'n,,\x01auth=Bearer a.b.c\x01\x01',
+      '\0alice\0alice-secret',
+    ];
+    for (let round = 0; round < 60; round++) {
+      const client = await open();
+      const version = random.below(2);
+      await client.call(Apis.saslHandshake, version, { mechanism: mechanisms[random.below(4)] ?? '' });
+      const token = Buffer.from(good[random.below(4)] ?? '');
+      for (let changes = random.below(4); changes > 0; changes--)
+        token[random.below(token.length)] = random.below(256);
+      const cut = token.subarray(0, random.below(token.length + 1));
+      client.send(version === 0 ? raw(cut) : client.frame(Apis.saslAuthenticate, 2, { authBytes: cut }));
+      // An answer, or the end of the connection: never neither.
+      await client.receive().catch(() => {});
+      client.close();
+    }
+    const { brokers } = await metadata(await loggedIn());
+    expect(brokers).toHaveLength(1);
+  });
+});
+
 describe('a log-in', () => {
   test('of an old client has tokens without headers', async () => {
     const client = await open();
@@ -146,6 +175,25 @@ describe('a log-in', () => {
 });
 
 describe('a quota', () => {
+  test('on connections makes an address wait before it is heard', async () => {
+    const client = await loggedIn();
+    const limit = (remove: boolean) =>
+      client.call(Apis.alterClientQuotas, 1, {
+        entries: [
+          {
+            entity: [{ entityType: 'ip', entityName: '127.0.0.1' }],
+            ops: [{ key: 'connection_creation_rate', value: 2, remove }],
+          },
+        ],
+        validateOnly: false,
+      });
+    expect((await limit(false)).entries[0]?.errorCode).toBe(0);
+    const startedAt = performance.now();
+    for (let i = 0; i < 3; i++) await loggedIn();
+    expect(performance.now() - startedAt).toBeGreaterThan(400);
+    await limit(true);
+  });
+
   test('makes who was over it wait, by word and by deed, and nobody else', async () => {
     const client = await loggedIn();
     const { topics } = await client.call(Apis.metadata, 12, { topics: [{ topicId: ZERO, name: 'slow' }] });
