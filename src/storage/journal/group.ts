@@ -80,6 +80,65 @@ export function buildGroup(parts: readonly Part[], position: number): Group {
   };
 }
 
+/** By log: place in the body's own bytes, distance from its position, and number of the large payload or -1; of each frame in turn. */
+export type FramesByLog = ReadonlyMap<number, readonly number[]>;
+
+const FRAME_WORDS = 3;
+
+/** Made once for what is read by many: a walk over all frames for each log that has some among them adds up. */
+export function framesByLog({ bytes, large }: Body): FramesByLog {
+  const view = viewOf(bytes);
+  const logs = new Map<number, number[]>();
+  let distance = 0;
+  let largeIndex = 0;
+  for (let at = 0; at < bytes.byteLength; ) {
+    const payloadBytes = view.getUint32(at);
+    const isLarge = large !== undefined && payloadBytes >= COPY_BYTES;
+    const logId = readU64(view, at + 8);
+    const frames = logs.get(logId);
+    if (frames === undefined) logs.set(logId, [at, distance, isLarge ? largeIndex : -1]);
+    else frames.push(at, distance, isLarge ? largeIndex : -1);
+    if (isLarge) largeIndex++;
+    at += FRAME_HEADER_BYTES + (isLarge ? 0 : payloadBytes);
+    distance += FRAME_HEADER_BYTES + payloadBytes;
+  }
+  return logs;
+}
+
+/** As `collectRecords`, of one log whose frames are known. */
+export function collectListed(
+  { bytes, large, position }: Body,
+  frames: readonly number[],
+  logId: number,
+  from: number,
+  maxBytes: number,
+  into: JournalRecord[],
+): number {
+  let low = 0;
+  let high = frames.length / FRAME_WORDS;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (position + (frames[middle * FRAME_WORDS + 1] as number) < from) low = middle + 1;
+    else high = middle;
+  }
+  const view = viewOf(bytes);
+  let taken = 0;
+  for (let i = low * FRAME_WORDS; i < frames.length && taken < maxBytes; i += FRAME_WORDS) {
+    const at = frames[i] as number;
+    const start = at + FRAME_HEADER_BYTES;
+    const payloadBytes = view.getUint32(at);
+    const payload = large?.[frames[i + 2] as number] ?? bytes.subarray(start, start + payloadBytes);
+    into.push({
+      logId,
+      stripe: view.getUint32(at + 4),
+      payload,
+      position: position + (frames[i + 1] as number),
+    });
+    taken += payloadBytes;
+  }
+  return taken;
+}
+
 /**
  * Adds to `into` the records of a log, or of all logs, from a position on, until they have `maxBytes` of payload.
  * Returns the bytes that were added.

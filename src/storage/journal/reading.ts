@@ -1,6 +1,6 @@
 import type { WalStore } from '../wal/wal-store.ts';
 import { type BufferPool, createBufferPool } from './buffer-pool.ts';
-import { collectRecords, type JournalRecord } from './group.ts';
+import { collectListed, collectRecords, type JournalRecord } from './group.ts';
 import { createReader, type ReadableSegment, type SegmentReader } from './reader.ts';
 import { recoverForReading } from './recovery.ts';
 import { type Segments, segmentsForReading } from './segments.ts';
@@ -107,7 +107,8 @@ export function createReading({ segments, reader, newReader, tail }: ReadingOpti
         if (at >= tail.start) {
           const held = tail.at(Math.max(at, next));
           if (held === undefined || held.start >= behind) break;
-          bytes += collectRecords(held.body, logId, next, maxBytes - bytes, found);
+          const frames = held.frames.get(logId) ?? [];
+          bytes += collectListed(held.body, frames, logId, next, maxBytes - bytes, found);
           at = held.end;
         } else {
           const block = await reader.block(segment, at);

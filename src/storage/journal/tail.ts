@@ -1,5 +1,4 @@
-import { withAccessors } from '../../kernel/with-accessors.ts';
-import type { Body, Group } from './group.ts';
+import { type Body, type FramesByLog, framesByLog, type Group } from './group.ts';
 
 /** The newest groups, in memory, whole, up to a number of bytes: what most readers read never meets the disk. */
 export interface Tail {
@@ -12,12 +11,30 @@ export interface Tail {
 
 export interface Held {
   readonly body: Body;
+  /** Known from the first reader on. */
+  readonly frames: FramesByLog;
   readonly start: number;
   readonly end: number;
 }
 
-interface Counted extends Held {
+class Counted implements Held {
+  readonly body: Body;
+  readonly start: number;
+  readonly end: number;
   readonly bytes: number;
+  #frames: FramesByLog | undefined;
+
+  constructor(body: Body, start: number, end: number, bytes: number) {
+    this.body = body;
+    this.start = start;
+    this.end = end;
+    this.bytes = bytes;
+  }
+
+  get frames(): FramesByLog {
+    this.#frames ??= framesByLog(this.body);
+    return this.#frames;
+  }
 }
 
 export function createTail(start: number, maxBytes: number): Tail {
@@ -35,32 +52,28 @@ export function createTail(start: number, maxBytes: number): Tail {
     first = oldest.end;
   }
 
-  return withAccessors<Tail, 'start'>(
-    {
-      get start() {
-        return first;
-      },
+  return {
+    get start() {
+      return first;
     },
-    {
-      push({ body, bodyBytes }, groupStart, end) {
-        groups.push({ body, start: groupStart, end, bytes: bodyBytes });
-        held += bodyBytes;
-        while (held > maxBytes) dropOldest();
-        if (gone > 64 && gone * 2 > groups.length) {
-          groups.splice(0, gone);
-          gone = 0;
-        }
-      },
-      at(position) {
-        let low = gone;
-        let high = groups.length;
-        while (low < high) {
-          const middle = (low + high) >>> 1;
-          if ((groups[middle]?.end ?? 0) <= position) low = middle + 1;
-          else high = middle;
-        }
-        return groups[low];
-      },
+    push({ body, bodyBytes }, groupStart, end) {
+      groups.push(new Counted(body, groupStart, end, bodyBytes));
+      held += bodyBytes;
+      while (held > maxBytes) dropOldest();
+      if (gone > 64 && gone * 2 > groups.length) {
+        groups.splice(0, gone);
+        gone = 0;
+      }
     },
-  );
+    at(position) {
+      let low = gone;
+      let high = groups.length;
+      while (low < high) {
+        const middle = (low + high) >>> 1;
+        if ((groups[middle]?.end ?? 0) <= position) low = middle + 1;
+        else high = middle;
+      }
+      return groups[low];
+    },
+  };
 }

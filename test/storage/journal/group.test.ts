@@ -1,7 +1,13 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { FRAME_HEADER_BYTES, frameCheck } from '../../../src/storage/journal/frame.ts';
-import { buildGroup, collectRecords, type JournalRecord } from '../../../src/storage/journal/group.ts';
+import {
+  buildGroup,
+  collectListed,
+  collectRecords,
+  framesByLog,
+  type JournalRecord,
+} from '../../../src/storage/journal/group.ts';
 import { createTail } from '../../../src/storage/journal/tail.ts';
 
 const LARGE = 20_000;
@@ -49,6 +55,11 @@ it('gives back from a group in memory and from its bytes what was put in, by log
           const found: JournalRecord[] = [];
           expect(collectRecords(body, logId, from, maxBytes, found)).toBe(sum);
           expect(plain(found)).toEqual(plain(wanted));
+          if (logId === undefined) continue;
+          const listed: JournalRecord[] = [];
+          const frames = framesByLog(body).get(logId) ?? [];
+          expect(collectListed(body, frames, logId, from, maxBytes, listed)).toBe(sum);
+          expect(plain(listed)).toEqual(plain(wanted));
         }
       }
     }),
