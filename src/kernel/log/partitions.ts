@@ -201,7 +201,7 @@ export function createPartitions(options: PartitionsOptions): Partitions {
       if (partition.isDeleted) return;
       partition.index.append(baseOffset, lastOffset + 1, position, maxTimestampMs, payload.byteLength);
       noteEpoch(partition.epochs, leaderEpoch, baseOffset);
-      partition.dirtySinceMs ??= maxTimestampMs;
+      partition.dirtySinceMs ??= maxTimestampMs < 0 ? clock.wallMs() : maxTimestampMs;
       state.changed(partition);
       for (const watcher of partition.watchers ?? []) watcher();
     };
