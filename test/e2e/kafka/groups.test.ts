@@ -1,6 +1,8 @@
 /** Groups of kafkajs against a whole node: consumers come, go and share while messages flow, and the broker starts anew. */
 import type { Consumer, Kafka } from 'kafkajs';
 import { afterEach, describe, expect, test } from 'vitest';
+import { Apis } from '../../../src/protocols/kafka/messages/apis.ts';
+import { openKafkaClient } from '../../support/kafka-client.ts';
 import { type KafkaNode, type Settings, startKafkaNode } from './node.ts';
 
 const TOPIC = 'shared';
@@ -140,5 +142,30 @@ describe('groups of kafkajs', () => {
     await admin.deleteGroups(['g']);
     expect((await admin.listGroups()).groups).toEqual([]);
     await admin.disconnect();
+  });
+
+  test('that wait for a member do not hold the broker up when it stops', async () => {
+    const { broker } = await startWithTopic();
+    const request = {
+      groupId: 'g',
+      sessionTimeoutMs: 60_000,
+      rebalanceTimeoutMs: 60_000,
+      memberId: '',
+      protocolType: 'consumer',
+      protocols: [{ name: 'range', metadata: new Uint8Array(0) }],
+    };
+    const first = await openKafkaClient(broker.port);
+    const joined = await first.call(Apis.joinGroup, 3, request);
+    expect(joined).toMatchObject({ errorCode: 0, generationId: 1 });
+    const second = await openKafkaClient(broker.port);
+    second.send(second.frame(Apis.joinGroup, 3, request));
+    const beat = { groupId: 'g', generationId: 1, memberId: joined.memberId };
+    while ((await first.call(Apis.heartbeat, 3, beat)).errorCode === 0);
+    const startedMs = performance.now();
+    await broker.node.stop();
+    expect(performance.now() - startedMs).toBeLessThan(5000);
+    first.close();
+    second.close();
+    await broker.restart();
   });
 });
