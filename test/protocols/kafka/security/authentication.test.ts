@@ -63,7 +63,7 @@ function scramClient(user: string, password: string, digest: 'sha256' | 'sha512'
   const bare = `n=${user},r=nonce`;
   return {
     first: header + bare,
-    final(serverFirst: string): string {
+    final(serverFirst: string, prefix = ''): string {
       const {
         r = '',
         s = '',
@@ -78,7 +78,7 @@ function scramClient(user: string, password: string, digest: 'sha256' | 'sha512'
         salted,
       );
       const clientKey = createHmac(digest, salted).update('Client Key').digest();
-      const without = `c=${Buffer.from(header).toString('base64')},r=${r}`;
+      const without = `c=${Buffer.from(header).toString('base64')},r=${prefix}${r}`;
       const signature = createHmac(digest, storedKey).update(`${bare},${serverFirst},${without}`).digest();
       const proof = Buffer.from(clientKey.map((byte, at) => byte ^ (signature[at] ?? 0)));
       return `${without},p=${proof.toString('base64')}`;
@@ -159,6 +159,26 @@ describe('a connection that has to log in', () => {
       }
     },
   );
+
+  it('may say its part of the nonce twice, as librdkafka long did, and neither leave out ours nor add to it', async () => {
+    for (const [prefix, code] of [
+      ['nonce', 0],
+      ['noncenonce', 58],
+      ['x', 58],
+    ] as const) {
+      const { authentication, send } = begin();
+      authentication.handshake(1, 'SCRAM-SHA-256');
+      const client = scramClient('alice', 'wonderland', 'sha256');
+      const challenge = Buffer.from((await send(client.first)).authBytes).toString();
+      expect((await send(client.final(challenge, prefix))).errorCode).toBe(code);
+    }
+    const { authentication, send } = begin();
+    authentication.handshake(1, 'SCRAM-SHA-256');
+    const client = scramClient('alice', 'wonderland', 'sha256');
+    const challenge = Buffer.from((await send(client.first)).authBytes).toString();
+    const withoutOurs = challenge.replace(/^r=[^,]*/, 'r=nonce');
+    expect((await send(client.final(withoutOurs))).errorCode).toBe(58);
+  });
 
   it('cannot tell by SCRAM who is a user', async () => {
     const first = async (user: string) => {
