@@ -95,6 +95,18 @@ export function joinGroup(
   maybeComplete(host, group);
 }
 
+/**
+ * Nobody is there any more to hear `reply`. A newcomer goes at once: nobody would miss it before the others have rebalanced with it,
+ * and again without it. It may come back, with a new id.
+ */
+export function abandonJoin(host: GroupHost, group: ClassicGroup, reply: Reply<JoinResponse>): void {
+  for (const member of group.members.values()) {
+    if (member.join !== reply || !member.isNew || member.instanceId !== null) continue;
+    dropMember(host, group, member, `${member.id} has gone before it was in`);
+    return;
+  }
+}
+
 function joinAsNew(
   host: GroupHost,
   group: ClassicGroup,

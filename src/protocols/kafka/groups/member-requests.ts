@@ -3,8 +3,8 @@ import type { Kafka } from '../context.ts';
 import type { HandlerTable } from '../handlers.ts';
 import { ErrorCode } from '../messages/errors.ts';
 import { Operation, ResourceType } from '../security/vocabulary.ts';
-import { failedJoin, failedSync } from './classic-group.ts';
-import { joinGroup } from './classic-join.ts';
+import { failedJoin, failedSync, type JoinResponse } from './classic-group.ts';
+import { abandonJoin, joinGroup } from './classic-join.ts';
 import { heartbeat, leaveGroup, syncGroup } from './classic-members.ts';
 import type { Groups } from './groups.ts';
 
@@ -47,6 +47,12 @@ export const memberHandlers: HandlerTable = {
     if (group === undefined) return refuse(ErrorCode.GROUP_MAX_SIZE_REACHED);
     if (group.kind !== 'classic') return refuse(ErrorCode.INCONSISTENT_GROUP_PROTOCOL);
     return new Promise((resolve) => {
+      let unwatch = (): void => {};
+      const reply = (response: JoinResponse): void => {
+        unwatch();
+        resolve({ ...response, protocolName: response.protocolName ?? noProtocol });
+      };
+      unwatch = connection.onClose(() => abandonJoin(groups.host, group, reply));
       joinGroup(
         groups.host,
         group,
@@ -62,7 +68,7 @@ export const memberHandlers: HandlerTable = {
           requiresMemberId: version >= MEMBER_ID_REQUIRED_FROM,
           canSkipAssignment: version >= SKIP_ASSIGNMENT_FROM,
         },
-        (response) => resolve({ ...response, protocolName: response.protocolName ?? noProtocol }),
+        reply,
       );
     });
   },

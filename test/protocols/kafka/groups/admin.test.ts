@@ -150,6 +150,18 @@ describe('requests about groups', () => {
     }
   });
 
+  it('of a newcomer whose connection closes do not keep the others waiting', async () => {
+    const { world, memberId } = withMember();
+    const atClose = new Set<() => void>();
+    const newcomer = asker(world, undefined, atClose)('joinGroup', 3, joining);
+    expect(world.groups.find('g')?.members.size).toBe(2);
+    for (const callback of [...atClose]) callback();
+    expect((await newcomer).errorCode).toBe(ErrorCode.UNKNOWN_MEMBER_ID);
+    expect(atClose.size).toBe(0);
+    const again = await asker(world)('joinGroup', 3, { ...joining, memberId });
+    expect(again).toMatchObject({ errorCode: 0, generationId: 2, members: [{ memberId }] });
+  });
+
   it('of groups beyond their number are refused', async () => {
     const world = createWorld({ maxGroups: 1 });
     world.topics.set('t', 1);

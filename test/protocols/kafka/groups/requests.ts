@@ -24,13 +24,22 @@ function through(message: Message<unknown, Loose>, version: number, value: objec
 /** A request lacks what its version does not have; what is not given has its default. */
 export type Ask = (name: keyof HandlerTable, version: number, request: object) => Promise<Loose>;
 
-export function asker(world: World, authorizer: Kafka['authorizer'] = openAuthorizer): Ask {
+export function asker(
+  world: World,
+  authorizer: Kafka['authorizer'] = openAuthorizer,
+  /** What runs when the connection closes. */
+  atClose: Set<() => void> = new Set(),
+): Ask {
   const connection = {
     listener: 'kafka',
     remoteAddress: '127.0.0.1',
     endpoint: { host: 'here', port: 9092 },
     principal: 'User:ANONYMOUS',
-  } as Caller;
+    onClose(callback) {
+      atClose.add(callback);
+      return () => atClose.delete(callback);
+    },
+  } as unknown as Caller;
   return async (name, version, request) => {
     const kafka = {
       groups: world.groups,
