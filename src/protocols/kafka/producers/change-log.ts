@@ -2,7 +2,6 @@
 import type { Partition, Partitions } from '../../../kernel/log/partitions.ts';
 import type { StateLog } from '../../../kernel/state/state-log.ts';
 import { TableId } from '../../../kernel/state/table.ts';
-import type { Level } from '../../../storage/journal/journal.ts';
 import type { LogKernel } from '../../../wasm/log.ts';
 import { ErrorCode } from '../messages/errors.ts';
 import { buildMarker } from '../records/marker.ts';
@@ -23,12 +22,12 @@ export interface ChangeLogOptions {
   readonly kernel: LogKernel;
   readonly log: StateLog;
   /** Of what clients are promised. */
-  readonly level: Level;
+  readonly level: Parameters<StateLog['commit']>[0];
   readonly wallMs: () => number;
 }
 
 export interface Commit {
-  readonly level?: Level;
+  readonly level?: Parameters<StateLog['commit']>[0];
   readonly isSettlement?: boolean;
   /** Markers of these are in the change. */
   readonly marked?: readonly Open[];

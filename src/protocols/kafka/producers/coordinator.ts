@@ -71,6 +71,8 @@ export interface Coordinator {
   finish(transaction: Transaction, isCommit: boolean, epoch: number): Promise<ErrorCode>;
   /** Of one that is ending since before a crash: with the markers that are missing. */
   finishAgain(transaction: Transaction, parts: readonly Open[]): Promise<ErrorCode>;
+  /** What pages have and partitions do not, so that the next start does not take what came instead for known. */
+  noteLost(lost: ReadonlyMap<number, number>): Promise<ErrorCode>;
   /** Aborts what nobody will end, and commits. */
   abortOrphans(parts: readonly Open[]): Promise<ErrorCode>;
 }
@@ -83,6 +85,7 @@ export interface CoordinatorOptions {
   readonly limits: ProducerLimits;
 }
 
+const MAX_ID_CHARS = 4096;
 const { NONE, COORDINATOR_NOT_AVAILABLE } = ErrorCode;
 
 export function createCoordinator(options: CoordinatorOptions): Coordinator {
@@ -119,7 +122,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     timeoutMs: number,
     expected: ProducerEpoch | undefined,
   ): Promise<Result> {
-    if (id === '') return { error: ErrorCode.INVALID_REQUEST };
+    if (id === '' || (id?.length ?? 0) > MAX_ID_CHARS) return { error: ErrorCode.INVALID_REQUEST };
     if (!changes.isOpen) return { error: COORDINATOR_NOT_AVAILABLE };
     if (id === null) return initIdempotent();
     if (timeoutMs <= 0 || timeoutMs > limits.maxTimeoutMs) {
@@ -313,6 +316,11 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       if (!changes.canMark(parts)) return COORDINATOR_NOT_AVAILABLE;
       for (const part of parts) abortMark(part);
       return changes.commit({ isSettlement: true, marked: parts });
+    },
+    async noteLost(lost) {
+      if (!changes.isOpen) return COORDINATOR_NOT_AVAILABLE;
+      for (const [logId, endOffset] of lost) changes.add({ kind: 'lost', logId, endOffset });
+      return changes.commit({ isSettlement: true });
     },
     async mark(partition, producer, isCommit) {
       const known = store.logs.get(partition.logId)?.byId.get(producer.producerId);

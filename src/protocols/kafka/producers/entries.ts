@@ -35,11 +35,13 @@ export type ProducerEntry =
     }
   /** The id has not been used for long. */
   | { readonly kind: 'forget'; readonly id: string }
+  /** A start has found that the partition ends there: what a page has behind it never became durable. */
+  | { readonly kind: 'lost'; readonly logId: number; readonly endOffset: number }
   /** Markers without a transaction. */
   | { readonly kind: 'aborted'; readonly producerId: number; readonly ended: readonly EndedPart[] };
 
 const VERSION = 1;
-const KINDS: readonly ProducerEntry['kind'][] = ['ids', 'state', 'join', 'forget', 'aborted'];
+const KINDS: readonly ProducerEntry['kind'][] = ['ids', 'state', 'join', 'forget', 'aborted', 'lost'];
 
 export class ProducerBytesUnknown extends Error {
   override readonly name = 'ProducerBytesUnknown';
@@ -135,6 +137,9 @@ export function encodeEntry(entry: ProducerEntry): Uint8Array {
       writeFlag(to, entry.isV2).uint(entry.atMs);
       writeJoined(to, entry.partitions, entry.groups);
       break;
+    case 'lost':
+      to.uint(entry.logId).uint(entry.endOffset);
+      break;
     case 'forget':
       to.text(entry.id);
   }
@@ -148,6 +153,8 @@ function readEntry(from: ByteReader): ProducerEntry {
       return { kind, below: from.uint() };
     case 'state':
       return { kind, transaction: readTransaction(from), ended: readEnded(from) };
+    case 'lost':
+      return { kind, logId: from.uint(), endOffset: from.uint() };
     case 'aborted':
       return { kind, producerId: from.uint(), ended: readEnded(from) };
     case 'join':

@@ -29,6 +29,7 @@ const { NONE } = ErrorCode;
 /** undefined when there is no room to write now: to be tried again. */
 export async function heal({ store, coordinator }: HealingOptions): Promise<Healed | undefined> {
   let ended = 0;
+  if (store.lost.size > 0 && (await coordinator.noteLost(store.lost)) !== NONE) return undefined;
   for (const [id, { isCommit, epoch }] of [...store.evidence]) {
     const transaction = store.transactions.get(id);
     if (transaction?.state !== 'Ongoing') continue;

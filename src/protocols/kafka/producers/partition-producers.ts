@@ -203,10 +203,9 @@ export function sortOpen(state: PartitionProducers): void {
   for (const [id, firstOffset] of ordered) state.open.set(id, firstOffset);
 }
 
-/** After a start: forgets what was noted and never became durable. All that is left is committed. */
-export function forgetLost(state: PartitionProducers, endOffset: number): void {
-  state.ending = [];
-  if (state.appliedBelow <= endOffset) return;
+/** Forgets what was noted and never became durable. Returns whether there was anything. */
+export function forgetLost(state: PartitionProducers, endOffset: number): boolean {
+  if (state.appliedBelow <= endOffset) return false;
   state.appliedBelow = endOffset;
   for (const producer of state.byId.values()) {
     producer.batches = producer.batches.filter(({ baseOffset }) => baseOffset < endOffset);
@@ -216,6 +215,7 @@ export function forgetLost(state: PartitionProducers, endOffset: number): void {
     }
     if (producer.batches.length === 0 && producer.openFrom < 0) state.byId.delete(producer.id);
   }
+  return true;
 }
 
 /** Forgets who has been idle since, but for those with an open transaction. Returns how many. */

@@ -15,7 +15,6 @@
 import type { Clock } from '../../../kernel/clock.ts';
 import type { Partitions } from '../../../kernel/log/partitions.ts';
 import type { StateLog } from '../../../kernel/state/state-log.ts';
-import type { Level } from '../../../storage/journal/journal.ts';
 import type { LogKernel } from '../../../wasm/log.ts';
 import type { ProducerGate } from '../produce/gate.ts';
 import { createChangeLog } from './change-log.ts';
@@ -57,7 +56,7 @@ export interface ProducersOptions {
   readonly partitions: Pick<Partitions, 'appendBatch' | 'follow' | 'isRemoved'>;
   readonly kernel: LogKernel;
   readonly log: StateLog;
-  readonly level: Level;
+  readonly level: Parameters<StateLog['commit']>[0];
   readonly offsets: TransactionOffsets;
   readonly clock: Clock;
   readonly limits?: Partial<ProducerLimits>;

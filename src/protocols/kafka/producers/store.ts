@@ -5,7 +5,6 @@
  */
 import type { Partition, Partitions } from '../../../kernel/log/partitions.ts';
 import { type Table, TableId } from '../../../kernel/state/table.ts';
-import type { JournalRecord } from '../../../storage/journal/group.ts';
 import { readRecordBatch } from '../../../storage/records/record-batch.ts';
 import type { LogKernel } from '../../../wasm/log.ts';
 import { Attribute, Field, HEADER_BYTES, type HeaderFields, readHeader } from '../records/header.ts';
@@ -55,6 +54,8 @@ export interface ProducerStore {
   readonly aborted: AbortedRanges;
   /** Of transactions that were found Ongoing, by their ids. */
   readonly evidence: ReadonlyMap<string, Evidence>;
+  /** Partitions of which a page knew more than there is, with where they end. */
+  readonly lost: ReadonlyMap<number, number>;
   readonly idsBelow: number;
   ofProducer(producerId: number): Transaction | undefined;
   partitionOf(logId: number): Partition | undefined;
@@ -69,6 +70,8 @@ export interface ProducerStore {
   sweep(): void;
 }
 
+type Observed = Parameters<NonNullable<Table['observe']>>[0];
+
 const FIRST_PARTITION_LOG = 1024;
 
 export function createProducerStore({ partitions, kernel, wallMs }: ProducerStoreOptions): ProducerStore {
@@ -78,6 +81,7 @@ export function createProducerStore({ partitions, kernel, wallMs }: ProducerStor
   const logs = new Map<number, PartitionProducers>();
   const partitionsByLog = new Map<number, Partition>();
   const evidence = new Map<string, Evidence>();
+  const lost = new Map<number, number>();
   const keys = createPageKeys();
   const aborted = createAbortedRanges((logId, chunk) => keys.touch(Page.Aborted, logId, chunk));
   let idsBelow = 0;
@@ -132,6 +136,12 @@ export function createProducerStore({ partitions, kernel, wallMs }: ProducerStor
         put(transaction);
         evidence.delete(transaction.id);
         if (transaction.state === 'PrepareAbort') abortParts(markedProducer(transaction).producerId, ended);
+        return;
+      }
+      case 'lost': {
+        const state = logs.get(entry.logId);
+        if (state !== undefined) forgetLost(state, entry.endOffset);
+        keys.touch(Page.Partition, entry.logId);
         return;
       }
       case 'aborted':
@@ -190,7 +200,7 @@ export function createProducerStore({ partitions, kernel, wallMs }: ProducerStor
     }
   }
 
-  function observe({ logId, payload }: JournalRecord): void {
+  function observe({ logId, payload }: Observed): void {
     // The sign of the producer id, where there is a whole header.
     if (logId < FIRST_PARTITION_LOG || payload.byteLength < HEADER_BYTES) return;
     if (((payload[Field.producerId] ?? 0) & 0x80) !== 0) return;
@@ -223,7 +233,12 @@ export function createProducerStore({ partitions, kernel, wallMs }: ProducerStor
       if (!partitionsByLog.has(logId)) drop(logId);
     }
     for (const partition of partitions.list()) partitionsByLog.set(partition.logId, partition);
-    for (const [logId, state] of logs) forgetLost(state, partitionsByLog.get(logId)?.endOffset ?? 0);
+    for (const [logId, state] of logs) {
+      // All that is there is committed.
+      state.ending = [];
+      const endOffset = partitionsByLog.get(logId)?.endOffset ?? 0;
+      if (forgetLost(state, endOffset)) lost.set(logId, endOffset);
+    }
     sweep();
   }
 
@@ -287,6 +302,7 @@ export function createProducerStore({ partitions, kernel, wallMs }: ProducerStor
     logs,
     aborted,
     evidence,
+    lost,
     get idsBelow() {
       return idsBelow;
     },

@@ -98,7 +98,9 @@ describe('who starts with a transactional id', () => {
     for (const timeoutMs of [0, -1, 900_001]) {
       expect(await init(undefined, timeoutMs)).toEqual({ error: ErrorCode.INVALID_TRANSACTION_TIMEOUT });
     }
-    expect(await coordinator().init('', 1000, undefined)).toEqual({ error: ErrorCode.INVALID_REQUEST });
+    for (const name of ['', 'x'.repeat(5000)]) {
+      expect(await coordinator().init(name, 1000, undefined)).toEqual({ error: ErrorCode.INVALID_REQUEST });
+    }
   });
 
   it('may say what it has, gets the same answer to the same request, and is fenced when that is old', async () => {

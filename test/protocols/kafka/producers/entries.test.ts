@@ -59,6 +59,7 @@ const entry: fc.Arbitrary<ProducerEntry> = fc.oneof(
     groups: fc.array(fc.string(), { maxLength: 3 }),
   }),
   fc.record({ kind: fc.constant('forget' as const), id: fc.string() }),
+  fc.record({ kind: fc.constant('lost' as const), logId: number, endOffset: number }),
   fc.record({ kind: fc.constant('aborted' as const), producerId: number, ended }),
 );
 
