@@ -35,7 +35,7 @@ export function asker(
     remoteAddress: '127.0.0.1',
     endpoint: { host: 'here', port: 9092 },
     principal: 'User:ANONYMOUS',
-    onClose(callback) {
+    onClose(callback: () => void) {
       atClose.add(callback);
       return () => atClose.delete(callback);
     },
