@@ -270,6 +270,10 @@ class Life {
     if (this.random.oneIn(2)) {
       await this.opened.partitions.source('journal').evacuate(0, this.random.below(end));
     }
+    if (this.random.oneIn(5)) {
+      const partition = found(this.opened, this.random.below(PARTITIONS));
+      await this.opened.partitions.truncate(partition, this.random.below(partition.endOffset + 1));
+    }
     if (this.random.oneIn(4)) await this.crash();
     if (this.random.oneIn(6)) await this.world.clock.advance(TIMEOUT_MS + 5000);
   }
@@ -280,7 +284,8 @@ class Life {
       const stable = this.opened.producers.lastStableOffset(partition);
       const wanted = [...(this.visible[i] ?? [])].sort((a, b) => a[0] - b[0]);
       const seen = await readCommitted(this.opened, partition, 100 + this.random.below(900));
-      expect(seen).toEqual(wanted.filter(([offset]) => offset < stable).map(([, value]) => value));
+      const isThere = ([offset]: [number, string]) => offset >= partition.startOffset && offset < stable;
+      expect(seen).toEqual(wanted.filter(isThere).map(([, value]) => value));
       const open = this.clients.flatMap((client) => client.sent.filter(({ partition: p }) => p === i));
       for (const { values } of open) for (const value of values) expect(seen).not.toContain(value);
     }
