@@ -1,6 +1,5 @@
 /** Bytes that no client should send: what is wrong costs its own connection, and nobody else notices. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { servedApis } from '../../../src/protocols/kafka/dispatch.ts';
 import { Apis } from '../../../src/protocols/kafka/messages/apis.ts';
 import { ErrorCode } from '../../../src/protocols/kafka/messages/errors.ts';
 import { type KafkaClient, openKafkaClient } from '../../support/kafka-client.ts';
