@@ -43,12 +43,3 @@ export interface ProducerGate {
   /** Transactions that were aborted and have records in [from, to), in the order of their first offsets. */
   aborted(partition: Partition, from: number, to: number): readonly AbortedTransaction[];
 }
-
-/** Nobody is idempotent or transactional. */
-export const openGate: ProducerGate = {
-  check: () => ({ kind: 'accept' }),
-  appended: () => {},
-  lastStableOffset: (partition) => partition.endOffset,
-  onStable: () => () => {},
-  aborted: () => [],
-};
