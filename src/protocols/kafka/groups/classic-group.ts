@@ -29,6 +29,8 @@ export interface ClassicMember {
   rebalanceTimeoutMs: number;
   protocols: readonly Protocol[];
   assignment: Uint8Array;
+  /** About what it takes besides its assignment, as it was when it was counted. */
+  bytes: number;
   /** Until it was in a generation for the first time. */
   isNew: boolean;
   join: Reply<JoinResponse> | undefined;
@@ -57,8 +59,8 @@ export interface ClassicGroup {
   readonly support: Map<string, number>;
   /** Members whose join waits for its answer. */
   joining: number;
-  /** Of all members' protocols. */
-  metadataBytes: number;
+  /** Of all members. */
+  bytes: number;
   readonly rebalance: Deadline;
   readonly syncing: Deadline;
   /** Of the first rebalance of an empty group: what is left of the time for it, and whether somebody came. */
@@ -93,7 +95,7 @@ export function newClassicGroup(
     pendingSync: new Set(),
     support: new Map(),
     joining: 0,
-    metadataBytes: 0,
+    bytes: 0,
     rebalance: deadlines.create(() => onDue.rebalance(group)),
     syncing: deadlines.create(() => onDue.syncing(group)),
     initial: undefined,
@@ -103,13 +105,23 @@ export function newClassicGroup(
   return group;
 }
 
-function vote(group: ClassicGroup, { protocols }: ClassicMember, sign: 1 | -1): void {
-  for (const { name, metadata } of protocols) {
+const MEMBER_BYTES = 64;
+
+/** About what a member takes that says this of itself; its id has the client's in it. */
+export function bytesOf(clientId: string, protocols: readonly Protocol[]): number {
+  let bytes = MEMBER_BYTES + 2 * Buffer.byteLength(clientId);
+  for (const { name, metadata } of protocols) bytes += Buffer.byteLength(name) + metadata.length;
+  return bytes;
+}
+
+function vote(group: ClassicGroup, member: ClassicMember, sign: 1 | -1): void {
+  for (const { name } of member.protocols) {
     const count = (group.support.get(name) ?? 0) + sign;
     if (count === 0) group.support.delete(name);
     else group.support.set(name, count);
-    group.metadataBytes += sign * metadata.length;
   }
+  if (sign > 0) member.bytes = bytesOf(member.clientId, member.protocols);
+  group.bytes += sign * member.bytes;
 }
 
 export function addMember(group: ClassicGroup, member: ClassicMember, protocolType: string): void {

@@ -4,6 +4,7 @@ import {
   addMember,
   answerJoin,
   answerSync,
+  bytesOf,
   type ClassicGroup,
   type ClassicMember,
   checkMember,
@@ -55,10 +56,8 @@ function copyOf(protocols: readonly Protocol[]): Protocol[] {
 
 function hasRoom({ settings }: GroupHost, group: ClassicGroup, request: JoinRequest): boolean {
   const member = group.members.get(request.memberId);
-  let bytes = group.metadataBytes;
-  for (const { metadata } of request.protocols) bytes += metadata.length;
-  for (const { metadata } of member?.protocols ?? []) bytes -= metadata.length;
-  if (bytes > settings.maxGroupBytes) return false;
+  const bytes = bytesOf(request.clientId, request.protocols) - (member?.bytes ?? 0);
+  if (group.bytes + bytes > settings.maxGroupBytes) return false;
   if (member !== undefined && group.state !== 'PreparingRebalance') return true;
   if (member?.join !== undefined) return true;
   // An instance that comes again takes its own place.

@@ -48,11 +48,12 @@ function setState(host: GroupHost, group: ClassicGroup, state: ClassicState): vo
 export function newMember(
   host: GroupHost,
   group: ClassicGroup,
-  of: Omit<ClassicMember, 'session' | 'join' | 'sync' | 'isNew' | 'assignment'>,
+  of: Omit<ClassicMember, 'session' | 'join' | 'sync' | 'isNew' | 'assignment' | 'bytes'>,
 ): ClassicMember {
   const member: ClassicMember = {
     ...of,
     assignment: NO_BYTES,
+    bytes: 0,
     isNew: true,
     join: undefined,
     sync: undefined,

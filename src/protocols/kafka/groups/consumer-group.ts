@@ -23,6 +23,8 @@ export interface ConsumerMember {
   topicNames: readonly string[];
   /** As written; '' is none. */
   regex: string;
+  /** Of both. */
+  subscriptionBytes: number;
   pattern: TopicPattern | undefined;
   /** Which assignor it would like; '' is any. */
   assignor: string;
@@ -51,6 +53,8 @@ export interface ConsumerGroup {
   /** The epoch for which the members' targets were made. */
   assignmentEpoch: number;
   readonly members: Map<string, ConsumerMember>;
+  /** Of all members. */
+  subscriptionBytes: number;
   /** Member by instance id. */
   readonly statics: Map<string, string>;
   /** Who has a partition, or has not given it up yet: member by topic id and partition. */
@@ -68,6 +72,7 @@ export const newConsumerGroup = (id: string, epoch: number): ConsumerGroup => ({
   epoch,
   assignmentEpoch: epoch,
   members: new Map(),
+  subscriptionBytes: 0,
   statics: new Map(),
   owners: new Map(),
   topics: new Map(),
@@ -147,7 +152,15 @@ export function setAssigned(
   own(group, member.id, revoking);
 }
 
+export function subscriptionBytesOf(topicNames: readonly string[], regex: string): number {
+  let bytes = Buffer.byteLength(regex);
+  for (const name of topicNames) bytes += Buffer.byteLength(name) + 2;
+  return bytes;
+}
+
 export function addConsumerMember(group: ConsumerGroup, member: ConsumerMember): void {
+  member.subscriptionBytes = subscriptionBytesOf(member.topicNames, member.regex);
+  group.subscriptionBytes += member.subscriptionBytes;
   group.members.set(member.id, member);
   if (member.instanceId !== null) group.statics.set(member.instanceId, member.id);
   own(group, member.id, member.assigned);
@@ -157,6 +170,7 @@ export function addConsumerMember(group: ConsumerGroup, member: ConsumerMember):
 export function removeConsumerMember(group: ConsumerGroup, member: ConsumerMember): void {
   setAssigned(group, member, NO_PARTITIONS, NO_PARTITIONS);
   group.members.delete(member.id);
+  group.subscriptionBytes -= member.subscriptionBytes;
   if (member.instanceId !== null && group.statics.get(member.instanceId) === member.id) {
     group.statics.delete(member.instanceId);
   }

@@ -18,6 +18,7 @@ import {
   removeConsumerMember,
   type SubscribedTopic,
   setAssigned,
+  subscriptionBytesOf,
 } from './consumer-group.ts';
 import {
   groupImage,
@@ -100,10 +101,14 @@ export class ConsumerCoordinator {
     return group;
   }
 
-  private memberOf(group: ConsumerGroup, of: Omit<ConsumerMember, 'session' | 'rebalance'>): ConsumerMember {
+  private memberOf(
+    group: ConsumerGroup,
+    of: Omit<ConsumerMember, 'subscriptionBytes' | 'session' | 'rebalance'>,
+  ): ConsumerMember {
     const { deadlines } = this.host;
     const member: ConsumerMember = {
       ...of,
+      subscriptionBytes: 0,
       session: deadlines.create(() => this.expel(group, member, 'its session has timed out')),
       rebalance: deadlines.create(() => this.expel(group, member, 'it did not give up partitions in time')),
     };
@@ -187,10 +192,13 @@ export class ConsumerCoordinator {
 
   heartbeat(group: ConsumerGroup, request: ConsumerHeartbeat): HeartbeatAnswer {
     const changes = noChanges();
+    if (!this.hasRoom(group, request)) {
+      return refuse(ErrorCode.GROUP_MAX_SIZE_REACHED, "The members' subscriptions are too large.");
+    }
     const found = this.find(group, request, changes);
     if ('errorCode' in found) return found;
     const { member } = found;
-    if (this.subscribe(member, request)) {
+    if (this.subscribe(group, member, request)) {
       changes.members.add(member);
       changes.needsEpoch = true;
     }
@@ -228,6 +236,14 @@ export class ConsumerCoordinator {
       memberEpoch: member.epoch,
       assignment: isFull || hasChanged ? member.assigned : undefined,
     };
+  }
+
+  private hasRoom(group: ConsumerGroup, { memberId, topicNames, regex }: ConsumerHeartbeat): boolean {
+    if (topicNames === undefined && regex === undefined) return true;
+    const member = group.members.get(memberId);
+    const bytes = subscriptionBytesOf(topicNames ?? member?.topicNames ?? [], regex ?? member?.regex ?? '');
+    const more = bytes - (member?.subscriptionBytes ?? 0);
+    return more <= 0 || group.subscriptionBytes + more <= this.host.settings.maxGroupBytes;
   }
 
   /** The member that asks, new where it joins. */
@@ -296,7 +312,7 @@ export class ConsumerCoordinator {
     memberId: string,
     changes: Changes,
   ): ConsumerMember {
-    const { session: _session, rebalance: _rebalance, ...place } = away;
+    const { subscriptionBytes: _bytes, session: _session, rebalance: _rebalance, ...place } = away;
     removeConsumerMember(group, away);
     changes.gone.add(away.id);
     const member = this.memberOf(group, {
@@ -311,7 +327,7 @@ export class ConsumerCoordinator {
   }
 
   /** True when partitions have to be shared anew for it. */
-  private subscribe(member: ConsumerMember, request: ConsumerHeartbeat): boolean {
+  private subscribe(group: ConsumerGroup, member: ConsumerMember, request: ConsumerHeartbeat): boolean {
     if (request.rebalanceTimeoutMs !== undefined) member.rebalanceTimeoutMs = request.rebalanceTimeoutMs;
     if (request.rackId !== null) member.rackId = request.rackId;
     member.clientId = request.clientId;
@@ -329,6 +345,11 @@ export class ConsumerCoordinator {
       member.regex = regex;
       member.pattern = patternOf(regex);
       hasChanged = true;
+    }
+    if (hasChanged) {
+      group.subscriptionBytes -= member.subscriptionBytes;
+      member.subscriptionBytes = subscriptionBytesOf(member.topicNames, member.regex);
+      group.subscriptionBytes += member.subscriptionBytes;
     }
     if (assignor !== undefined && assignor !== member.assignor) {
       member.assignor = assignor;

@@ -62,7 +62,7 @@ export function memberImage(group: ConsumerGroup, member: ConsumerMember): Group
   return { kind: 'part', group: group.id, part: memberPart(member.id), bytes: to.finish() };
 }
 
-export type KeptMember = Omit<ConsumerMember, 'pattern' | 'session' | 'rebalance'>;
+export type KeptMember = Omit<ConsumerMember, 'pattern' | 'subscriptionBytes' | 'session' | 'rebalance'>;
 
 const open = (bytes: Uint8Array): ByteReader => {
   const from = new ByteReader(bytes);

@@ -9,7 +9,7 @@ export interface GroupSettings {
   readonly maxGroups: number;
   /** Of a group. */
   readonly maxMembers: number;
-  /** Subscriptions, and in another sum assignments, of a group's members. */
+  /** Subscriptions, and in another sum assignments, of a group's members: both go into one change of the state log. */
   readonly maxGroupBytes: number;
   /** Of all groups. */
   readonly maxOffsets: number;
@@ -28,7 +28,7 @@ export const DEFAULT_GROUP_SETTINGS: GroupSettings = {
   newMemberJoinTimeoutMs: 5 * 60_000,
   maxGroups: 100_000,
   maxMembers: 10_000,
-  maxGroupBytes: 16 * 1024 * 1024,
+  maxGroupBytes: 6 * 1024 * 1024,
   maxOffsets: 5_000_000,
   maxOffsetMetadataBytes: 4096,
   offsetsRetentionMs: 7 * 24 * 3600_000,

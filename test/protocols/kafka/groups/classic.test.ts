@@ -89,10 +89,10 @@ describe('joining a classic group', () => {
   });
 
   it('refuses members beyond its size, and subscriptions beyond their bytes', () => {
-    const world = createWorld({ maxMembers: 1, maxGroupBytes: 100 });
+    const world = createWorld({ maxMembers: 1, maxGroupBytes: 200 });
     alone(world);
     expect(given(join(world).value).errorCode).toBe(ErrorCode.GROUP_MAX_SIZE_REACHED);
-    const large = { protocols: [{ name: 'range', metadata: new Uint8Array(101) }] };
+    const large = { protocols: [{ name: 'range', metadata: new Uint8Array(201) }] };
     expect(given(join(world, large, 'large').value).errorCode).toBe(ErrorCode.GROUP_MAX_SIZE_REACHED);
   });
 

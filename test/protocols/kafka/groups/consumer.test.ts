@@ -162,11 +162,13 @@ describe('a member of a consumer group', () => {
   });
 
   it('is refused with an assignor that there is not, without a group, and beyond bounds', async () => {
-    const world = withTopic({ maxMembers: 1, maxGroups: 1 });
+    const world = withTopic({ maxMembers: 1, maxGroups: 1, maxGroupBytes: 100 });
     expect((await join848(world, { serverAssignor: 'mine' })).errorCode).toBe(ErrorCode.UNSUPPORTED_ASSIGNOR);
     expect((await beat(world, { memberEpoch: 3 })).errorCode).toBe(ErrorCode.GROUP_ID_NOT_FOUND);
     expect((await join848(world, { serverAssignor: 'range' })).errorCode).toBe(0);
     expect((await join848(world, { memberId: 'n' })).errorCode).toBe(ErrorCode.GROUP_MAX_SIZE_REACHED);
+    const long = { memberEpoch: 1, subscribedTopicNames: ['x'.repeat(101)] };
+    expect((await beat(world, long)).errorCode).toBe(ErrorCode.GROUP_MAX_SIZE_REACHED);
     expect((await join848(world, { groupId: 'h' })).errorCode).toBe(ErrorCode.GROUP_MAX_SIZE_REACHED);
   });
 });
