@@ -101,19 +101,28 @@ describe.each(engines)('verify of what a broker left, with views in %s', (engine
     expect(code).toBe(3);
   });
 
-  // All of them once; what differs with the engine is how its entries are read.
-  const tables = Object.entries(TableId).slice(0, engine === 'memory' ? undefined : 2);
+  // All of MQTT's once, and of what it shares; what differs with the engine is how its entries are read.
+  const kept = Object.entries(TableId).filter(([name]) => !name.startsWith('Kafka'));
+  const tables = kept.slice(0, engine === 'memory' ? undefined : 2);
+  /** Of a partition the cut of its index is its own business, and lies at the end of its page. */
+  const whatCounts = (page: Uint8Array): number => {
+    const name = Buffer.from(page).indexOf('telemetry');
+    return name < 0 ? page.length - 1 : name;
+  };
   it.each(tables)('names a view of %s that is not what the journal gives', async (_, table) => {
     use(image().clean);
     await change((kv) =>
       putLast(kv, table, (value) => {
         const changed = value.slice();
-        changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1;
+        const at = table === TableId.Partitions ? whatCounts(value) : value.length - 1;
+        changed[at] = (changed[at] ?? 0) ^ 1;
         return changed;
       }),
     );
     const { code, views: found } = await audit();
-    expect(found.problems.join()).toMatch(/table "[a-z ]+"(, page [0-9a-f]+|: retained "kept\/\d+"): /);
+    expect(found.problems.join()).toMatch(
+      /table "[a-z ]+"(, page [0-9a-f]+: |: retained "kept\/\d+": |: .* in the journal)/,
+    );
     expect(code).toBe(3);
   });
 
