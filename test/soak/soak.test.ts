@@ -5,6 +5,7 @@
  */
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
+import { DEFAULT_LIMITS } from '../../src/storage/journal/journal.ts';
 import { startTestNode, until } from '../e2e/support.ts';
 import { memoryUse } from '../support/heap.ts';
 import { createRandom, seedOfRun } from '../support/random.ts';
@@ -88,8 +89,10 @@ test(`${SECONDS} s of short lives leave nothing behind (seed ${SEED})`, {
   if (settled !== undefined) {
     expect.soft(plane.slabBytesUsed, 'slabs').toBeLessThanOrEqual(settled.slabBytes + MiB / 2);
     expect.soft(plane.groups, 'groups').toBeLessThanOrEqual(settled.groups + 200);
-    expect.soft(now.heapBytes - settled.memory.heapBytes, 'heap').toBeLessThan(8 * MiB);
-    expect.soft(now.residentBytes - settled.memory.residentBytes, 'resident').toBeLessThan(64 * MiB);
+    // The journal keeps the newest of what it has in memory, and may still have filled that.
+    const heapRoom = 8 * MiB + DEFAULT_LIMITS.tailBytes;
+    expect.soft(now.heapBytes - settled.memory.heapBytes, 'heap').toBeLessThan(heapRoom);
+    expect.soft(now.residentBytes - settled.memory.residentBytes, 'resident').toBeLessThan(56 * MiB + heapRoom);
   }
 
   // And the broker is as good as new.
