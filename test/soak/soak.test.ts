@@ -92,7 +92,9 @@ test(`${SECONDS} s of short lives leave nothing behind (seed ${SEED})`, {
     // The journal keeps the newest of what it has in memory, and may still have filled that.
     const heapRoom = 8 * MiB + DEFAULT_LIMITS.tailBytes;
     expect.soft(now.heapBytes - settled.memory.heapBytes, 'heap').toBeLessThan(heapRoom);
-    expect.soft(now.residentBytes - settled.memory.residentBytes, 'resident').toBeLessThan(56 * MiB + heapRoom);
+    expect
+      .soft(now.residentBytes - settled.memory.residentBytes, 'resident')
+      .toBeLessThan(56 * MiB + heapRoom);
   }
 
   // And the broker is as good as new.
