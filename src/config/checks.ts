@@ -93,7 +93,7 @@ function checkStorage(config: Config, problem: (path: string, reason: string) =>
     if (!retention.settled) return;
     problem(
       'streams',
-      `entry ${index}: retention.settled needs consumer groups, and no protocol here has any yet`,
+      `entry ${index}: retention.settled is not supported: streams are not told how far consumer groups have come`,
     );
   });
 }

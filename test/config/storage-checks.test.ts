@@ -43,7 +43,7 @@ describe('the configuration of storage', () => {
 
   it('refuses retention that nothing would enforce', async () => {
     expect(await problems('streams=[{"name":"s","retention":{"settled":true}}]')).toEqual([
-      'streams entry 0: retention.settled needs consumer groups, and no protocol here has any yet',
+      'streams entry 0: retention.settled is not supported: streams are not told how far consumer groups have come',
     ]);
   });
 });
