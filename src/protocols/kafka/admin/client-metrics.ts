@@ -1,6 +1,6 @@
 /** Subscriptions to the metrics of clients (KIP-714): which metrics, how often, of which clients. Administrators set them. */
 import type { Edit, Settings } from '../../../kernel/settings-table.ts';
-import { parseTopicPattern, type TopicPattern } from '../groups/topic-pattern.ts';
+import { type Pattern, parsePattern } from '../pattern.ts';
 import { SettingKind } from '../security/setting-kinds.ts';
 import { ConfigType, listOf } from '../topics/configs.ts';
 
@@ -24,7 +24,7 @@ export type MetricsValues = Readonly<Record<string, string>>;
 interface Subscription {
   readonly metrics: readonly string[];
   readonly intervalMs: number;
-  readonly patterns: readonly (readonly [part: keyof MetricsClient, pattern: TopicPattern])[];
+  readonly patterns: readonly (readonly [part: keyof MetricsClient, pattern: Pattern])[];
 }
 
 export interface ClientMetrics {
@@ -46,13 +46,13 @@ const PARTS: Readonly<Record<string, keyof MetricsClient>> = {
 
 /** A string is why they cannot be. */
 function patternsOf(match: string): Subscription['patterns'] | string {
-  const patterns: (readonly [keyof MetricsClient, TopicPattern])[] = [];
+  const patterns: (readonly [keyof MetricsClient, Pattern])[] = [];
   for (const each of listOf(match)) {
     const [name = '', ...rest] = each.split('=');
     const part = Object.hasOwn(PARTS, name) ? PARTS[name] : undefined;
     if (part === undefined || rest.length === 0)
       return `${name} is none of ${Object.keys(PARTS).join()}, each with =`;
-    const pattern = parseTopicPattern(rest.join('='));
+    const pattern = parsePattern(rest.join('='));
     if ('reason' in pattern) return `${rest.join('=')}: ${pattern.reason}`;
     patterns.push([part, pattern]);
   }

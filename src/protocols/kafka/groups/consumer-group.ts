@@ -2,11 +2,12 @@
  * A group of the protocol in which the broker assigns (KIP-848), as data: its epochs, its members, and who has which partition. What
  * a heartbeat does to it is in consumer-heartbeat.ts.
  */
+
+import { type Pattern, parsePattern } from '../pattern.ts';
 import { type Assignment, NO_PARTITIONS } from './assignment.ts';
 import { ASSIGNORS, DEFAULT_ASSIGNOR } from './assignors.ts';
 import type { Deadline } from './deadlines.ts';
 import { type Keeping, newKeeping } from './host.ts';
-import { parseTopicPattern, type TopicPattern } from './topic-pattern.ts';
 
 /** As long as its instance may come back. */
 export const AWAY_EPOCH = -2;
@@ -25,7 +26,7 @@ export interface ConsumerMember {
   regex: string;
   /** Of both. */
   subscriptionBytes: number;
-  pattern: TopicPattern | undefined;
+  pattern: Pattern | undefined;
   /** Which assignor it would like; '' is any. */
   assignor: string;
   epoch: number;
@@ -100,14 +101,14 @@ export function assignorOf({ members }: ConsumerGroup): string {
 }
 
 /** The pattern was accepted when the member came. */
-export function patternOf(regex: string): TopicPattern | undefined {
-  const parsed = regex === '' ? undefined : parseTopicPattern(regex);
+export function patternOf(regex: string): Pattern | undefined {
+  const parsed = regex === '' ? undefined : parsePattern(regex);
   return parsed === undefined || 'reason' in parsed ? undefined : parsed;
 }
 
 export function readsTopic({ members, topics }: ConsumerGroup, name: string): boolean {
   if (topics.has(name)) return true;
-  const patterns = new Map<string, TopicPattern>();
+  const patterns = new Map<string, Pattern>();
   for (const { topicNames, regex, pattern } of members.values()) {
     if (topicNames.includes(name)) return true;
     if (pattern !== undefined) patterns.set(regex, pattern);

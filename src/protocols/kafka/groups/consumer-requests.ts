@@ -3,6 +3,7 @@ import type { Kafka } from '../context.ts';
 import type { Call, HandlerTable } from '../handlers.ts';
 import type { Apis } from '../messages/apis.ts';
 import { ErrorCode } from '../messages/errors.ts';
+import { parsePattern } from '../pattern.ts';
 import type { In } from '../schema/message.ts';
 import type { Subject } from '../security/authorizer.ts';
 import { Operation, ResourceType } from '../security/vocabulary.ts';
@@ -10,7 +11,6 @@ import { type Assignment, fromAssignment, toAssignment } from './assignment.ts';
 import { ASSIGNORS } from './assignors.ts';
 import { AWAY_EPOCH, assignorOf, type ConsumerGroup, stateOf } from './consumer-group.ts';
 import type { ConsumerHeartbeat, HeartbeatAnswer } from './consumer-heartbeat.ts';
-import { parseTopicPattern } from './topic-pattern.ts';
 
 type HeartbeatCall = Call<typeof Apis.consumerGroupHeartbeat>;
 type HeartbeatRequest = HeartbeatCall['request'];
@@ -101,7 +101,7 @@ function heartbeat(kafka: Kafka, call: HeartbeatCall): HeartbeatResponse | Promi
     const names = [...ASSIGNORS.keys()].join(', ');
     return refuse(ErrorCode.UNSUPPORTED_ASSIGNOR, `${serverAssignor} is none of ${names}.`);
   }
-  const pattern = subscribedTopicRegex ? parseTopicPattern(subscribedTopicRegex) : undefined;
+  const pattern = subscribedTopicRegex ? parsePattern(subscribedTopicRegex) : undefined;
   if (pattern !== undefined && 'reason' in pattern) {
     return refuse(ErrorCode.INVALID_REGULAR_EXPRESSION, `In the regular expression is ${pattern.reason}.`);
   }

@@ -3,13 +3,24 @@ import type { Kafka } from '../context.ts';
 import type { Call, HandlerTable } from '../handlers.ts';
 import type { Apis } from '../messages/apis.ts';
 import { ErrorCode } from '../messages/errors.ts';
+import { type Pattern, parsePattern } from '../pattern.ts';
 import type { In } from '../schema/message.ts';
 import { CLUSTER, Operation, ResourceType } from '../security/vocabulary.ts';
-import { idMatcher } from './id-pattern.ts';
 import type { Producer } from './partition-producers.ts';
 import { TRANSACTION_STATES, type Transaction } from './transaction.ts';
 
 const { NONE } = ErrorCode;
+
+/** All transactional ids are held against a pattern in one turn. */
+const MAX_PATTERN_LENGTH = 256;
+const MAX_PATTERN_STATES = 2 * MAX_PATTERN_LENGTH;
+const EVERY_ID: Pattern = { matches: () => true };
+
+function patternOf(text: string): Pattern | undefined {
+  if (text.length > MAX_PATTERN_LENGTH) return undefined;
+  const parsed = parsePattern(text, MAX_PATTERN_STATES);
+  return 'reason' in parsed ? undefined : parsed;
+}
 
 const activeProducer = ({ id, epoch, batches, lastMs, coordinatorEpoch, openFrom }: Producer) => ({
   producerId: id,
@@ -106,8 +117,8 @@ function listTransactions(
   const { durationFilter, transactionalIdPattern } = request;
   const startedBefore =
     durationFilter < 0 ? Number.POSITIVE_INFINITY : Math.floor(clock.wallMs()) - durationFilter;
-  const matches = transactionalIdPattern ? idMatcher(transactionalIdPattern) : () => true;
-  if (matches === undefined) {
+  const pattern = transactionalIdPattern ? patternOf(transactionalIdPattern) : EVERY_ID;
+  if (pattern === undefined) {
     return {
       throttleTimeMs: 0,
       errorCode: ErrorCode.INVALID_REGULAR_EXPRESSION,
@@ -120,7 +131,7 @@ function listTransactions(
     (states.size === 0 || states.has(state)) &&
     (ids.size === 0 || ids.has(producerId)) &&
     (durationFilter < 0 || (startMs >= 0 && startMs < startedBefore)) &&
-    matches(id) &&
+    pattern.matches(id) &&
     authorizer.allows(connection, Operation.Describe, ResourceType.TransactionalId, id);
   const shown = [...producers.store.transactions.values()].filter(isShown);
   return {

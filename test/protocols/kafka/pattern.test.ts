@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseTopicPattern } from '../../../../src/protocols/kafka/groups/topic-pattern.ts';
+import { parsePattern } from '../../../src/protocols/kafka/pattern.ts';
 
 function matches(pattern: string, name: string): boolean {
-  const parsed = parseTopicPattern(pattern);
+  const parsed = parsePattern(pattern);
   if ('reason' in parsed) throw new Error(`${pattern}: ${parsed.reason}`);
   return parsed.matches(name);
 }
@@ -27,7 +27,7 @@ const { pattern } = fc.letrec<{ pattern: string; sequence: string; piece: string
 }));
 const name = fc.array(char, { maxLength: 8 }).map((chars) => chars.join(''));
 
-describe('patterns of topics', () => {
+describe('patterns', () => {
   it('match as the regular expressions of the language do, of the whole name', () => {
     fc.assert(
       fc.property(pattern, fc.array(name, { minLength: 1, maxLength: 5 }), (text, names) => {
@@ -73,12 +73,12 @@ describe('patterns of topics', () => {
     '\\',
     '\\pL',
   ])('refuses %s', (text) => {
-    expect(parseTopicPattern(text)).toHaveProperty('reason');
+    expect(parsePattern(text)).toHaveProperty('reason');
   });
 
   it('takes no time and no memory out of proportion', () => {
-    expect(parseTopicPattern('((a{100}){100}){100}')).toHaveProperty('reason');
-    expect(parseTopicPattern('('.repeat(5000))).toHaveProperty('reason');
+    expect(parsePattern('((a{100}){100}){100}')).toHaveProperty('reason');
+    expect(parsePattern('('.repeat(5000))).toHaveProperty('reason');
     const before = performance.now();
     expect(matches('(a*)*(a|aa)+(.*)*b', 'a'.repeat(249))).toBe(false);
     expect(performance.now() - before).toBeLessThan(1000);
@@ -87,9 +87,25 @@ describe('patterns of topics', () => {
   it('never throws on anything', () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 30 }), (text) => {
-        const parsed = parseTopicPattern(text);
+        const parsed = parsePattern(text);
         if (!('reason' in parsed)) parsed.matches('some.topic-1');
       }),
     );
+  });
+
+  it('have the bound on their size that the caller sets', () => {
+    expect(parsePattern('a{40}', 50)).toHaveProperty('matches');
+    expect(parsePattern('a{60}', 50)).toHaveProperty('reason');
+    expect(parsePattern('a{60}')).toHaveProperty('matches');
+  });
+
+  it('of transactional ids: the whole id, and in time that grows with it only', () => {
+    expect([matches('app-.*', 'app-1'), matches('app-.*', 'my-app-1')]).toEqual([true, false]);
+    expect([matches('^app-\\d+$', 'app-42'), matches('a|b.c|[x-z]?', 'bxc')]).toEqual([true, true]);
+    expect([matches('[^a]b+\\.', 'xbbb.'), matches('[^a]b+\\.', 'abbb.')]).toEqual([true, false]);
+    expect(matches(`${'a*'.repeat(120)}b`, 'a'.repeat(2000))).toBe(false);
+    for (const pattern of ['*', '[a', 'a\\', '\\1', '[z-a]']) {
+      expect(parsePattern(pattern), pattern).toHaveProperty('reason');
+    }
   });
 });

@@ -1,9 +1,9 @@
 /**
- * Regular expressions over topic names, which members of consumer groups subscribe with: what RE2 has of them but for Unicode classes
- * and word boundaries. A pattern is a list of states that a name is run through all at once, so matching takes time in proportion to
+ * Regular expressions over names, as clients send them (topics that a member subscribes to, transactional ids, clients whose metrics are
+ * wanted): what RE2 has of them but for Unicode classes and word boundaries. A pattern is a list of states that a name is run through all at once, so matching takes time in proportion to
  * name and pattern, whoever wrote it; there is nothing to backtrack into. A name matches as a whole.
  */
-export interface TopicPattern {
+export interface Pattern {
   matches(name: string): boolean;
 }
 
@@ -254,9 +254,14 @@ class Parser {
 /** States from the last to the first, each knowing what follows it; the accepting one is 0. */
 class Compiler {
   readonly states: State[] = [{ kind: 'end', to: -1 }];
+  private readonly maxStates: number;
+
+  constructor(maxStates: number) {
+    this.maxStates = maxStates;
+  }
 
   private add(state: State): number {
-    if (this.states.length >= MAX_STATES) throw new PatternError('a pattern that is too large');
+    if (this.states.length >= this.maxStates) throw new PatternError('a pattern that is too large');
     return this.states.push(state) - 1;
   }
 
@@ -287,12 +292,13 @@ class Compiler {
 }
 
 /** `reason`, for its author, why it is no pattern that is supported. */
-export function parseTopicPattern(text: string): TopicPattern | { readonly reason: string } {
+/** `maxStates` bounds what a name costs: repetitions count as often as they may be taken. */
+export function parsePattern(text: string, maxStates = MAX_STATES): Pattern | { readonly reason: string } {
   let states: State[];
   let first: number;
   try {
     const node = new Parser(text).parse();
-    const compiler = new Compiler();
+    const compiler = new Compiler(maxStates);
     first = compiler.compile(node, 0);
     states = compiler.states;
   } catch (error) {
