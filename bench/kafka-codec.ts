@@ -14,30 +14,14 @@ import { checkProduced } from '../src/protocols/kafka/records/produced.ts';
 import { WireWriter } from '../src/protocols/kafka/schema/writer.ts';
 import { NO_HEADERS } from '../src/storage/records/record.ts';
 import { createLogKernel } from '../src/wasm/create-log.ts';
+import { processorRate } from './processor-rate.ts';
 
 const secondsPerFigure = Number(process.argv[2] ?? 0.2);
 const kernel = createLogKernel({ maxBatchBytes: 4 << 20, memoryLimitBytes: 64 << 20 });
 const writer = new WireWriter();
 const CLIENT = { correlationId: 1, clientId: 'bench' };
 
-/** Calls per CPU second. */
-function rate(work: () => void): number {
-  for (let i = 0; i < 20; i++) work();
-  let best = 0;
-  for (let round = 0; round < 3; round++) {
-    const started = process.cpuUsage();
-    let calls = 0;
-    let micros = 0;
-    for (let step = 1; micros < secondsPerFigure * 1e6; step *= 2) {
-      for (let i = 0; i < step; i++) work();
-      calls += step;
-      const { user, system } = process.cpuUsage(started);
-      micros = user + system;
-    }
-    best = Math.max(best, calls / (micros / 1e6));
-  }
-  return best;
-}
+const rate = (work: () => void): number => processorRate(secondsPerFigure, work);
 
 const say = (name: string, ...figures: string[]): void => console.log(name.padEnd(44), ...figures);
 const perSecond = (name: string, work: () => void): void => {
