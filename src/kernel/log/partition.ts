@@ -1,6 +1,7 @@
 /** A partition as everybody sees it, and as this folder keeps it. */
 import type { RecordBatchBuilder } from '../../storage/records/batch-builder.ts';
 import type { Storage } from '../state/state-log.ts';
+import { withAccessors } from '../with-accessors.ts';
 import type { EpochStart } from './epochs.ts';
 import type { OffsetIndex } from './offset-index.ts';
 
@@ -106,28 +107,33 @@ export interface NewPartition {
 }
 
 export function createPartitionState(made: NewPartition, index: OffsetIndex): PartitionState {
-  return {
-    ...made,
-    startOffset: 0,
-    nextOffset: index.end,
-    isDeleted: false,
-    index,
-    epochs: [],
-    reserved: 0,
-    cleanedBelow: 0,
-    dirtySinceMs: undefined,
-    policy: KEEP_ALL,
-    builder: undefined,
-    watchers: undefined,
-    hints: undefined,
-    get endOffset() {
-      return this.index.end;
+  const state: PartitionState = withAccessors<PartitionState, 'endOffset' | 'bytes' | 'newestMs'>(
+    {
+      get endOffset() {
+        return state.index.end;
+      },
+      get bytes() {
+        return state.index.bytes;
+      },
+      get newestMs() {
+        return state.index.newestMs;
+      },
     },
-    get bytes() {
-      return this.index.bytes;
+    {
+      ...made,
+      startOffset: 0,
+      nextOffset: index.end,
+      isDeleted: false,
+      index,
+      epochs: [],
+      reserved: 0,
+      cleanedBelow: 0,
+      dirtySinceMs: undefined,
+      policy: KEEP_ALL,
+      builder: undefined,
+      watchers: undefined,
+      hints: undefined,
     },
-    get newestMs() {
-      return this.index.newestMs;
-    },
-  };
+  );
+  return state;
 }

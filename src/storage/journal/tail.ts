@@ -1,3 +1,4 @@
+import { withAccessors } from '../../kernel/with-accessors.ts';
 import { type Body, type FramesByLog, framesByLog, type Group } from './group.ts';
 
 /** The newest groups, in memory, whole, up to a number of bytes: what most readers read never meets the disk. */
@@ -52,28 +53,32 @@ export function createTail(start: number, maxBytes: number): Tail {
     first = oldest.end;
   }
 
-  return {
-    get start() {
-      return first;
+  return withAccessors<Tail, 'start'>(
+    {
+      get start() {
+        return first;
+      },
     },
-    push({ body, bodyBytes }, groupStart, end) {
-      groups.push(new Counted(body, groupStart, end, bodyBytes));
-      held += bodyBytes;
-      while (held > maxBytes) dropOldest();
-      if (gone > 64 && gone * 2 > groups.length) {
-        groups.splice(0, gone);
-        gone = 0;
-      }
+    {
+      push({ body, bodyBytes }, groupStart, end) {
+        groups.push(new Counted(body, groupStart, end, bodyBytes));
+        held += bodyBytes;
+        while (held > maxBytes) dropOldest();
+        if (gone > 64 && gone * 2 > groups.length) {
+          groups.splice(0, gone);
+          gone = 0;
+        }
+      },
+      at(position) {
+        let low = gone;
+        let high = groups.length;
+        while (low < high) {
+          const middle = (low + high) >>> 1;
+          if ((groups[middle]?.end ?? 0) <= position) low = middle + 1;
+          else high = middle;
+        }
+        return groups[low];
+      },
     },
-    at(position) {
-      let low = gone;
-      let high = groups.length;
-      while (low < high) {
-        const middle = (low + high) >>> 1;
-        if ((groups[middle]?.end ?? 0) <= position) low = middle + 1;
-        else high = middle;
-      }
-      return groups[low];
-    },
-  };
+  );
 }
