@@ -184,10 +184,14 @@ export async function recoverFromViews(
   try {
     const head = await readHead(kv);
     const newer = head === undefined ? undefined : await findCycle(journal, head.position);
-    const reason = head === undefined ? 'there are none' : await whyUnusable(journal, end, head, newer);
-    if (head === undefined || reason !== undefined) {
+    if (head === undefined) {
+      logger?.info({}, 'no views so far: the journal alone is replayed');
+      return undefined;
+    }
+    const reason = await whyUnusable(journal, end, head, newer);
+    if (reason !== undefined) {
       const isUsual = typeof reason === 'string';
-      const what = { reason: isUsual ? reason : reason?.alarming };
+      const what = { reason: isUsual ? reason : reason.alarming };
       logger?.[isUsual ? 'info' : 'warn'](what, 'the views cannot be used: the journal alone is replayed');
       return undefined;
     }
