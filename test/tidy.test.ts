@@ -59,7 +59,7 @@ function owner(path: string): string {
 }
 
 /** What a front-end may know of the rest. */
-const FRONT_END = ['src/config', 'src/kernel', 'src/wasm', 'src/net/transport.ts'];
+const FRONT_END = ['src/config', 'src/kernel', 'src/wasm', 'src/net/transport.ts', 'src/security'];
 
 /** Folders and files that each part of src may import, besides itself. A new folder states its place here. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
@@ -78,6 +78,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/net': ['src/config', 'src/kernel/clock.ts'],
   'src/protocols/mqtt': FRONT_END,
   'src/protocols/kafka': [...FRONT_END, 'src/storage/records'],
+  'src/security': ['src/config', 'src/kernel', 'src/net/transport.ts'],
+  'src/schema-registry': ['src/config', 'src/kernel', 'src/storage/records'],
   'src/logging.ts': ['src/config'],
   'src/node-view': [
     'src/admin',
@@ -162,6 +164,7 @@ const MAIN_MODULES: Readonly<Record<string, string>> = {
   'src/protocols/kafka/messages': 'apis.ts',
   'src/protocols/kafka/groups': 'groups.ts',
   'src/scheduling': 'meta-store.ts',
+  'src/security': 'security.ts',
   'src/admin': 'operations.ts',
   'src/node-view': 'node-view.ts',
   'src/storage/cleaner': 'cleaner.ts',
