@@ -73,4 +73,6 @@ export const TableId = {
   KafkaProducers: 10,
   /** Access control lists, credentials, quotas, and configurations that are not a topic's. */
   KafkaSettings: 11,
+  /** Users, roles, keys, bans: what security keeps for every protocol. */
+  Security: 12,
 } as const;
