@@ -3,7 +3,6 @@
  * reverse. Nothing else constructs a tier, and nothing here knows a protocol's rules.
  */
 import { randomUUID } from 'node:crypto';
-import { createRequire } from 'node:module';
 import { totalmem } from 'node:os';
 import type { Logger } from 'pino';
 import { type ControlServer, startControlServer } from './admin/control-server.ts';
@@ -24,6 +23,7 @@ import { startTlsListener } from './net/tls-listener.ts';
 import { startSecureWebSocketListener, startWebSocketListener } from './net/websocket-listener.ts';
 import { createNodeView, type NodeParts } from './node-view/node-view.ts';
 import { openCopies, recoverLost } from './object-tier.ts';
+import { packageVersion } from './package-version.ts';
 import { createKafkaFrontEnd, type KafkaFrontEnd } from './protocols/kafka/front-end.ts';
 import type { Authenticator, AuthMethod, Authorizer } from './protocols/mqtt/auth.ts';
 import { createDurable } from './protocols/mqtt/durable/durable.ts';
@@ -322,17 +322,4 @@ async function startListeners(config: Config, tiers: Tiers, started: Listener[])
   const forKafka: ListenerContext = { ...context, accept: (transport) => tiers.kafka?.accept(transport) };
   if (kafka.enabled) started.push(await startTcpListener('kafka', kafka, forKafka));
   if (kafkas.enabled) started.push(await startTlsListener('kafkas', kafkas, forKafka));
-}
-
-function packageVersion(): string {
-  const require = createRequire(import.meta.url);
-  for (const path of ['../package.json', '../../package.json']) {
-    try {
-      const { name, version } = require(path) as { name?: string; version?: string };
-      if (name === 'robustmq' && version !== undefined) return version;
-    } catch {
-      // Source tree and compiled tree lie at different depths.
-    }
-  }
-  return 'unknown';
 }

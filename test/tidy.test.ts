@@ -81,6 +81,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/security': ['src/config', 'src/kernel', 'src/net/transport.ts'],
   'src/schema-registry': ['src/config', 'src/kernel', 'src/storage/records'],
   'src/logging.ts': ['src/config'],
+  'src/package-version.ts': [],
   'src/node-view': [
     'src/admin',
     'src/config',
@@ -106,6 +107,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'src/durable-tier.ts',
     'src/object-tier.ts',
     'src/node-view',
+    'src/package-version.ts',
     'src/config',
     'src/wasm',
     'src/browser',
@@ -122,6 +124,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'src/kernel',
     'src/logging.ts',
     'src/node.ts',
+    'src/package-version.ts',
     'src/protocols',
     'src/storage',
   ],

@@ -50,9 +50,6 @@ const HEADERS = {
   'Cache-Control': 'no-cache',
 };
 
-/** Node's own modules in this folder, which no page needs. */
-const NOT_FOR_PAGES = new Set(['pages.js']);
-
 /** The page at `/`, its files under `/assets/`; undefined for every other path, and for all while nothing is built. */
 export function demoPages(options: DemoPagesOptions = {}): (path: string) => Page | undefined {
   const directory = options.directory ?? compiledDirectory();
@@ -61,7 +58,7 @@ export function demoPages(options: DemoPagesOptions = {}): (path: string) => Pag
     for (const folder of ['', 'page/']) {
       for (const name of readdirSync(join(directory, folder))) {
         const type = TYPES[extname(name)];
-        if (type === undefined || NOT_FOR_PAGES.has(folder + name)) continue;
+        if (type === undefined) continue;
         const body = readFileSync(join(directory, folder, name));
         if (folder + name === 'page/index.html') {
           pages.set('/', { type, body: withPath(body, options.webSocketPath ?? '/mqtt'), headers: HEADERS });
@@ -77,9 +74,9 @@ function withPath(html: Buffer, path: string): Uint8Array {
   return Buffer.from(html.toString('utf8').replace('content="/mqtt"', () => `content="${escaped}"`));
 }
 
-/** Next to this file once compiled; from the sources, where the build puts it. */
+/** Beside the command's folder once built; from the sources, where the build puts it. */
 function compiledDirectory(): string | undefined {
-  return ['.', '../../build/js/browser']
+  return ['../browser', '../../build/js/browser']
     .map((relative) => fileURLToPath(new URL(relative, import.meta.url)))
     .find(
       (directory) =>

@@ -3,11 +3,11 @@
  * start-up pays for what it uses.
  */
 import { Command, Option } from 'commander';
+import { packageVersion } from '../package-version.ts';
 import { addAdminVerbs, addOfflineVerbs } from './admin-program.ts';
 import { ExitCode } from './exit-codes.ts';
 import type { Io } from './io.ts';
 import { append, duration, oneOf, wholeNumber, withConfig } from './options.ts';
-import { packageVersion } from './version.ts';
 
 export interface Outcome {
   exitCode: number;

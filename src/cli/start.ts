@@ -5,6 +5,7 @@ import type { Config } from '../config/config.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { createLogger } from '../logging.ts';
 import type { NodeDependencies, RunningNode } from '../node.ts';
+import { packageVersion } from '../package-version.ts';
 import type { DataDirectory } from '../storage/data-directory/data-directory.ts';
 import { banner, listenerUrl } from './banner.ts';
 import { CliError, ExitCode } from './exit-codes.ts';
@@ -12,7 +13,6 @@ import type { Io } from './io.ts';
 import { openDirectory } from './open-directory.ts';
 import { type ConfigOptions, readConfig, systemReason } from './read-config.ts';
 import { writeReadyFile } from './ready-file.ts';
-import { packageVersion } from './version.ts';
 
 export interface StartOptions extends ConfigOptions {
   readonly readyFile?: string;

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 const compiled = new Map<string, WebAssembly.Module>();
 
 function locate(file: string): string {
-  // From src/wasm the modules are in ../../build, from build/js/wasm in ../.. itself.
+  // From src/wasm the modules are in ../../build, from build/js/cli in ../.. itself.
   const candidates = [`../../build/${file}`, `../../${file}`].map((path) =>
     fileURLToPath(new URL(path, import.meta.url)),
   );

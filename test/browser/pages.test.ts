@@ -13,7 +13,7 @@ beforeAll(() => {
   mkdirSync(join(directory, 'page'));
   for (const name of ['index.html', 'page.css', 'icon.svg'])
     cpSync(join(source, 'page', name), join(directory, 'page', name));
-  for (const name of ['client.js', 'pages.js', 'client.js.map', 'frames.wasm', 'page/page.js'])
+  for (const name of ['client.js', 'client.js.map', 'frames.wasm', 'page/page.js'])
     writeFileSync(join(directory, name), `// ${name}`);
 });
 afterAll(() => rmSync(directory, { recursive: true }));

@@ -11,9 +11,8 @@ import { fileURLToPath } from 'node:url';
 import type { Address } from '../support/raw-client.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const outDir = join(root, 'build/crash');
 /** Another build of the command may be put under the same load. */
-export const entry = process.env.ROBUSTMQ_CRASH_ENTRY ?? join(outDir, 'cli/main.js');
+export const entry = process.env.ROBUSTMQ_CRASH_ENTRY ?? join(root, 'build/crash/cli/main.js');
 const START_MS = 60_000;
 const STOP_MS = 30_000;
 const KEPT_OUTPUT_CHARS = 8000;
@@ -21,23 +20,10 @@ const KEPT_OUTPUT_CHARS = 8000;
 /** The sources as they are now; their types are the compiler's business elsewhere. */
 export function compile(): void {
   if (process.env.ROBUSTMQ_CRASH_ENTRY !== undefined) return;
-  const compiler = join(root, 'node_modules/typescript/bin/tsc');
-  execFileSync(
-    process.execPath,
-    [
-      compiler,
-      '-p',
-      'tsconfig.build.json',
-      '--noCheck',
-      '--sourceMap',
-      'false',
-      '--declaration',
-      'false',
-      '--outDir',
-      outDir,
-    ],
-    { cwd: root, stdio: 'pipe' },
-  );
+  execFileSync(process.execPath, ['scripts/build-js.mjs', '--unchecked', '--out', 'crash'], {
+    cwd: root,
+    stdio: 'pipe',
+  });
 }
 
 interface ReadyFile {
