@@ -62,13 +62,15 @@ export interface Rule {
   readonly effect: 'allow' | 'deny';
   readonly actions: readonly Action[];
   /**
-   * Topic filters over the levels of an address (`a/b`, whatever the protocol writes). `${clientid}`, `${username}`,
-   * `${certname}` and `${tenant}` stand for one level each, taken literally.
+   * Topic filters over the levels of an address (`a/b`, whatever the protocol writes), as the tenant sees them.
+   * `${clientid}`, `${username}`, `${certname}` and `${tenant}` stand for one whole level each, taken literally.
    */
   readonly filters: readonly string[];
   readonly users?: readonly string[];
   readonly clientIds?: readonly string[];
   readonly roles?: readonly string[];
+  /** '' is for those without one. */
+  readonly tenants?: readonly string[];
   readonly isAnonymous?: boolean;
   readonly protocols?: readonly Protocol[];
   readonly listeners?: readonly string[];
