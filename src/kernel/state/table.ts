@@ -75,4 +75,8 @@ export const TableId = {
   KafkaSettings: 11,
   /** Users, roles, keys, bans: what security keeps for every protocol. */
   Security: 12,
+  /** How far records that crossed late have crossed to other protocols. */
+  Crossings: 13,
+  /** Records of Kafka's topics that wait for their time. */
+  KafkaDelayed: 14,
 } as const;
