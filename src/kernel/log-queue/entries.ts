@@ -39,10 +39,12 @@ export type QueueEntry =
     }
   | { readonly kind: 'extend'; readonly positions: readonly number[]; readonly expiresAtMs: number }
   | { readonly kind: 'seek'; readonly position: number }
+  /** There is nothing in these, up to but not including `to`: settled, whether they wait or are out. */
+  | { readonly kind: 'skip'; readonly from: number; readonly to: number }
   | { readonly kind: 'purge' };
 
 const VERSION = 1;
-const KINDS = ['enqueue', 'acquire', 'accept', 'discard', 'release', 'extend', 'seek', 'purge'] as const;
+const KINDS = ['enqueue', 'acquire', 'accept', 'discard', 'release', 'extend', 'seek', 'purge', 'skip'] as const;
 
 export function encodeQueueEntry(entry: QueueEntry): Uint8Array {
   const to = new ByteWriter().u8(VERSION).u8(KINDS.indexOf(entry.kind));
@@ -75,6 +77,9 @@ export function encodeQueueEntry(entry: QueueEntry): Uint8Array {
       break;
     case 'seek':
       to.uint(entry.position);
+      break;
+    case 'skip':
+      to.uint(entry.from).uint(entry.to - entry.from);
       break;
     case 'purge':
       break;
@@ -117,6 +122,10 @@ function readFields(from: ByteReader): QueueEntry | undefined {
     }
     case 'seek':
       return { kind, position: from.uint() };
+    case 'skip': {
+      const start = from.uint();
+      return { kind, from: start, to: start + from.uint() };
+    }
     case 'purge':
       return { kind };
   }

@@ -18,7 +18,8 @@ export interface Enqueued {
   readonly discarded: readonly Discarded[];
 }
 
-export type Verdict = 'take' | 'skip' | 'expired';
+/** `stop`: neither this one nor any behind it is looked at. */
+export type Verdict = 'take' | 'skip' | 'expired' | 'stop';
 
 export interface AcquireRequest {
   readonly holder: string;

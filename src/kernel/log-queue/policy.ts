@@ -1,4 +1,4 @@
-/** What a queue promises, fixed when it is made. Its bounds are hard; what happens at each is said beside it. */
+/** What a queue promises, fixed when it is made, limits excepted. Its bounds are hard; what happens at each is said beside it. */
 export interface QueuePolicy {
   /**
    * `none`: as they come. `per-key`: a message goes out only when all earlier ones of its key are settled or with
@@ -22,6 +22,9 @@ export interface QueuePolicy {
   /** Positions are numbers of references into several logs, and not the offsets of one. */
   readonly references: boolean;
 }
+
+/** What may change while the queue is in use. */
+export type QueueLimits = Pick<QueuePolicy, 'maxInFlight' | 'maxInFlightPerHolder' | 'deliveryLimit'>;
 
 export const MAX_BANDS = 16;
 export const MAX_SPAN = 2 ** 30;

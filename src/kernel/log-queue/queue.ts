@@ -18,7 +18,7 @@ import type {
   Outcome,
   Settled,
 } from './operations.ts';
-import { type QueuePolicy, queuePolicy } from './policy.ts';
+import { type QueueLimits, type QueuePolicy, queuePolicy } from './policy.ts';
 import { isReference, type Reference } from './reference-list.ts';
 import { Search } from './search.ts';
 import { restoreState, writeSnapshot } from './snapshot.ts';
@@ -43,6 +43,11 @@ export class LogQueue {
 
   apply(entry: QueueEntry): void {
     this.state.apply(entry);
+  }
+
+  /** Other limits from now on; what is out above them stays out. */
+  restrict(limits: QueueLimits): void {
+    this.state.policy = queuePolicy({ ...this.state.policy, ...limits });
   }
 
   get stats(): { floor: number; end: number; waiting: number; leased: number; bytes: number } {
@@ -205,16 +210,27 @@ export class LogQueue {
     return found;
   }
 
+  leaseOf(position: number): LeaseInfo | undefined {
+    const slot = this.state.leases.find(position);
+    return slot < 0 ? undefined : this.leaseAt(slot);
+  }
+
   *leases(): IterableIterator<LeaseInfo> {
-    const { leases, holders } = this.state;
-    for (const slot of leases.slots()) {
-      yield {
-        position: leases.position(slot),
-        holder: holders.nameOf(leases.holder(slot)),
-        expiresAtMs: leases.expiry(slot),
-        deliveries: leases.count(slot),
-      };
-    }
+    for (const slot of this.state.leases.slots()) yield this.leaseAt(slot);
+  }
+
+  /** How often a message was delivered before, while it waits. */
+  deliveriesOf(position: number): number {
+    return this.state.counts.get(position);
+  }
+
+  /** Settles all in [from, to) at once, since there is nothing in them; as an entry it is small whatever the range. */
+  skip(from: number, to: number): readonly QueueEntry[] {
+    const { floor, end } = this.state;
+    const entry = { kind: 'skip', from: Math.max(from, floor), to: Math.min(to, end) } as const;
+    if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to) || entry.from >= entry.to) return NONE;
+    this.state.apply(entry);
+    return [entry];
   }
 
   /**
@@ -254,6 +270,16 @@ export class LogQueue {
       state.apply({ kind: 'discard', reason, positions: [position] });
     }
     return { entries: discardEntries(discarded), done: discarded.length, missing, discarded };
+  }
+
+  private leaseAt(slot: number): LeaseInfo {
+    const { leases, holders } = this.state;
+    return {
+      position: leases.position(slot),
+      holder: holders.nameOf(leases.holder(slot)),
+      expiresAtMs: leases.expiry(slot),
+      deliveries: leases.count(slot),
+    };
   }
 
   private change(entry: QueueEntry & { positions: readonly number[] }, missing: readonly number[]): Settled {

@@ -111,7 +111,7 @@ export class Search {
     }
     this.blocked ??= new Set();
     this.blocked.add(key);
-    this.stopped = isStrict;
+    this.stopped ||= isStrict;
     return 'stay';
   }
 
@@ -120,6 +120,7 @@ export class Search {
     const { inspect } = this.request;
     const verdict = inspect === undefined ? 'take' : inspect(position);
     if (verdict === 'expired') this.expired.push(position);
+    if (verdict === 'stop') this.stopped = true;
     return verdict === 'take';
   }
 

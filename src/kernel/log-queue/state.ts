@@ -17,7 +17,7 @@ import { PositionSet } from './position-set.ts';
 import { ReferenceList } from './reference-list.ts';
 
 export class QueueState {
-  readonly policy: QueuePolicy;
+  policy: QueuePolicy;
   readonly settled = new PositionSet();
   readonly ready: readonly PositionSet[];
   readonly counts = new DeliveryCounts();
@@ -97,6 +97,9 @@ export class QueueState {
         break;
       case 'seek':
         this.seek(entry.position);
+        break;
+      case 'skip':
+        this.skip(entry.from, entry.to);
         break;
       case 'purge':
         this.purge();
@@ -233,6 +236,33 @@ export class QueueState {
     });
     this.floor = this.next = position;
     if (this.policy.references) this.references.trimBelow(position);
+  }
+
+  private skip(from: number, to: number): void {
+    const low = Math.max(from, this.floor);
+    const high = Math.min(to, this.end);
+    if (low >= high || (low > this.floor && high - this.floor > MAX_SPAN)) return;
+    if (this.leases.size > 0) {
+      const out = [...this.leases.slots()].map((slot) => this.leases.position(slot));
+      for (const position of out) {
+        if (position >= low && position < high) this.endLease(this.leases.find(position));
+      }
+    }
+    for (const set of [...this.ready, this.keys.parked]) {
+      for (let at = set.firstFrom(low); at >= 0 && at < high; at = set.firstFrom(at + 1)) {
+        set.delete(at);
+        this.counts.delete(at);
+      }
+    }
+    this.keysDisturbed = true;
+    if (low > this.floor) {
+      this.settled.addRange(low, high);
+      return;
+    }
+    this.floor = this.settled.nextClear(high);
+    this.settled.trimBelow(this.floor);
+    if (this.next < this.floor) this.next = this.floor;
+    if (this.policy.references) this.references.trimBelow(this.floor);
   }
 
   private purge(): void {

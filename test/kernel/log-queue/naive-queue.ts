@@ -76,6 +76,7 @@ export class NaiveQueue {
       if (taken.length >= room) break;
       const isInOrder = this.isInOrder(message, holder, expired);
       const verdict = isInOrder ? inspect(message.position) : 'skip';
+      if (verdict === 'stop') break;
       if (verdict === 'expired') {
         expired.push(message);
         continue;

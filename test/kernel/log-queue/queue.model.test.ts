@@ -22,6 +22,7 @@ type Step =
       readonly who: number;
       readonly max: number;
       readonly skip: number;
+      readonly stop: number;
       readonly expired: number;
     }
   | {
@@ -34,6 +35,7 @@ type Step =
   | { readonly op: 'releaseAll'; readonly who: number; readonly failed: boolean }
   | { readonly op: 'pass'; readonly ms: number }
   | { readonly op: 'discard'; readonly pick: number }
+  | { readonly op: 'skip'; readonly from: number; readonly count: number }
   | { readonly op: 'purge' | 'restart' };
 
 const who = fc.nat(HOLDERS.length - 1);
@@ -64,6 +66,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       who,
       max: fc.integer({ min: 1, max: 8 }),
       skip: fc.nat(8),
+      stop: fc.nat(60),
       expired: fc.nat(20),
     }),
   },
@@ -72,6 +75,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ op: fc.constant('releaseAll' as const), who, failed: fc.boolean() }),
   { weight: 3, arbitrary: fc.record({ op: fc.constant('pass' as const), ms: fc.constantFrom(5, 30, 60) }) },
   fc.record({ op: fc.constant('discard' as const), pick: fc.nat(30) }),
+  fc.record({ op: fc.constant('skip' as const), from: fc.nat(40), count: fc.integer({ min: 1, max: 12 }) }),
   fc.record({ op: fc.constantFrom('restart' as const, 'restart' as const, 'purge' as const) }),
 );
 
@@ -150,6 +154,7 @@ function run(given: Partial<QueuePolicy>, steps: readonly Step[]): void {
       }
       case 'acquire': {
         const inspect = (position: number): Verdict => {
+          if (each.stop > 20 && position >= each.stop) return 'stop';
           if (each.expired > 0 && position % 20 === each.expired) return 'expired';
           return each.skip > 4 && position % each.skip === 1 ? 'skip' : 'take';
         };
@@ -216,6 +221,13 @@ function run(given: Partial<QueuePolicy>, steps: readonly Step[]): void {
         journal(result.entries);
         expect(result.done).toBe(message === undefined || message.state === 'settled' ? 0 : 1);
         if (message !== undefined) message.state = 'settled';
+        break;
+      }
+      case 'skip': {
+        journal(queue.skip(each.from, each.from + each.count));
+        for (const message of naive.messages.slice(each.from, each.from + each.count)) {
+          message.state = 'settled';
+        }
         break;
       }
       case 'purge':
