@@ -44,7 +44,17 @@ export type QueueEntry =
   | { readonly kind: 'purge' };
 
 const VERSION = 1;
-const KINDS = ['enqueue', 'acquire', 'accept', 'discard', 'release', 'extend', 'seek', 'purge', 'skip'] as const;
+const KINDS = [
+  'enqueue',
+  'acquire',
+  'accept',
+  'discard',
+  'release',
+  'extend',
+  'seek',
+  'purge',
+  'skip',
+] as const;
 
 export function encodeQueueEntry(entry: QueueEntry): Uint8Array {
   const to = new ByteWriter().u8(VERSION).u8(KINDS.indexOf(entry.kind));

@@ -1,7 +1,7 @@
 /**
  * A queue's state in bytes, as large as what is out of order in it: runs of settled and of ready positions, counts,
  * leases, and the references of what is not settled. Parked messages are written as ready; the next acquire parks
- * them again.
+ * them again. Equal states are equal bytes, whatever led to them.
  */
 import { ByteReader, ByteWriter } from '../binary.ts';
 import { MAX_SPAN, type QueuePolicy } from './policy.ts';
@@ -12,7 +12,9 @@ import { QueueState } from './state.ts';
 const VERSION = 1;
 
 export function writeSnapshot(state: QueueState): Uint8Array {
-  const { floor, next, end, policy, leases, holders, counts, references } = state;
+  const { floor, end, policy, leases, holders, counts, references } = state;
+  let { next } = state;
+  while (next < end && state.isAside(next)) next++;
   const to = new ByteWriter(1024)
     .u8(VERSION)
     .u8(policy.bands)
@@ -35,7 +37,8 @@ export function writeSnapshot(state: QueueState): Uint8Array {
     to.u8(0);
   });
   to.uint(leases.size);
-  for (const slot of leases.slots()) {
+  const slots = [...leases.slots()].sort((a, b) => leases.position(a) - leases.position(b));
+  for (const slot of slots) {
     to.uint(leases.position(slot) - floor).text(holders.nameOf(leases.holder(slot)));
     to.time(leases.expiry(slot)).uint(leases.count(slot)).u8(leases.band(slot)).uint(leases.key(slot));
   }

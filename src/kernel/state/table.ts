@@ -79,4 +79,6 @@ export const TableId = {
   Crossings: 13,
   /** Records of Kafka's topics that wait for their time. */
   KafkaDelayed: 14,
+  /** What share groups have not acknowledged. */
+  KafkaShares: 15,
 } as const;
