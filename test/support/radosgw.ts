@@ -6,7 +6,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { accessSync, constants } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -15,6 +15,8 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 const PROGRAMS = ['ceph-mon', 'ceph-osd', 'radosgw', 'radosgw-admin', 'monmaptool', 'ceph'];
+
+const MAX_ATTEMPTS = 5;
 
 export interface S3Server {
   readonly endpoint: string;
@@ -113,6 +115,15 @@ rgw run sync thread = false
 `;
 }
 
+/** The end of what each daemon logged. */
+async function lastWords(folder: string): Promise<string> {
+  const logs = (await readdir(folder)).filter((name) => name.endsWith('.log'));
+  const said = await Promise.all(
+    logs.map(async (name) => `${name}:\n${(await readFile(join(folder, name), 'utf8')).slice(-2000)}`),
+  );
+  return said.join('\n');
+}
+
 /** Waits until `isReady`, for as long as the process it depends on lives. */
 async function until(what: string, process: ChildProcess, isReady: () => Promise<boolean>): Promise<void> {
   for (let attempt = 0; attempt < 600; attempt++) {
@@ -124,7 +135,21 @@ async function until(what: string, process: ChildProcess, isReady: () => Promise
   throw new Error(`${what}: not ready after a minute`);
 }
 
+/**
+ * Started again when it did not come up: a daemon that asks its monitor for something before it has been told the identity
+ * of the cluster is refused ("wrong fsid") and ends, which happens to one start in ten or twenty.
+ */
 export async function startRadosgw(): Promise<S3Server> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await startCluster();
+    } catch (error) {
+      if (attempt === MAX_ATTEMPTS || !(error instanceof Error && error.cause !== undefined)) throw error;
+    }
+  }
+}
+
+async function startCluster(): Promise<S3Server> {
   const missing = missingPrograms();
   if (missing.length > 0) {
     throw new Error(
@@ -202,8 +227,8 @@ export async function startRadosgw(): Promise<S3Server> {
     ]);
     return { endpoint, region: 'us-east-1', accessKeyId, secretAccessKey, stop };
   } catch (error) {
-    const said = await readFile(join(folder, 'client.rgw.log'), 'utf8').catch(() => '');
+    const said = await lastWords(folder);
     await stop();
-    throw new Error(`radosgw did not start: ${String(error)}\n${said.slice(-2000)}`, { cause: error });
+    throw new Error(`radosgw did not start: ${String(error)}\n${said}`, { cause: error });
   }
 }
