@@ -1,0 +1,94 @@
+/**
+ * What of the name that a client writes is authorized: the levels of an address. Prefixes that only say how a message comes
+ * or goes (`$share/group/`, `$queue/`, `$delayed/seconds/`) are taken off, so that none of them is a way around a rule.
+ */
+import { mqttAddress } from '../../kernel/crossing/addresses.ts';
+
+export type Levels = readonly string[];
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Without half of a surrogate pair, which UTF-8 has no bytes for. */
+export const isText = (text: string): boolean => !/\p{Surrogate}/u.test(text);
+
+/** The text of a name in UTF-8; undefined where it is not that. */
+export function textOf(name: Uint8Array | string): string | undefined {
+  if (typeof name === 'string') return isText(name) ? name : undefined;
+  try {
+    return decoder.decode(name);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Short to make and different for different names, whether they come as text or as bytes. */
+export function keyOf(name: Uint8Array | string): string {
+  const bytes =
+    typeof name === 'string'
+      ? Buffer.from(name, 'utf8')
+      : Buffer.from(name.buffer, name.byteOffset, name.byteLength);
+  return bytes.toString('latin1');
+}
+
+/** Of a topic that is published to or delivered; undefined where that cannot be one. */
+export function levelsOfTopic(topic: string): Levels | undefined {
+  let inner = topic;
+  if (topic.startsWith('$delayed/')) {
+    const slash = topic.indexOf('/', '$delayed/'.length);
+    if (slash < 0) return undefined;
+    inner = topic.slice(slash + 1);
+  }
+  if (inner === '' || /[+#\0]/.test(inner)) return undefined;
+  return inner.split('/');
+}
+
+/** Of a filter as it stands in SUBSCRIBE; undefined where that cannot be one. */
+export function levelsOfFilter(filter: string): Levels | undefined {
+  let inner = filter;
+  if (filter.startsWith('$queue/')) inner = filter.slice('$queue/'.length);
+  else if (filter.startsWith('$share/')) {
+    const slash = filter.indexOf('/', '$share/'.length);
+    if (slash < 0) return undefined;
+    inner = filter.slice(slash + 1);
+  }
+  if (inner === '' || inner.includes('\0')) return undefined;
+  const levels = inner.split('/');
+  return levels.every(isFilterLevel) ? levels : undefined;
+}
+
+export function isFilterLevel(level: string, index: number, all: Levels): boolean {
+  if (level === '+') return true;
+  return level === '#' ? index === all.length - 1 : !/[+#]/.test(level);
+}
+
+/** The address of a topic of Kafka, as authorization is asked for it. */
+export const kafkaAddress = (name: string): string => Buffer.from(mqttAddress(name)).toString();
+
+const NEVER_NAMES = new Set(['$share', '$queue', '$delayed', '$exclusive']);
+const OTHER_TENANTS = new Set(['$tenant', '$tenant$']);
+/** Names that Kafka's brokers keep things under, and that its clients take for that. */
+const KAFKA_INTERNAL = new Set([
+  '__consumer_offsets',
+  '__transaction_state',
+  '__share_group_state',
+  '__cluster_metadata',
+]);
+
+/** Where a bridge of Mosquitto announces itself. */
+const isBridgeState = (levels: Levels): boolean =>
+  levels.length === 5 && levels[1] === 'broker' && levels[2] === 'connection' && levels[4] === 'state';
+
+/** Names that are not for clients, whatever rules say. */
+export function isReserved(levels: Levels, isPublish: boolean): boolean {
+  const first = levels[0] ?? '';
+  if (NEVER_NAMES.has(first)) return true;
+  if (!isPublish) return false;
+  return KAFKA_INTERNAL.has(first) || (first === '$SYS' && !isBridgeState(levels));
+}
+
+/** What tenants have is kept below these: only for who is everything without a tenant. */
+export const isOfTenants = (levels: Levels): boolean => OTHER_TENANTS.has(levels[0] ?? '');
+
+/** Names that begin with `$` are published to by whom a rule lets, never because there is no rule. */
+export const needsRule = (levels: Levels, isPublish: boolean): boolean =>
+  isPublish && (levels[0] ?? '').startsWith('$') && !(levels[0] === '$SYS' && isBridgeState(levels));
