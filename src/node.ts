@@ -128,6 +128,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     kernel,
     clock,
     stripeOf: (kind, key) => stripeOf('', kind, key, STRIPES),
+    settledFloor: built.tables.kafka.settledFloor,
     logger,
   });
   const copies = await openCopies(config, built.tables, tier.log, clock, STRIPES, logger);
@@ -166,6 +167,11 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
         crossing: createCrossing({
           router,
           streams,
+          limits: {
+            maxTopicBytes: config.mqtt.maxTopicBytes,
+            maxTopicLevels: config.mqtt.maxTopicLevels,
+            maxMessageBytes: config.mqtt.maxPacketBytes,
+          },
           onCaptureChange: (address) => dataPlane.invalidateFilter(address),
           publish: mqtt.publish,
         }),

@@ -2,6 +2,7 @@
 import type { ConfigProblem } from './assignments.ts';
 import type { Config, TcpListenerConfig, TlsListenerConfig } from './config.ts';
 import { checkKafkaSecurity, kafkaSecurityWarnings } from './kafka-security-checks.ts';
+import { checkSecurity, isLoopback, securityWarnings } from './security-checks.ts';
 
 /** Where the value of a key comes from, for messages. */
 export type PlaceOf = (path: string) => string;
@@ -43,6 +44,7 @@ export function checkConfig(config: Config, placeOf: PlaceOf): ConfigProblem[] {
     problem('kafka.groups.minSessionTimeout', 'must not be above kafka.groups.maxSessionTimeout');
   }
 
+  checkSecurity(config, problem);
   checkKafkaSecurity(config.kafka.security, problem);
   checkStorage(config, problem);
 
@@ -89,13 +91,6 @@ function checkStorage(config: Config, problem: (path: string, reason: string) =>
       if (storage === 'object' && !hasStore) problem(key, `entry ${index}: storage: object ${needs}`);
     });
   }
-  config.streams.forEach(({ retention }, index) => {
-    if (!retention.settled) return;
-    problem(
-      'streams',
-      `entry ${index}: retention.settled is not supported: streams are not told how far consumer groups have come`,
-    );
-  });
 }
 
 function checkTls(
@@ -121,20 +116,12 @@ function checkTls(
 
 /** Settings that work and probably are not what was meant. */
 export function warnings(config: Config, isSet: (pathPrefix: string) => boolean): string[] {
-  const found: string[] = [];
-  for (const { path, listener } of tcpListeners(config)) {
-    if (!listener.enabled || isLoopback(listener.host)) continue;
-    const isKafka = path.startsWith('listeners.kafka');
-    if (!isKafka || config.kafka.security.authentication === 'none') {
-      const missing = isKafka ? 'kafka.security.authentication is none' : 'there is no authentication yet';
-      found.push(
-        `${path} listens on ${listener.host} and ${missing}: whoever reaches port ${listener.port} may publish and subscribe. Set ${path}.host=127.0.0.1 to close it.`,
-      );
-    } else if (path === 'listeners.kafka') {
-      found.push(
-        `${path} listens on ${listener.host} without TLS: passwords and tokens can be read on their way. listeners.kafkas is for them.`,
-      );
-    }
+  const found = securityWarnings(config);
+  const { kafka } = config.listeners;
+  if (kafka.enabled && !isLoopback(kafka.host) && config.kafka.security.authentication === 'sasl') {
+    found.push(
+      `listeners.kafka listens on ${kafka.host} without TLS: passwords and tokens can be read on their way. listeners.kafkas is for them.`,
+    );
   }
   found.push(...kafkaSecurityWarnings(config.kafka.security));
   for (const { path, listener } of tlsListeners(config)) {
@@ -144,6 +131,13 @@ export function warnings(config: Config, isSet: (pathPrefix: string) => boolean)
       );
     }
   }
+  const hasGroups = config.listeners.kafka.enabled || config.listeners.kafkas.enabled;
+  config.streams.forEach(({ retention }, index) => {
+    if (!retention.settled || hasGroups) return;
+    found.push(
+      `streams entry ${index}: retention.settled goes by the groups of Kafka, and no listener of Kafka is enabled: nobody can settle anything.`,
+    );
+  });
   return found;
 }
 
@@ -168,8 +162,4 @@ function isPowerOfTwo(value: number): boolean {
 function overlap(a: TcpListenerConfig, b: TcpListenerConfig): boolean {
   const everywhere = (host: string): boolean => host === '0.0.0.0' || host === '::';
   return a.port === b.port && (a.host === b.host || everywhere(a.host) || everywhere(b.host));
-}
-
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
 }

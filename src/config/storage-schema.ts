@@ -118,7 +118,7 @@ export const streams = list(
       count: count(0, 'The oldest of a partition that has more messages; 0 is no limit.'),
       settled: boolean(
         false,
-        'Those that every consumer group has passed; refused as long as no protocol here has such groups.',
+        'Those that every consumer group of Kafka has passed which has committed an offset; where none has, they stay.',
       ),
     }),
   }),

@@ -41,9 +41,15 @@ describe('the configuration of storage', () => {
     expect(await problems(store, memory, streams)).toEqual([]);
   });
 
-  it('refuses retention that nothing would enforce', async () => {
-    expect(await problems('streams=[{"name":"s","retention":{"settled":true}}]')).toEqual([
-      'streams entry 0: retention.settled is not supported: streams are not told how far consumer groups have come',
+  it('warns of retention by groups where there can be none', async () => {
+    const settled = 'streams=[{"name":"s","retention":{"settled":true}}]';
+    const warnings = async (...sets: string[]): Promise<readonly string[]> => {
+      const loaded = await loadConfig({ sets: [settled, ...sets] });
+      return loaded.ok ? loaded.warnings.filter((each) => each.includes('settled')) : ['a problem'];
+    };
+    expect(await warnings('listeners.kafka.enabled=false')).toEqual([
+      expect.stringContaining('nobody can settle anything'),
     ]);
+    expect(await warnings()).toEqual([]);
   });
 });

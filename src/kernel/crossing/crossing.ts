@@ -1,26 +1,58 @@
 /**
  * Crossing: what one protocol writes is seen by the others under the same address. Here are which address that is, records as
- * messages, and the two ways: messages of MQTT into the partitions of a topic, and records of a topic to MQTT's subscribers.
- * Not here: the protocols, which are handed in as functions.
+ * messages, and the two ways: messages of MQTT into the partitions of a topic, and records of a topic to MQTT's subscribers, at
+ * once or, where it is not yet known whether they count, behind the decision (follower.ts). Not here: the protocols, which are
+ * handed in as functions.
  *
  * Guaranteed: a record crosses once, in the turn of its append, and who is told that it is stored is told so after it is as
  * durable with those subscribers as their sessions ask for; it does not come back to the topic that it came from; where nobody
- * listens nothing is decoded.
+ * listens nothing is decoded. What cannot be a message there is refused with a reason, and the rest crosses.
  */
 import type { LogRecord } from '../../storage/records/record.ts';
 import type { Message } from '../message.ts';
 import type { Router } from '../router.ts';
 import type { Capture, Streams } from '../streams/streams.ts';
 import { mqttAddress } from './addresses.ts';
-import { recordAsMessage } from './record-as-message.ts';
+import { messageOf, recordAsMessage } from './record-as-message.ts';
+
+/** What else belongs to the change that publishes a message. */
+export interface Change {
+  /** Adds its entries and records to it. */
+  also(): void;
+  /** It is committed, or never will be. */
+  done(error: Error | undefined): void;
+}
+
+export interface CrossingLimits {
+  readonly maxTopicBytes: number;
+  readonly maxTopicLevels: number;
+  /** Of topic, payload and properties together. */
+  readonly maxMessageBytes: number;
+}
 
 export interface CrossingOptions {
   readonly router: Router;
   readonly streams: Pick<Streams, 'capturing' | 'captureAddress'>;
+  readonly limits: CrossingLimits;
   /** Decisions about the address are stale. */
   readonly onCaptureChange: (address: Uint8Array) => void;
   /** To all but the stream of that name. */
-  readonly publish: (message: Message, exceptStream: string) => void;
+  readonly publish: (message: Message, exceptStream: string, change?: Change) => void;
+}
+
+export type CrossingRefusal = 'topic' | 'too-large';
+
+export interface RefusedRecord {
+  readonly record: LogRecord;
+  readonly reason: CrossingRefusal;
+}
+
+export interface CrossingCounters {
+  /** Records that became messages. */
+  crossed: number;
+  /** Those whose topic is no topic there. */
+  refusedTopic: number;
+  refusedTooLarge: number;
 }
 
 export interface Crossing {
@@ -28,12 +60,48 @@ export interface Crossing {
   capture(into: Capture): () => void;
   /** Whether anybody besides the topic itself takes its records. */
   isWanted(topic: string): boolean;
-  /** Records of the topic, in their order. */
-  publish(topic: string, records: Iterable<LogRecord>): void;
+  /** Records of the topic, in their order. Gives those that cannot be messages. */
+  publish(topic: string, records: Iterable<LogRecord>): readonly RefusedRecord[];
+  /** One record, in one change with what the caller adds to it. Where it is refused, nothing of that has happened. */
+  publishWith(topic: string, record: LogRecord, change: Change): CrossingRefusal | undefined;
+  /** Whether the record is a message of this address: one that was published there comes back as it was. */
+  isOwnMessage(topic: string, record: LogRecord): boolean;
+  readonly counters: Readonly<CrossingCounters>;
 }
 
-export function createCrossing({ router, streams, onCaptureChange, publish }: CrossingOptions): Crossing {
+const NONE: readonly RefusedRecord[] = [];
+const SLASH = 0x2f;
+
+function levelsOf(topic: Uint8Array): number {
+  let levels = 1;
+  for (const byte of topic) if (byte === SLASH) levels++;
+  return levels;
+}
+
+export function createCrossing(options: CrossingOptions): Crossing {
+  const { router, streams, limits, onCaptureChange, publish } = options;
+  const counters: CrossingCounters = { crossed: 0, refusedTopic: 0, refusedTooLarge: 0 };
+
+  const isAddress = (address: Uint8Array): boolean =>
+    address.length <= limits.maxTopicBytes && levelsOf(address) <= limits.maxTopicLevels;
+
+  /** Counted either way. */
+  function judge(message: Message, isPossible: boolean): CrossingRefusal | undefined {
+    if (!isPossible) {
+      counters.refusedTopic++;
+      return 'topic';
+    }
+    const { topic, payload, properties } = message;
+    if (topic.length + payload.length + properties.length > limits.maxMessageBytes) {
+      counters.refusedTooLarge++;
+      return 'too-large';
+    }
+    counters.crossed++;
+    return undefined;
+  }
+
   return {
+    counters,
     capture(into) {
       const address = mqttAddress(into.name);
       const stop = streams.captureAddress(address, into);
@@ -52,7 +120,26 @@ export function createCrossing({ router, streams, onCaptureChange, publish }: Cr
     },
     publish(topic, records) {
       const address = mqttAddress(topic);
-      for (const record of records) publish(recordAsMessage(record, address), topic);
+      const isPossible = isAddress(address);
+      let refused: RefusedRecord[] | undefined;
+      for (const record of records) {
+        const message = recordAsMessage(record, address);
+        const reason = judge(message, isPossible);
+        if (reason === undefined) publish(message, topic);
+        else {
+          refused ??= [];
+          refused.push({ record, reason });
+        }
+      }
+      return refused ?? NONE;
     },
+    publishWith(topic, record, change) {
+      const address = mqttAddress(topic);
+      const message = recordAsMessage(record, address);
+      const reason = judge(message, isAddress(address));
+      if (reason === undefined) publish(message, topic, change);
+      return reason;
+    },
+    isOwnMessage: (topic, record) => messageOf(record, mqttAddress(topic)) !== undefined,
   };
 }

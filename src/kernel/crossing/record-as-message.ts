@@ -37,10 +37,16 @@ function propertiesOf({ key, headers }: LogRecord): Uint8Array {
   return new Uint8Array(Buffer.concat(parts));
 }
 
+/** The message of this topic that the record was; undefined where it was none. */
+export function messageOf(record: LogRecord, topic: Uint8Array): Message | undefined {
+  const { message } = recordToMessage(record);
+  return message !== undefined && Buffer.compare(message.topic, topic) === 0 ? message : undefined;
+}
+
 /** A record that was a message of this topic is that message again. */
 export function recordAsMessage(record: LogRecord, topic: Uint8Array): Message {
-  const { message } = recordToMessage(record);
-  if (message !== undefined && Buffer.compare(message.topic, topic) === 0) return message;
+  const own = messageOf(record, topic);
+  if (own !== undefined) return own;
   return {
     topic,
     payload: record.value ?? NOTHING,

@@ -103,8 +103,8 @@ export interface StreamsOptions {
   readonly kernel: LogKernel;
   readonly clock: Clock;
   readonly stripeOf: (kind: 'log', key: string) => number;
-  /** Below it every consumer group has passed everything; 0 as long as there is none. */
-  readonly settledFloor?: (partition: Partition) => number;
+  /** Below it every consumer group has passed everything that has said how far it is; undefined as long as none has. */
+  readonly settledFloor?: (stream: string, partition: number) => number | undefined;
   readonly logger?: { warn(fields: object, message: string): void };
 }
 
@@ -164,7 +164,7 @@ export async function createStreams(
     const { settledFloor } = options;
     for (const partition of partitions) {
       logs.setPolicy(partition, {
-        ...(retention.settled && settledFloor && { settledFloor: () => settledFloor(partition) }),
+        ...(retention.settled && { settledFloor: () => settledFloor?.(name, partition.number) ?? 0 }),
         cleanup,
         ageMs: isForever ? Number.POSITIVE_INFINITY : retention.ageSeconds * 1000,
         maxBytes: retention.size,

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Config } from '../../config/config.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import type { Crossing } from '../../kernel/crossing/crossing.ts';
+import type { Holding } from '../../kernel/crossing/follower.ts';
 import type { Partitions } from '../../kernel/log/partitions.ts';
 import type { Settings } from '../../kernel/settings-table.ts';
 import type { StateLog, Storage } from '../../kernel/state/state-log.ts';
@@ -69,6 +70,8 @@ export interface Kafka {
   readonly fetchSessions: FetchSessions;
   /** Where other protocols hear of records. */
   readonly crossing: Crossing;
+  /** Partitions whose records wait for what is decided before. */
+  readonly follower: Pick<Holding, 'isHeld'>;
   readonly groups: Groups;
   /** Asked with a Caller, by each handler, before it does anything. */
   readonly authorizer: Authorizer;

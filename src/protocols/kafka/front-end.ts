@@ -12,6 +12,7 @@ import type { Logger } from 'pino';
 import type { Config } from '../../config/config.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import type { Crossing } from '../../kernel/crossing/crossing.ts';
+import { createFollower } from '../../kernel/crossing/follower.ts';
 import type { Partitions } from '../../kernel/log/partitions.ts';
 import type { StateLog } from '../../kernel/state/state-log.ts';
 import type { ConnectionHandler, Transport } from '../../net/transport.ts';
@@ -26,6 +27,7 @@ import { createFetchSessions } from './fetch/sessions.ts';
 import { createGroups } from './groups/groups.ts';
 import { DEFAULT_GROUP_SETTINGS } from './groups/settings.ts';
 import { openProducers } from './producers/producers.ts';
+import { createBatchOpener } from './records/opener.ts';
 import { WireWriter } from './schema/writer.ts';
 import { createSecurity } from './security/security.ts';
 import type { KafkaTables } from './tables.ts';
@@ -85,6 +87,7 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
     log,
     partitions,
     stripeOf: options.stripeOf,
+    settledFloor: options.tables.settledFloor,
   });
   const groups = createGroups({
     table: options.tables.groups,
@@ -101,7 +104,17 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
     newId: randomUUID,
     explain: (group, reason) => logger.debug({ group, reason }, 'a consumer group'),
   });
+  const follower = createFollower({
+    cursors: options.tables.crossings,
+    partitions,
+    crossing: options.crossing,
+    opener: createBatchOpener(options.kernel),
+    log,
+    clock,
+    logger,
+  });
   const producers = await openProducers({
+    crossing: follower,
     store: options.tables.producers,
     partitions,
     kernel: options.kernel,
@@ -147,6 +160,7 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
     settings: options.tables.settings,
     groups,
     crossing: options.crossing,
+    follower,
     fetchSessions: createFetchSessions(settings.maxFetchSessions, options.random),
     commit: (level, storage = 'journal') =>
       new Promise((resolve, reject) => {
@@ -213,7 +227,10 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
       isMemoryHigh = isHigh;
       release();
     },
-    journalReady: release,
+    journalReady() {
+      release();
+      follower.resume();
+    },
     async stop() {
       if (isStopping) return;
       isStopping = true;
@@ -224,6 +241,7 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
       for (let poll = 0; connections.size > 0 && poll < STOP_POLLS_MAX; poll++) await delay(STOP_POLL_MS);
       for (const connection of connections) connection.destroy();
       producers.close();
+      await follower.stop();
       stopCapturing();
       groups.close();
     },

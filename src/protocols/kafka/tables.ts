@@ -1,7 +1,9 @@
 /** The durable tables of the Kafka front-end, new and empty: the node fills them by its replay before the front-end is made. */
+import { type Cursors, createCursors } from '../../kernel/crossing/cursors.ts';
 import { createSettings, type Settings } from '../../kernel/settings-table.ts';
 import { type Table, TableId } from '../../kernel/state/table.ts';
 import { createGroupsTable, type GroupsTable } from './groups/groups-table.ts';
+import { committedFloor } from './groups/offsets.ts';
 import { createProducerStore, type ProducerStore, type ProducerStoreOptions } from './producers/store.ts';
 import { createTopicTable, type TopicTable } from './topics/topic-table.ts';
 
@@ -11,6 +13,10 @@ export interface KafkaTables {
   readonly producers: ProducerStore;
   /** What administrators set for other things than topics. */
   readonly settings: Settings;
+  /** How far records have crossed to other protocols that waited for a decision. */
+  readonly crossings: Cursors;
+  /** Below it everybody has settled everything who has said how far they have come; undefined where nobody has. */
+  settledFloor(topic: string, partition: number): number | undefined;
   readonly all: readonly Table[];
 }
 
@@ -19,11 +25,14 @@ export function createKafkaTables(options: ProducerStoreOptions): KafkaTables {
   const groups = createGroupsTable();
   const producers = createProducerStore(options);
   const settings = createSettings(TableId.KafkaSettings, 'kafka settings');
+  const crossings = createCursors();
   return {
+    crossings,
     topics,
     groups,
     producers,
     settings,
-    all: [topics.table, groups.table, producers.table, settings.table],
+    settledFloor: (topic, partition) => committedFloor(groups.records, topic, partition),
+    all: [topics.table, groups.table, producers.table, settings.table, crossings.table],
   };
 }

@@ -10,6 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Config } from '../../config/config.ts';
 import type { Clock } from '../../kernel/clock.ts';
+import type { Change } from '../../kernel/crossing/crossing.ts';
 import type { Deduplication } from '../../kernel/deduplication-table.ts';
 import type { Delayed } from '../../kernel/delayed/delayed.ts';
 import type { Message } from '../../kernel/message.ts';
@@ -73,8 +74,8 @@ export interface MqttFrontEndOptions {
 export interface MqttFrontEnd {
   /** Undefined = no room; the connection is to be refused. */
   accept(transport: Transport): ConnectionHandler | undefined;
-  /** A message that came in by another protocol; the stream of that name has it already. */
-  publish(message: Message, exceptStream: string): void;
+  /** A message that came in by another protocol; the stream of that name has it already. `change`: what belongs to it. */
+  publish(message: Message, exceptStream: string, change?: Change): void;
   /** Memory of the process above, or below again, its watermark: publishers are paused and CONNECT is refused. */
   setMemoryHigh(isHigh: boolean): void;
   /** Decisions of the authorizer have changed: flows that were decided by the old ones are stale. */
@@ -320,8 +321,17 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
 
   return {
     accept,
-    publish(message, exceptStream) {
-      publishMessage(mqtt, message, undefined, { exceptStream });
+    publish(message, exceptStream, change) {
+      publishMessage(mqtt, message, undefined, {
+        exceptStream,
+        ...(change && {
+          also(own) {
+            change.also();
+            own.hasEntries = true;
+          },
+          done: (_, error) => change.done(error),
+        }),
+      });
       turn.wake();
     },
     setMemoryHigh: (isHigh) => congestion.setMemoryHigh(isHigh),

@@ -29,8 +29,14 @@ const message = (topic: string, payload = ''): Message => ({
 });
 const world = (seed: number): World => ({ disk: faultyDisk(seed), freed: [] });
 
-const on = (opened: Opened, configs: readonly StreamConfig[], warnings: string[] = []): Promise<Streams> =>
+const on = (
+  opened: Opened,
+  configs: readonly StreamConfig[],
+  warnings: string[] = [],
+  settledFloor: (name: string, partition: number) => number | undefined = () => undefined,
+): Promise<Streams> =>
   createStreams(configs, {
+    settledFloor,
     partitions: opened.partitions,
     kernel,
     clock: opened.clock,
@@ -205,6 +211,45 @@ describe('streams', () => {
     expect(count?.startOffset).toBeGreaterThan(44);
     expect(count?.startOffset).toBeLessThanOrEqual(50);
     expect(count?.endOffset).toBe(60);
+    streams.stop();
+  });
+
+  it('forget what all have settled where they are told to, and keep all where nobody has settled anything', async () => {
+    const opened = await openOn(world(5));
+    const retention = { ageSeconds: 0xffff_ffff, size: 0, count: 0, settled: true };
+    const floors = new Map<string, number>();
+    const streams = await on(
+      opened,
+      ['read', 'unread', 'kept'].map((name) =>
+        configured({
+          name,
+          capture: [name],
+          partitions: 1,
+          retention: { ...retention, settled: name !== 'kept' },
+        }),
+      ),
+      [],
+      (name, partition) => floors.get(`${name}/${partition}`),
+    );
+    for (let i = 0; i < 60; i++) {
+      for (const topic of ['read', 'unread', 'kept']) {
+        const from = { clientId: 'c', atMs: opened.clock.wallMs() };
+        streams.append(only(streams, topic), message(topic, `${i}`.padEnd(50, '.')), from);
+      }
+      await committed(opened.log);
+    }
+    const starts = async (): Promise<unknown[]> => {
+      await opened.partitions.clean();
+      return ['read', 'unread', 'kept'].map((name) => streams.describe(name)?.partitions[0]?.startOffset);
+    };
+    expect(await starts()).toEqual([0, 0, 0]);
+    floors.set('read/0', 30).set('kept/0', 60);
+    const [read, ...others] = await starts();
+    expect(read).toBeGreaterThan(15);
+    expect(read).toBeLessThanOrEqual(30);
+    expect(others).toEqual([0, 0]);
+    floors.set('read/0', 60);
+    expect(await starts()).toEqual([60, 0, 0]);
     streams.stop();
   });
 

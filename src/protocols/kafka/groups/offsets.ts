@@ -185,6 +185,20 @@ export function committedPartitions(
   return found;
 }
 
+/** The lowest offset that a group has committed for the partition; undefined where none has. */
+export function committedFloor(
+  records: ReadonlyMap<string, GroupRecord>,
+  topic: string,
+  partition: number,
+): number | undefined {
+  let floor: number | undefined;
+  for (const { offsets } of records.values()) {
+    const offset = offsets.get(topic)?.get(partition)?.offset;
+    if (offset !== undefined && (floor === undefined || offset < floor)) floor = offset;
+  }
+  return floor;
+}
+
 /** How the offsets of a group age. */
 export interface Aging {
   /** Since when none is in use; undefined: each ages since its commit. */

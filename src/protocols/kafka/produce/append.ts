@@ -70,19 +70,29 @@ function checkTimes({ clock }: Kafka, { settings }: Topic, header: BatchHeader):
   return refused(ErrorCode.INVALID_TIMESTAMP, 'the time of a record is too far from that of the broker');
 }
 
-/** What belongs to a transaction may yet be aborted. */
-const crossesAtOnce = ({ attributes }: BatchHeader): boolean => (attributes & Attribute.transactional) === 0;
+/** What belongs to a transaction may yet be aborted: the follower of the partition has it cross when it is decided. */
+const isOpen = ({ attributes }: BatchHeader): boolean => (attributes & Attribute.transactional) !== 0;
 
 function* recordsOf(batch: RecordBatch): Generator<LogRecord> {
   for (let i = 0; i < batch.length; i++) yield batch.record(i);
 }
 
+/** Those that a follower cannot tell from what was published to the address. */
+function* ownMessages({ crossing }: Kafka, topic: string, batch: RecordBatch): Generator<LogRecord> {
+  for (const record of recordsOf(batch)) if (crossing.isOwnMessage(topic, record)) yield record;
+}
+
 /** To the subscribers of other protocols, whose deliveries are changes in front of the one that is acknowledged. */
-function cross({ kernel, crossing, logger }: Kafka, { name }: Topic, batch: Uint8Array): void {
-  const codec = codecNeeded(batch);
-  const opened = openBatch(kernel, batch, codec && loadedCodec(codec));
-  if (opened.batch !== undefined) crossing.publish(name, recordsOf(opened.batch));
-  else logger.warn({ topic: name, reason: opened.fault }, 'a batch cannot be opened for other protocols');
+function cross(kafka: Kafka, { name }: Topic, partition: Partition, bytes: Uint8Array): void {
+  const { kernel, crossing, follower, logger } = kafka;
+  const codec = codecNeeded(bytes);
+  const { batch, fault } = openBatch(kernel, bytes, codec && loadedCodec(codec));
+  if (batch === undefined) {
+    logger.warn({ topic: name, reason: fault }, 'a batch cannot be opened for other protocols');
+    return;
+  }
+  const isHeld = follower.isHeld(partition);
+  crossing.publish(name, isHeld ? ownMessages(kafka, name, batch) : recordsOf(batch));
 }
 
 /** Appends what may be appended, as a part of the current change of the state log. */
@@ -123,6 +133,6 @@ export function append(
     return refused(REFUSALS[baseOffset], `the batch could not be stored: ${baseOffset}`);
   }
   producers.appended(partition, header, baseOffset, logAppendTimeMs, origin);
-  if (crossesAtOnce(header) && kafka.crossing.isWanted(topic.name)) cross(kafka, topic, batch);
+  if (!isOpen(header) && kafka.crossing.isWanted(topic.name)) cross(kafka, topic, partition, batch);
   return { error: ErrorCode.NONE, message: null, baseOffset, logAppendTimeMs };
 }

@@ -1,4 +1,5 @@
 /** How changes of producers and transactions become durable: entries in the current change, markers beside them, one commit. */
+import type { Holding } from '../../../kernel/crossing/follower.ts';
 import type { Partition, Partitions } from '../../../kernel/log/partitions.ts';
 import type { StateLog } from '../../../kernel/state/state-log.ts';
 import { TableId } from '../../../kernel/state/table.ts';
@@ -24,6 +25,8 @@ export interface ChangeLogOptions {
   /** Of what clients are promised. */
   readonly level: Parameters<StateLog['commit']>[0];
   readonly wallMs: () => number;
+  /** Where records wait for what is decided here. */
+  readonly crossing: Pick<Holding, 'decided'>;
 }
 
 export interface Commit {
@@ -57,6 +60,8 @@ export function createChangeLog(options: ChangeLogOptions): ChangeLog {
   const { store, partitions, kernel, log } = options;
   let nextId = store.idsBelow;
   let grantedBelow = nextId;
+  /** Of the current change. */
+  let decided: ReturnType<Holding['decided']>[] = [];
 
   const add = (entry: ProducerEntry): void => {
     log.add(TableId.KafkaProducers, store.change(entry));
@@ -88,14 +93,18 @@ export function createChangeLog(options: ChangeLogOptions): ChangeLog {
         store.logChanged(partition.logId);
         const stableOffset = Math.min(firstOpenOffset(state), markerOffset + 1);
         ended.push({ logId: partition.logId, firstOffset, markerOffset, stableOffset });
+        decided.push(options.crossing.decided(partition));
       }
       return ended;
     },
     commit({ level = options.level, isSettlement = false, marked = [], onDurable } = {}) {
       const storage = marked.some(({ partition }) => partition.storage === 'object') ? 'object' : 'journal';
       const below = store.idsBelow;
+      const settles = decided;
+      decided = [];
       return new Promise((resolve) => {
         const done = (error: Error | undefined): void => {
+          for (const settle of settles) settle(error);
           if (error === undefined) {
             grantedBelow = Math.max(grantedBelow, below);
             onDurable?.();

@@ -1,4 +1,5 @@
 /** What produce, fetch and compaction ask about producers. Nothing here waits, and nothing is written but what `appended` adds. */
+import type { Holding } from '../../../kernel/crossing/follower.ts';
 import type { AbortedRange, Partition, Partitions, ProducerView } from '../../../kernel/log/partitions.ts';
 import type { BatchHeader } from '../../../wasm/log.ts';
 import { ErrorCode, errorName } from '../messages/errors.ts';
@@ -23,6 +24,8 @@ export interface ProducerGateOptions {
   readonly partitions: Pick<Partitions, 'isRemoved'>;
   readonly wallMs: () => number;
   readonly maxProducers: number;
+  /** Where records wait that may yet be aborted. */
+  readonly crossing: Pick<Holding, 'hold'>;
 }
 
 /** From which version of Produce on partitions join with their first batch, and errors may say that an abort helps. */
@@ -118,6 +121,7 @@ export function createProducerSides(options: ProducerGateOptions): ProducerSides
         if (transaction !== undefined && !isIn) coordinator.join(transaction, [[logId, baseOffset]], true);
       }
       if (!state.byId.has(header.producerId)) makeRoom(state, maxProducers);
+      if (isTransactional(header)) options.crossing.hold(partition, baseOffset);
       applyBatch(state, header, baseOffset, logAppendTimeMs, Math.floor(options.wallMs()));
       store.logChanged(logId);
     },

@@ -13,6 +13,7 @@
  * of their own and so cannot disagree with them, and a transactional id lives through many transactions and fences by epochs.
  */
 import type { Clock } from '../../../kernel/clock.ts';
+import type { Follower } from '../../../kernel/crossing/follower.ts';
 import type { Partitions } from '../../../kernel/log/partitions.ts';
 import type { StateLog } from '../../../kernel/state/state-log.ts';
 import type { LogKernel } from '../../../wasm/log.ts';
@@ -25,7 +26,7 @@ import {
   type TransactionOffsets,
 } from './coordinator.ts';
 import { heal } from './healing.ts';
-import { forgetIdle } from './partition-producers.ts';
+import { firstOpenOffset, forgetIdle } from './partition-producers.ts';
 import { createProducerSides } from './producer-gate.ts';
 import type { ProducerStore } from './store.ts';
 
@@ -58,6 +59,8 @@ export interface ProducersOptions {
   readonly log: StateLog;
   readonly level: Parameters<StateLog['commit']>[0];
   readonly offsets: TransactionOffsets;
+  /** What crosses to other protocols once it is decided. */
+  readonly crossing: Pick<Follower, 'hold' | 'decided' | 'start'>;
   readonly clock: Clock;
   readonly limits?: Partial<ProducerLimits>;
   readonly logger?: { info(fields: object, message: string): void };
@@ -68,13 +71,20 @@ const SWEEP_TICKS = 600;
 
 /** Resolves when what a crash has left is whole again, or cannot be made so for lack of room; that is tried again then. */
 export async function openProducers(options: ProducersOptions): Promise<Producers> {
-  const { store, partitions, kernel, log, level, offsets, clock, logger } = options;
+  const { store, partitions, kernel, log, level, offsets, crossing, clock, logger } = options;
   const limits = { ...DEFAULT_PRODUCER_LIMITS, ...options.limits };
   const wallMs = (): number => clock.wallMs();
-  const changes = createChangeLog({ store, partitions, kernel, log, level, wallMs });
+  const changes = createChangeLog({ store, partitions, kernel, log, level, wallMs, crossing });
   const coordinator = createCoordinator({ store, changes, offsets, wallMs, limits });
   const { maxProducers } = limits;
-  const { gate, view } = createProducerSides({ store, coordinator, partitions, wallMs, maxProducers });
+  const { gate, view } = createProducerSides({
+    store,
+    coordinator,
+    partitions,
+    wallMs,
+    maxProducers,
+    crossing,
+  });
   let healing: 'due' | 'under way' | 'done' = 'due';
   let ticks = 0;
 
@@ -96,8 +106,13 @@ export async function openProducers(options: ProducersOptions): Promise<Producer
     }
   }
 
+  for (const [logId, state] of store.logs) {
+    const partition = store.partitionOf(logId);
+    if (partition !== undefined && state.open.size > 0) crossing.hold(partition, firstOpenOffset(state));
+  }
   await makeWhole();
   partitions.follow(view);
+  crossing.start(view);
   const stop = clock.every(TICK_MS, () => {
     if (healing === 'due') void makeWhole();
     coordinator.expire();

@@ -266,6 +266,14 @@ const all: readonly TopicConfig[] = [
     check: wholeNumber(-1, LONG_MAX),
   }),
   effective({
+    name: 'robustmq.retention.settled',
+    type: Bool,
+    usual: 'false',
+    documentation:
+      'Whether records go that every group has passed which has committed an offset for their partition; where none has, they stay.',
+    check: oneOf('true', 'false'),
+  }),
+  effective({
     name: 'robustmq.storage',
     type: Text,
     usual: 'journal',
@@ -335,6 +343,7 @@ export function understand(overrides: Overrides, config: Config): TopicSettings 
     retentionMs: retentionMs < 0 ? Number.POSITIVE_INFINITY : retentionMs,
     // Zero bytes means "keep nothing that can go", which one byte says as well: zero is our "no limit".
     retentionBytes: retentionBytes < 0 || !Number.isFinite(retentionBytes) ? 0 : Math.max(1, retentionBytes),
+    removesSettled: text('robustmq.retention.settled') === 'true',
     tombstoneMs: number('delete.retention.ms'),
     segmentBytes: number('segment.bytes'),
     minDirtyRatio: number('min.cleanable.dirty.ratio'),

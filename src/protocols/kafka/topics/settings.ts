@@ -14,6 +14,8 @@ export interface TopicSettings {
   readonly retentionMs: number;
   /** Of a partition; 0 is no limit. */
   readonly retentionBytes: number;
+  /** What every group has passed that has committed an offset goes, too. */
+  readonly removesSettled: boolean;
   readonly tombstoneMs: number;
   /** When compaction runs, and over what: as the kernel has it. */
   readonly minDirtyRatio: number;
@@ -27,7 +29,8 @@ export interface TopicSettings {
   readonly storage: Storage;
 }
 
-export const policyOf = (settings: TopicSettings): Partial<RetentionPolicy> => ({
+export const policyOf = (settings: TopicSettings, settledFloor: () => number): Partial<RetentionPolicy> => ({
+  ...(settings.removesSettled && { settledFloor }),
   cleanup: settings.cleanup,
   ageMs: settings.retentionMs,
   maxBytes: settings.retentionBytes,

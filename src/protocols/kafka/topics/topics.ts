@@ -66,6 +66,8 @@ export interface TopicsOptions {
   readonly log: StateLog;
   readonly partitions: Partitions;
   readonly stripeOf: (key: string) => number;
+  /** Undefined where nobody has said how far they have come. */
+  readonly settledFloor: (topic: string, partition: number) => number | undefined;
 }
 
 interface LiveTopic extends Topic {
@@ -130,7 +132,10 @@ export async function openTopics(options: TopicsOptions): Promise<Topics> {
 
   function applyPolicy(topic: LiveTopic, partitions: readonly Partition[]): void {
     if (topic.isConfigured) return;
-    for (const partition of partitions) logs.setPolicy(partition, policyOf(topic.settings));
+    for (const partition of partitions) {
+      const settledFloor = (): number => options.settledFloor(topic.name, partition.number) ?? 0;
+      logs.setPolicy(partition, policyOf(topic.settings, settledFloor));
+    }
   }
 
   /** Of a stream, what the configuration says stands above what is in the table. */
@@ -145,6 +150,7 @@ export async function openTopics(options: TopicsOptions): Promise<Topics> {
       ['robustmq.storage', storage],
       ['retention.ms', isForever ? '-1' : `${retention.ageSeconds * 1000}`],
       ['retention.bytes', retention.size === 0 ? '-1' : `${retention.size}`],
+      ['robustmq.retention.settled', `${retention.settled}`],
     ]);
   }
 

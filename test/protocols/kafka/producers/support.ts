@@ -1,8 +1,11 @@
 /** Producers over a real journal on a disk that can fail, with what Produce and a reader of committed records do. */
+import type { Crossing } from '../../../../src/kernel/crossing/crossing.ts';
+import { createCursors } from '../../../../src/kernel/crossing/cursors.ts';
+import { createFollower, type Follower } from '../../../../src/kernel/crossing/follower.ts';
 import { createPartitions, type Partition, type Partitions } from '../../../../src/kernel/log/partitions.ts';
 import { openStateLog } from '../../../../src/kernel/state/open.ts';
 import type { OpenStateLog, Storage } from '../../../../src/kernel/state/state-log.ts';
-import { TableId } from '../../../../src/kernel/state/table.ts';
+import { type Table, TableId } from '../../../../src/kernel/state/table.ts';
 import { verifyViews } from '../../../../src/kernel/state/verify-views.ts';
 import type { GroupChange } from '../../../../src/protocols/kafka/groups/changes.ts';
 import { createGroupsTable, type GroupsTable } from '../../../../src/protocols/kafka/groups/groups-table.ts';
@@ -39,7 +42,52 @@ export interface World {
   readonly limits?: Partial<ProducerLimits>;
 }
 
+/** A subscriber of another protocol that keeps what it gets. */
+export interface Inbox {
+  readonly table: Table;
+  values(): readonly string[];
+  /** Each is another one, so that what comes twice is seen twice. */
+  take(delivery: string): void;
+}
+
+const INBOX = 200;
+let deliveryCount = 0;
+
+function createInbox(): Inbox {
+  const deliveries: string[] = [];
+  const key = Uint8Array.of(0);
+  let isDirty = false;
+  const take = (delivery: string): void => {
+    isDirty = true;
+    // A page that was loaded may have it.
+    if (!deliveries.includes(delivery)) deliveries.push(delivery);
+  };
+  return {
+    values: () => deliveries.map((each) => each.split('/')[0] ?? ''),
+    take,
+    table: {
+      id: INBOX,
+      name: 'inbox',
+      apply: (entry) => take(Buffer.from(entry).toString()),
+      load: (_, page) =>
+        void deliveries.splice(0, deliveries.length, ...Buffer.from(page).toString().split(' ')),
+      *pageKeys() {
+        if (deliveries.length > 0) yield key;
+      },
+      page: () => (deliveries.length === 0 ? undefined : Buffer.from(deliveries.join(' '))),
+      takeDirty() {
+        const dirty = isDirty ? [key] : [];
+        isDirty = false;
+        return dirty;
+      },
+    },
+  };
+}
+
 export interface Opened {
+  readonly inbox: Inbox;
+  readonly follower: Follower;
+  readonly crossing: Pick<Crossing, 'isWanted' | 'publishWith' | 'isOwnMessage'>;
   readonly log: OpenStateLog;
   readonly journal: Journal;
   readonly partitions: Partitions;
@@ -71,7 +119,16 @@ function newTables({ clock }: World, journals: Awaited<ReturnType<typeof openJou
   const partitions = createPartitions({ journals, kernel, clock, leaderEpoch: 1, opener });
   const store = createProducerStore({ partitions, kernel, wallMs: () => clock.wallMs() });
   const groups = createGroupsTable();
-  return { partitions, store, groups, all: [partitions.table, groups.table, store.table] };
+  const [inbox, cursors] = [createInbox(), createCursors()];
+  const all = [partitions.table, groups.table, store.table, cursors.table, inbox.table];
+  return { partitions, store, groups, inbox, cursors, all };
+}
+
+/** All that may cross has crossed, and is kept. */
+export async function crossed({ follower, log }: Opened): Promise<void> {
+  await log.drained();
+  await follower.idle();
+  await log.drained();
 }
 
 /** What journal and views tell differently, of producers. */
@@ -91,7 +148,7 @@ export async function audit(world: World): Promise<string[]> {
 export async function openWorld(world: World): Promise<Opened> {
   const { clock, kv, limits } = world;
   const journals = await openJournals(world);
-  const { partitions, store, groups, all } = newTables(world, journals);
+  const { partitions, store, groups, inbox, cursors, all } = newTables(world, journals);
   const { journal, ...others } = journals;
   const log = await openStateLog({ journal, journals: others, tables: all, clock, ...(kv && { kv }) });
   partitions.attach(log);
@@ -102,9 +159,27 @@ export async function openWorld(world: World): Promise<Opened> {
         { kind: 'end', producerId, order: groups.nextOrder(), isCommit, atMs: clock.wallMs() },
       ),
   };
-  const options = { store, partitions, kernel, log, level: 'sync', offsets, clock } as const;
+  const crossing: Opened['crossing'] = {
+    isWanted: () => true,
+    isOwnMessage: () => false,
+    publishWith(_, { value }, change) {
+      const delivery = `${Buffer.from(value ?? [])}/${deliveryCount++}`;
+      log.add(INBOX, Buffer.from(delivery));
+      change.also();
+      const done = (error: Error | undefined): void => {
+        if (error === undefined) inbox.take(delivery);
+        change.done(error);
+      };
+      log.commit('sync', done);
+      return undefined;
+    },
+  };
+  const opener = createBatchOpener(kernel);
+  const follower = createFollower({ cursors, partitions, crossing, opener, log, clock });
+  const parts = { store, partitions, kernel, log, offsets, clock, crossing: follower };
+  const options = { ...parts, level: 'sync' } as const;
   const producers = await openProducers({ ...options, ...(limits && { limits }) });
-  return { log, journal, partitions, producers, groups };
+  return { log, journal, partitions, producers, groups, inbox, follower, crossing };
 }
 
 function stage({ log, groups }: Pick<Opened, 'log' | 'groups'>, change: GroupChange): () => void {
@@ -143,6 +218,7 @@ export function found({ partitions }: Opened, number = 0): Partition {
 }
 
 export interface Written {
+  /** -1: of nobody, as are epoch and sequence then. */
   readonly producerId: number;
   readonly epoch: number;
   readonly sequence: number;
@@ -190,10 +266,18 @@ export async function produce(opened: Opened, partition: Partition, written: Wri
     if (typeof appended === 'string') throw new Error(appended);
     baseOffset = appended;
     producers.appended(partition, header, baseOffset, -1, origin);
+    if (written.id === undefined && !opened.follower.isHeld(partition)) crossAtOnce(opened, written);
   }
   const isStored = await committed(log, () => {}, partition.storage);
   const error = isStored ? ErrorCode.NONE : ErrorCode.KAFKA_STORAGE_ERROR;
   return { error, baseOffset, isDuplicate: verdict.kind === 'duplicate' };
+}
+
+function crossAtOnce({ crossing }: Opened, { values }: Written): void {
+  for (const value of values) {
+    const record = { timestampMs: 0, key: null, value: Buffer.from(value), headers: NO_HEADERS };
+    crossing.publishWith('t', record, { also() {}, done() {} });
+  }
 }
 
 /** As TxnOffsetCommit does it. */

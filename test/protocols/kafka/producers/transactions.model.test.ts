@@ -13,6 +13,7 @@ import {
   audit,
   commitOffset,
   committedOffset,
+  crossed,
   found,
   made,
   newWorld,
@@ -149,6 +150,16 @@ class Life {
     if (error !== ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER) this.fatal(client, error);
   }
 
+  /** Of no transaction, and in the partition all the same. */
+  async plain(): Promise<void> {
+    const number = this.random.below(PARTITIONS);
+    const values = [`p${this.count++}`];
+    const written = { producerId: -1, epoch: -1, sequence: -1, values };
+    const { error, baseOffset } = await produce(this.opened, found(this.opened, number), written);
+    expect(error).toBe(ErrorCode.NONE);
+    this.visible[number]?.set(baseOffset, values[0] ?? '');
+  }
+
   async sendOffset(client: Client): Promise<void> {
     const { coordinator } = this.opened.producers;
     if (!client.isV2) {
@@ -241,7 +252,7 @@ class Life {
     const client = this.clients[this.random.below(this.clients.length)];
     if (client === undefined) return;
     if (client.isDead || this.random.oneIn(25)) return this.newClient(client.id, client.isV2);
-    switch (this.random.below(12)) {
+    switch (this.random.below(14)) {
       case 0:
         return this.repeat(client);
       case 1:
@@ -257,6 +268,8 @@ class Life {
         return this.zombie();
       case 7:
         return this.maintain();
+      case 8:
+        return this.plain();
       default:
         return this.send(client);
     }
@@ -290,6 +303,32 @@ class Life {
       for (const { values } of open) for (const value of values) expect(seen).not.toContain(value);
     }
     expect(committedOffset(this.opened)).toBe(this.offset);
+    await this.verifyCrossed();
+  }
+
+  /** Subscribers have each decided record once, in the order of the partition; but for what was removed before it could cross. */
+  async verifyCrossed(): Promise<void> {
+    await crossed(this.opened);
+    const values = this.opened.inbox.values();
+    const place = new Map(values.map((value, index) => [value, index]));
+    expect(place.size).toBe(values.length);
+    let seen = 0;
+    for (let i = 0; i < PARTITIONS; i++) {
+      const partition = found(this.opened, i);
+      const stable = this.opened.producers.lastStableOffset(partition);
+      let last = -1;
+      for (const [offset, value] of [...(this.visible[i] ?? [])].sort((a, b) => a[0] - b[0])) {
+        const index = place.get(value);
+        if (index === undefined) {
+          expect(offset >= partition.startOffset && offset < stable).toBe(false);
+          continue;
+        }
+        expect(index).toBeGreaterThan(last);
+        last = index;
+        seen++;
+      }
+    }
+    expect(seen).toBe(values.length);
   }
 
   /** Everything is ended: nothing may hold readers back. */
