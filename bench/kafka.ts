@@ -66,6 +66,7 @@ async function startBroker(): Promise<Broker> {
     'listeners.mqtt.enabled=false',
     'listeners.ws.enabled=false',
     'listeners.kafka.port=0',
+    'listeners.http.enabled=false',
     'logging.level=error',
     `storage.engine=${values.engine}`,
   ];

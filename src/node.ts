@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { totalmem } from 'node:os';
 import type { Logger } from 'pino';
-import { type ControlServer, startControlServer } from './admin/control-server.ts';
+import { type Administration, startAdministration } from './administration.ts';
 import { demoPages } from './browser/pages.ts';
 import type { Config } from './config/config.ts';
 import { createNodeTables, type NodeTables } from './durable-tables.ts';
@@ -21,7 +21,6 @@ import type { Listener, ListenerContext } from './net/listener.ts';
 import { startTcpListener, startUnixListener } from './net/tcp-listener.ts';
 import { startTlsListener } from './net/tls-listener.ts';
 import { startSecureWebSocketListener, startWebSocketListener } from './net/websocket-listener.ts';
-import { createNodeView, type NodeParts } from './node-view/node-view.ts';
 import { openCopies, recoverLost } from './object-tier.ts';
 import { packageVersion } from './package-version.ts';
 import { createKafkaFrontEnd, type KafkaFrontEnd } from './protocols/kafka/front-end.ts';
@@ -207,31 +206,41 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     },
   });
 
-  let control: ControlServer | undefined;
+  let administration: Administration | undefined;
   const listeners: Listener[] = [];
   let stopping: Promise<void> | undefined;
   async function stopAll(): Promise<void> {
+    administration?.drain();
     memory.stop();
     await Promise.all(listeners.map((listener) => listener.stopAccepting().catch(() => {})));
     await Promise.all([mqtt.stop(), kafka?.stop()]);
     for (const listener of listeners) {
       for (const transport of await listener.close()) transport.destroy();
     }
-    await control?.close();
+    await administration?.close();
     streams.stop();
     await tier.close();
     if (dependencies.dataDirectory === undefined) await directory?.close();
   }
 
   try {
-    control = await openControl(directory ?? dependencies.dataDirectory, logger, {
+    const own = directory ?? dependencies.dataDirectory;
+    administration = await startAdministration({
       config,
-      mqtt: mqtt.context,
-      tier,
-      streams,
-      partitions,
-      delayedCount: () => delayed.count,
-      version: packageVersion(),
+      clock,
+      logger,
+      controlSocket: own?.controlSocket,
+      parts: {
+        config,
+        mqtt: mqtt.context,
+        tier,
+        streams,
+        partitions,
+        delayedCount: () => delayed.count,
+        version: packageVersion(),
+        nodeId: own?.nodeId ?? '',
+      },
+      routes: [],
     });
     await startListeners(config, { dataPlane, mqtt, kafka, admission, logger, clock }, listeners);
   } catch (error) {
@@ -240,13 +249,17 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
   }
 
   return {
-    listeners: listeners.map((listener) => ({ name: listener.name, address: listener.address() })),
+    listeners: [...listeners, ...administration.listeners].map((listener) => ({
+      name: listener.name,
+      address: listener.address(),
+    })),
     stop() {
       stopping ??= stopAll();
       return stopping;
     },
     async reload() {
-      const errors = listeners.map((listener) => listener.reload()).filter((error) => error !== undefined);
+      const all = [...listeners, ...administration.listeners];
+      const errors = all.map((listener) => listener.reload()).filter((error) => error !== undefined);
       if (errors.length === 1) throw errors[0];
       if (errors.length > 1)
         throw new AggregateError(errors, errors.map((error) => error.message).join('; '));
@@ -270,21 +283,6 @@ function clusterIdOf(config: Config, directory: DataDirectory | undefined): stri
   if (config.kafka.clusterId !== '') return config.kafka.clusterId;
   const uuid = directory?.nodeId ?? randomUUID();
   return Buffer.from(uuid.replace(UUID_SEPARATORS, ''), 'hex').toString('base64url');
-}
-
-/** Administration, for whoever may read the data directory. */
-async function openControl(
-  directory: DataDirectory | undefined,
-  logger: Logger,
-  parts: Omit<NodeParts, 'nodeId'>,
-): Promise<ControlServer | undefined> {
-  if (directory === undefined) return undefined;
-  return startControlServer({
-    path: directory.controlSocket,
-    node: createNodeView({ ...parts, nodeId: directory.nodeId }),
-    onAudit: (entry) => logger.debug({ audit: entry }, 'administration'),
-    onDefect: (error) => logger.error({ err: error }, 'administration failed'),
-  });
 }
 
 /** Undefined where nothing outlives the process. */

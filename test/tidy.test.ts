@@ -101,8 +101,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'src/scheduling',
   ],
   'src/admin': ['src/config', 'src/kernel/clock.ts'],
+  'src/administration.ts': ['src/admin', 'src/config', 'src/kernel/clock.ts', 'src/net', 'src/node-view'],
   'src/node.ts': [
-    'src/admin',
+    'src/administration.ts',
     'src/durable-tables.ts',
     'src/durable-tier.ts',
     'src/object-tier.ts',
@@ -174,6 +175,7 @@ const MAIN_MODULES: Readonly<Record<string, string>> = {
   'src/security': 'security.ts',
   'src/security/authorization': 'authorization.ts',
   'src/admin': 'operations.ts',
+  'src/admin/operations': 'status.ts',
   'src/node-view': 'node-view.ts',
   'src/storage/cleaner': 'cleaner.ts',
   'src/storage/data-directory': 'data-directory.ts',

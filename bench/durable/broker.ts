@@ -37,6 +37,7 @@ export function launchBroker(options: BrokerOptions): DurableBroker {
     `listeners.mqtt.port=${port}`,
     'listeners.ws.enabled=false',
     'listeners.kafka.enabled=false',
+    'listeners.http.enabled=false',
     'logging.level=error',
     ...options.settings,
   ];

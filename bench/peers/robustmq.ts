@@ -29,6 +29,7 @@ export function robustmqPeer(): Peer {
         'listeners.mqtt.port=0',
         'listeners.ws.enabled=false',
         'listeners.kafka.enabled=false',
+        'listeners.http.enabled=false',
         'logging.level=error',
         ...robustmqSettings,
       ];

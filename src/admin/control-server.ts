@@ -4,18 +4,27 @@
  */
 import { rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import type { Caller } from './caller.ts';
 import { type Api, type ApiOptions, createApi } from './http-api.ts';
+import { ALL_SCOPES } from './scopes.ts';
 
 export interface ControlServer {
   /** Ends what is under way and removes the socket. */
   close(): Promise<void>;
 }
 
-export interface ControlServerOptions extends Omit<ApiOptions, 'permit'> {
+export interface ControlServerOptions extends Omit<ApiOptions, 'identify'> {
   /** The caller holds the lock of the directory: what lies there is left over. */
   readonly path: string;
 }
 
+const OWNER: Caller = {
+  name: 'control socket',
+  kind: 'socket',
+  address: '',
+  scopes: ALL_SCOPES,
+  tenant: '',
+};
 const MAX_CONNECTIONS = 64;
 /** A topic of 64 KiB, percent-encoded, and some. */
 const MAX_HEADER_BYTES = 256 * 1024;
@@ -23,7 +32,7 @@ const REQUEST_TIMEOUT_MS = 10_000;
 const OWNER_ONLY = 0o177;
 
 export async function startControlServer({ path, ...options }: ControlServerOptions): Promise<ControlServer> {
-  const api: Api = createApi({ ...options, permit: () => true });
+  const api: Api = createApi({ ...options, identify: () => OWNER });
   const server = createServer(
     {
       maxHeaderSize: MAX_HEADER_BYTES,

@@ -1,50 +1,45 @@
 /**
  * The table of operations as HTTP/1.1: finds the row, checks the input, asks for permission, runs it, and answers with
- * JSON or with a problem (RFC 9457). It knows neither where requests come from nor who is behind them.
+ * JSON or with a problem (RFC 9457). It knows neither where requests come from nor how it is found out who is behind them.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Caller } from './caller.ts';
 import type { NodeView } from './node-view.ts';
-import { ALL_OPERATIONS, type AnyOperation, OperationError } from './operations.ts';
+import { type AnyOperation, OperationError } from './operation.ts';
+import { ALL_OPERATIONS } from './operations.ts';
+import { type Problem, refuse, send } from './problem.ts';
+import { discardBody, hasBody, readJson } from './request-body.ts';
+import { SchemaFault } from './schema.ts';
 
 export const API_PREFIX = '/api/v1';
 
 export interface AuditEntry {
   readonly operation: string;
   readonly class: 'data' | 'change';
+  readonly caller: string;
+  readonly address: string;
+  /** Without what its schema calls a secret. */
   readonly input: Readonly<Record<string, unknown>>;
   readonly status: number;
+  readonly durationMs: number;
 }
 
 export interface ApiOptions {
   readonly node: NodeView;
-  /** Asked before each operation; only `true` lets it run. */
-  readonly permit: (operation: AnyOperation, request: IncomingMessage) => boolean;
-  readonly onAudit: (entry: AuditEntry) => void;
+  /** Who is behind a request: rejects with an OperationError (401, 403, 429) where that is nobody. */
+  readonly identify: (request: IncomingMessage) => Caller | Promise<Caller>;
+  /** Called before the answer. Where it throws, the answer is an error. */
+  readonly onAudit: (entry: AuditEntry) => void | Promise<void>;
   /** An exception that no operation should have. */
   readonly onDefect: (error: unknown, operation: string) => void;
+  readonly monotonicMs: () => number;
 }
 
 export type Api = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
-interface Problem {
-  readonly status: number;
-  readonly kind: string;
-  readonly detail: string;
-}
+const MAX_BODY_BYTES = 1024 * 1024;
 
-const MAX_DISCARDED_BYTES = 256 * 1024;
-
-const TITLES: Readonly<Record<number, string>> = {
-  400: 'The request is wrong',
-  403: 'Not allowed',
-  404: 'Not found',
-  405: 'Not possible here',
-  409: 'Not possible now',
-  413: 'Too large',
-  500: 'A defect of the broker',
-};
-
-export function createApi({ node, permit, onAudit, onDefect }: ApiOptions): Api {
+export function createApi(options: ApiOptions): Api {
   return async (request, response) => {
     const { method = 'GET', url = '/' } = request;
     const [path = '', query = ''] = splitOnce(url, '?');
@@ -52,48 +47,109 @@ export function createApi({ node, permit, onAudit, onDefect }: ApiOptions): Api 
       const raw = matchPath(row, path);
       return raw === undefined ? [] : [{ row, raw }];
     });
-    const match = rows.find(({ row }) => row.method === method);
-    if (hasBody(request)) {
-      // Heard out up to a bound: an answer while the client still writes would be lost with the connection.
-      await discardBody(request);
-      return refuse(response, { status: 413, kind: 'no-body', detail: 'no operation takes a body' });
-    }
+    const match = bestOf(rows.filter(({ row }) => row.method === (method === 'HEAD' ? 'GET' : method)));
     if (match === undefined) {
+      await discardBody(request);
       if (rows.length === 0) return refuse(response, { status: 404, kind: 'no-such-path', detail: path });
-      response.setHeader('allow', rows.map(({ row }) => row.method).join(', '));
+      response.setHeader('allow', [...new Set(rows.map(({ row }) => row.method))].join(', '));
       return refuse(response, { status: 405, kind: 'method', detail: `${method} is not possible here` });
     }
-    const { row, raw } = match;
-    const gone = new AbortController();
-    response.once('close', () => gone.abort());
-    let input: Readonly<Record<string, unknown>> = {};
-    let status: number;
-    let answer: (() => void) | undefined;
-    try {
-      if (permit(row, request) !== true) {
-        throw new OperationError(403, 'forbidden', `this needs the scope ${row.scope}`);
-      }
-      input = readInput(row, raw, query);
-      const output = await row.run(node, input as never, gone.signal);
-      status = row.statusOf?.(output as never) ?? 200;
-      answer = () => send(response, status, 'application/json', output);
-    } catch (error) {
-      const problem = problemOf(error);
-      status = problem.status;
-      if (status === 500) onDefect(error, row.id);
-      answer = () => refuse(response, problem);
-    }
-    // Noted before the answer: who has the answer finds it in the log.
-    if (row.audit !== 'none') onAudit({ operation: row.id, class: row.audit, input, status });
-    answer();
+    await answer(options, match, query, request, response);
   };
+}
+
+interface Match {
+  readonly row: AnyOperation;
+  /** The parameters of the path as they stand there. */
+  readonly raw: ReadonlyMap<string, string>;
+}
+
+/** A path that is spelt out goes before one with a parameter in its place. */
+const bestOf = (matches: readonly Match[]): Match | undefined =>
+  matches.reduce<Match | undefined>(
+    (best, each) => (best === undefined || each.raw.size < best.raw.size ? each : best),
+    undefined,
+  );
+
+async function answer(
+  { node, identify, onAudit, onDefect, monotonicMs }: ApiOptions,
+  { row, raw }: Match,
+  query: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const startedMs = monotonicMs();
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  let caller: Caller | undefined;
+  let input: Readonly<Record<string, unknown>> = {};
+  let status = 200;
+  let body: unknown;
+  let problem: Problem | undefined;
+  try {
+    caller = await identify(request);
+    if (!caller.scopes.has(row.scope)) {
+      throw new OperationError(403, 'forbidden', `this needs the scope ${row.scope}`);
+    }
+    input = readInput(row, raw, query);
+    if (row.body !== undefined) {
+      const given = await readJson(request, MAX_BODY_BYTES);
+      input = { ...input, body: row.body.fromJson(given, 'the body') };
+    } else if (hasBody(request)) {
+      throw new OperationError(413, 'no-body', 'this operation takes no body');
+    }
+    body = await row.run(node, input as never, { caller, signal: gone.signal });
+    status = row.statusOf?.(body as never) ?? 200;
+  } catch (error) {
+    problem = problemOf(error);
+    status = problem.status;
+    if (status === 500) onDefect(error, row.id);
+  }
+  await discardBody(request);
+  // Noted before the answer: who has the answer finds it in the log. A stranger's knocking is the listener's to count.
+  if (row.audit !== 'none' && caller !== undefined) {
+    try {
+      await onAudit({
+        operation: row.id,
+        class: row.audit,
+        caller: caller.name,
+        address: caller.address,
+        input: withoutSecrets(row, input),
+        status,
+        durationMs: Math.round(monotonicMs() - startedMs),
+      });
+    } catch (error) {
+      onDefect(error, row.id);
+      problem = { status: 500, kind: 'audit', detail: 'the audit log cannot be written' };
+    }
+  }
+  if (problem !== undefined) refuse(response, problem);
+  else send(response, status, 'application/json', body);
 }
 
 function problemOf(error: unknown): Problem {
   if (error instanceof OperationError) {
     return { status: error.status, kind: error.kind, detail: error.message };
   }
+  if (error instanceof SchemaFault) return { status: 400, kind: 'invalid-input', detail: error.message };
   return { status: 500, kind: 'defect', detail: 'the operation failed; the log of the broker has more' };
+}
+
+/** Fields of the body that its schema marks as write-only are named in the log and not shown. */
+function withoutSecrets(
+  { body }: AnyOperation,
+  input: Readonly<{ body?: unknown }>,
+): Readonly<Record<string, unknown>> {
+  const { body: given } = input;
+  const { properties = {} } = (body?.json ?? {}) as {
+    readonly properties?: Readonly<Record<string, { readonly writeOnly?: boolean }>>;
+  };
+  if (typeof given !== 'object' || given === null) return input;
+  const shown = Object.entries(given).map(([name, value]) => [
+    name,
+    properties[name]?.writeOnly === true ? '***' : value,
+  ]);
+  return { ...input, body: Object.fromEntries(shown) };
 }
 
 function splitOnce(text: string, separator: string): [string, string] {
@@ -101,21 +157,32 @@ function splitOnce(text: string, separator: string): [string, string] {
   return at === -1 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)];
 }
 
+const PATTERNS = new Map(ALL_OPERATIONS.map((row) => [row, `${API_PREFIX}${row.path}`.split('/')]));
+
 /** The parameters of the path as they stand there, or undefined when it is not the row's. */
 function matchPath(row: AnyOperation, path: string): Map<string, string> | undefined {
-  const wanted = `${API_PREFIX}${row.path}`.split('/');
+  const wanted = PATTERNS.get(row) ?? [];
   const given = path.split('/');
   if (wanted.length !== given.length) return undefined;
   const raw = new Map<string, string>();
   for (const [i, segment] of given.entries()) {
     const pattern = wanted[i] ?? '';
-    if (pattern.startsWith('{')) raw.set(pattern.slice(1, -1), segment);
-    else if (pattern !== segment) return undefined;
+    if (pattern.startsWith('{')) {
+      const end = pattern.indexOf('}');
+      // `{name}:verb` is an action on what is named.
+      const verb = pattern.slice(end + 1);
+      if (segment.length <= verb.length || !segment.endsWith(verb)) return undefined;
+      raw.set(pattern.slice(1, end), segment.slice(0, segment.length - verb.length));
+    } else if (pattern !== segment) return undefined;
   }
   return raw;
 }
 
-function readInput(row: AnyOperation, raw: Map<string, string>, query: string): Record<string, unknown> {
+function readInput(
+  row: AnyOperation,
+  raw: ReadonlyMap<string, string>,
+  query: string,
+): Record<string, unknown> {
   const input: Record<string, unknown> = {};
   for (const [name, schema] of Object.entries(row.pathParameters)) {
     const value = schema.fromText(decoded(raw.get(name) ?? '', name));
@@ -158,41 +225,4 @@ function wrongValue(name: string, json: Readonly<Record<string, unknown>>): Oper
       ? `a whole number from ${String(minimum)} to ${String(maximum)}`
       : `a ${String(type)}`;
   return new OperationError(400, 'invalid-input', `${name} must be ${expected}`);
-}
-
-const hasBody = ({ headers }: IncomingMessage): boolean =>
-  headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
-
-/** Resolves also when the client has gone, or was cut off. */
-function discardBody(request: IncomingMessage): Promise<void> {
-  let bytes = 0;
-  request.on('data', (chunk: Uint8Array) => {
-    bytes += chunk.byteLength;
-    if (bytes > MAX_DISCARDED_BYTES) request.destroy();
-  });
-  request.on('error', () => {});
-  return new Promise((resolve) => {
-    request.once('end', resolve).once('close', resolve);
-  });
-}
-
-function refuse(response: ServerResponse, { status, kind, detail }: Problem): void {
-  const title = TITLES[status] ?? 'Failed';
-  send(response, status, 'application/problem+json', {
-    type: `urn:robustmq:problem:${kind}`,
-    title,
-    status,
-    detail,
-  });
-}
-
-function send(response: ServerResponse, status: number, type: string, body: unknown): void {
-  if (response.destroyed) return;
-  const bytes = Buffer.from(`${JSON.stringify(body)}\n`);
-  response.writeHead(status, {
-    'content-type': type,
-    'content-length': bytes.byteLength,
-    'cache-control': 'no-store',
-  });
-  response.end(bytes);
 }

@@ -1,5 +1,6 @@
 /** How bytes that clients wrote are shown: as text where they are text, in base64 otherwise, and never without bound. */
 import { isUtf8 } from 'node:buffer';
+import { integer } from './schema.ts';
 import type {
   MessageContent,
   PayloadView,
@@ -8,6 +9,10 @@ import type {
   RecordView,
   StreamRecord,
 } from './views.ts';
+
+export const MAX_PAYLOAD_BYTES = 16 * 1024 * 1024;
+export const DEFAULT_PAYLOAD_BYTES = 64 * 1024;
+export const payloadBytes = integer('Longer payloads are cut.', { max: MAX_PAYLOAD_BYTES });
 
 export function showMessage<T extends MessageContent>(
   message: T,

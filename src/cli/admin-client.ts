@@ -2,7 +2,7 @@
 import http from 'node:http';
 import { resolve } from 'node:path';
 import { API_PREFIX } from '../admin/http-api.ts';
-import type { Operation } from '../admin/operations.ts';
+import type { Operation } from '../admin/operation.ts';
 import { CONTROL_SOCKET } from '../storage/data-directory/data-directory.ts';
 import { openSocketDirectory, type SocketDirectory } from '../storage/data-directory/socket-path.ts';
 import { CliError, ExitCode } from './exit-codes.ts';

@@ -1,5 +1,6 @@
 /** `robustmq status`, `session`, `queue`, `retained` and `stream`: what a running broker tells, and is told. */
-import { OPERATIONS, type Operation } from '../admin/operations.ts';
+import type { Operation } from '../admin/operation.ts';
+import { OPERATIONS } from '../admin/operations.ts';
 import { type AdminClient, connectAdmin } from './admin-client.ts';
 import { type OutputForm, printList, printOne } from './admin-output.ts';
 import { ExitCode } from './exit-codes.ts';

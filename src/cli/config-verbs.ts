@@ -9,9 +9,8 @@ export async function configPrint(
   options: ConfigOptions & { readonly sources?: boolean },
   io: Io,
 ): Promise<number> {
-  const { config, origins, reserved, warnings } = await readConfig(options, io.environment);
+  const { config, origins, warnings } = await readConfig(options, io.environment);
   await write(io.out, printConfig(config, options.sources === true ? origins : undefined));
-  for (const path of reserved) await write(io.err, `${path}: reserved for a later version and not used\n`);
   for (const warning of warnings) await write(io.err, `warning: ${warning}\n`);
   return ExitCode.Ok;
 }

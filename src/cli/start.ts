@@ -71,7 +71,6 @@ export async function start(options: StartOptions, io: Io, startNode: StartNode)
     }
     announce(config, node, logger, io, isTTY);
     for (const warning of loaded.warnings) logger.warn(warning);
-    for (const path of loaded.reserved) logger.info(`${path} is reserved for a later version and not used`);
 
     const signal = await stopAsked;
     logger.info(`${signal}: stopping`);

@@ -41,11 +41,9 @@ export interface Assignment {
 export interface Collected {
   readonly assignments: Assignment[];
   readonly problems: ConfigProblem[];
-  /** Reserved keys that were given. */
-  readonly reserved: string[];
 }
 
-export const nothingCollected = (): Collected => ({ assignments: [], problems: [], reserved: [] });
+export const nothingCollected = (): Collected => ({ assignments: [], problems: [] });
 
 /**
  * A tree of values as its format's reader sees it. `entries` is for maps and `items` for lists; a scalar has
@@ -63,9 +61,7 @@ export interface ValueTree {
 }
 
 export function collect(node: SchemaNode, tree: ValueTree, path: string, into: Collected): void {
-  if (node.kind === 'reserved') {
-    into.reserved.push(path);
-  } else if (node.kind === 'section') {
+  if (node.kind === 'section') {
     collectSection(node, tree, path, into);
   } else {
     const value = normalize(node, tree, path, into.problems);
@@ -118,7 +114,7 @@ export function unknownKey(node: Section, key: string): string {
 
 /** The value of a leaf with defaults filled in (inside lists of sections), or undefined and a problem. */
 function normalize(
-  node: Exclude<SchemaNode, Section | { kind: 'reserved' }>,
+  node: Exclude<SchemaNode, Section>,
   tree: ValueTree,
   path: string,
   problems: ConfigProblem[],
@@ -161,7 +157,6 @@ function normalizeItem(
   if (node.kind !== 'section') return normalize(node, tree, path, problems);
   const values: Record<string, Normalized> = defaultsOf(node);
   forEachField(node, tree, path, problems, (child, childPath, value, name) => {
-    if (child.kind === 'reserved') return;
     const normalized =
       child.kind === 'section'
         ? normalizeItem(child, value, childPath, problems)
@@ -175,7 +170,7 @@ function defaultsOf(node: Section): Record<string, Normalized> {
   const values: Record<string, Normalized> = {};
   for (const [name, child] of Object.entries(node.fields)) {
     if (child.kind === 'section') values[name] = defaultsOf(child);
-    else if (child.kind !== 'reserved') values[name] = child.fallback;
+    else values[name] = child.fallback;
   }
   return values;
 }

@@ -7,7 +7,10 @@ import { checkSecurity, isLoopback, securityWarnings } from './security-checks.t
 /** Where the value of a key comes from, for messages. */
 export type PlaceOf = (path: string) => string;
 
-interface NamedListener<L extends TcpListenerConfig = TcpListenerConfig> {
+/** Whatever binds an address. */
+type BoundListener = Pick<TcpListenerConfig, 'enabled' | 'host' | 'port'>;
+
+interface NamedListener<L extends BoundListener = TcpListenerConfig> {
   readonly path: string;
   readonly listener: L;
 }
@@ -48,9 +51,8 @@ export function checkConfig(config: Config, placeOf: PlaceOf): ConfigProblem[] {
   checkKafkaSecurity(config.kafka.security, problem);
   checkStorage(config, problem);
 
-  const used: NamedListener[] = [];
-  for (const named of tcpListeners(config)) {
-    const { path, listener } = named;
+  const used: NamedListener<BoundListener>[] = [];
+  for (const { path, listener } of tcpListeners(config)) {
     if (!listener.enabled) continue;
     if (listener.proxyProtocol && listener.proxyTrustedNetworks.length === 0) {
       problem(
@@ -58,6 +60,10 @@ export function checkConfig(config: Config, placeOf: PlaceOf): ConfigProblem[] {
         'is needed with proxyProtocol: the networks whose header is believed',
       );
     }
+  }
+  for (const named of [...tcpListeners(config), ...httpListeners(config)]) {
+    const { path, listener } = named;
+    if (!listener.enabled) continue;
     const clash = used.find((other) => listener.port !== 0 && overlap(other.listener, listener));
     if (clash === undefined) used.push(named);
     else problem(`${path}.port`, `${listener.port} is already the port of ${clash.path}`);
@@ -94,7 +100,7 @@ function checkStorage(config: Config, problem: (path: string, reason: string) =>
 }
 
 function checkTls(
-  { path, listener: { tls } }: NamedListener<TlsListenerConfig>,
+  { path, listener: { tls } }: NamedListener<BoundListener & Pick<TlsListenerConfig, 'tls'>>,
   problem: (path: string, reason: string) => void,
 ): void {
   if (tls.certFile === '')
@@ -148,8 +154,17 @@ function tcpListeners({ listeners }: Config): NamedListener[] {
   }));
 }
 
-function tlsListeners({ listeners }: Config): NamedListener<TlsListenerConfig>[] {
-  return (['mqtts', 'wss', 'kafkas'] as const).map((name) => ({
+function httpListeners({ listeners }: Config): NamedListener<BoundListener>[] {
+  return (['http', 'https'] as const).map((name) => ({
+    path: `listeners.${name}`,
+    listener: listeners[name],
+  }));
+}
+
+function tlsListeners({
+  listeners,
+}: Config): NamedListener<BoundListener & Pick<TlsListenerConfig, 'tls'>>[] {
+  return (['mqtts', 'wss', 'kafkas', 'https'] as const).map((name) => ({
     path: `listeners.${name}`,
     listener: listeners[name],
   }));
@@ -159,7 +174,7 @@ function isPowerOfTwo(value: number): boolean {
   return Number.isInteger(Math.log2(value));
 }
 
-function overlap(a: TcpListenerConfig, b: TcpListenerConfig): boolean {
+function overlap(a: BoundListener, b: BoundListener): boolean {
   const everywhere = (host: string): boolean => host === '0.0.0.0' || host === '::';
   return a.port === b.port && (a.host === b.host || everywhere(a.host) || everywhere(b.host));
 }

@@ -27,6 +27,8 @@ export interface Config {
     readonly unix: UnixListenerConfig;
     readonly kafka: TcpListenerConfig;
     readonly kafkas: TlsListenerConfig;
+    readonly http: HttpListenerConfig;
+    readonly https: HttpListenerConfig & Pick<TlsListenerConfig, 'tls'>;
   };
   readonly logging: {
     readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
@@ -65,6 +67,17 @@ export interface TcpListenerConfig {
   readonly proxyProtocol: boolean;
   readonly proxyTrustedNetworks: readonly string[];
   readonly proxyTimeoutMs: number;
+}
+
+export interface HttpListenerConfig {
+  readonly enabled: boolean;
+  readonly host: string;
+  /** 0 = any free port. */
+  readonly port: number;
+  readonly backlog: number;
+  readonly maxConnections: number;
+  /** Besides `localhost` and addresses. */
+  readonly allowedHosts: readonly string[];
 }
 
 export interface TlsListenerConfig extends TcpListenerConfig {

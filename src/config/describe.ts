@@ -2,7 +2,7 @@
 import type { Normalized, Origin } from './assignments.ts';
 import { environmentName } from './overrides.ts';
 import { schema } from './schema.ts';
-import { type Leaf, type Reserved, type SchemaNode, type Section, writtenName } from './schema-kit.ts';
+import { type Leaf, type SchemaNode, type Section, writtenName } from './schema-kit.ts';
 import { formatNumber, rangeOf } from './values.ts';
 
 export interface DescribedKey {
@@ -14,7 +14,6 @@ export interface DescribedKey {
 export function keys(node: Section = schema, path = ''): DescribedKey[] {
   return Object.entries(node.fields).flatMap(([name, child]) => {
     const childPath = path === '' ? writtenName(name) : `${path}.${writtenName(name)}`;
-    if (child.kind === 'reserved') return [];
     return child.kind === 'section' ? keys(child, childPath) : [{ path: childPath, node: child }];
   });
 }
@@ -45,17 +44,11 @@ function isYamlWord(text: string): boolean {
 }
 
 function writtenEntry(node: Section, value: Normalized): string {
-  const parts = visible(node).map(([name, child]) => {
+  const parts = Object.entries(node.fields).map(([name, child]) => {
     const own = fieldValue(value, name) ?? '';
     return `${writtenName(name)}: ${child.kind === 'section' ? writtenEntry(child, own) : writtenValue(child, own)}`;
   });
   return `{ ${parts.join(', ')} }`;
-}
-
-function visible(node: Section): [string, Leaf | Section][] {
-  return Object.entries(node.fields).filter((entry): entry is [string, Leaf | Section] => {
-    return entry[1].kind !== 'reserved';
-  });
 }
 
 function fieldValue(value: unknown, name: string): Normalized | undefined {
@@ -75,7 +68,6 @@ export function printConfig(
   const lines: { text: string; note: string }[] = [];
   const walk = (node: Section, value: unknown, path: string, indent: string): void => {
     for (const [name, child] of Object.entries(node.fields)) {
-      if (child.kind === 'reserved') continue;
       const key = writtenName(name);
       const childPath = path === '' ? key : `${path}.${key}`;
       const childValue = fieldValue(value, name) ?? '';
@@ -104,7 +96,7 @@ function typeOf(node: Leaf): string {
       return node.expected;
     case 'list':
       return node.item.kind === 'section'
-        ? `list of { ${visible(node.item)
+        ? `list of { ${Object.entries(node.item.fields)
             .map(([name]) => writtenName(name))
             .join(', ')} }`
         : 'list';
@@ -165,7 +157,7 @@ function sectionPage(node: Section, path: string, level: number): string {
   const heading =
     path === '' ? '## Top level' : `${'#'.repeat(Math.min(4, level))} \`${path}\`\n\n${node.description}`;
   const at = (name: string): string => (path === '' ? writtenName(name) : `${path}.${writtenName(name)}`);
-  const rows: [string, Leaf | Reserved][] = [];
+  const rows: [string, Leaf][] = [];
   const below: string[] = [];
   for (const [name, child] of Object.entries(node.fields)) {
     if (child.kind === 'section') below.push(sectionPage(child, at(name), level + 1));
@@ -174,9 +166,8 @@ function sectionPage(node: Section, path: string, level: number): string {
   return `\n${heading}\n${rows.length === 0 ? '' : `\n${tableOf(rows)}\n`}${below.join('')}`;
 }
 
-function tableOf(rows: readonly (readonly [string, Leaf | Reserved])[]): string {
+function tableOf(rows: readonly (readonly [string, Leaf])[]): string {
   const lines = rows.map(([path, node]) => {
-    if (node.kind === 'reserved') return `| \`${path}.*\` | | | ${node.description} Accepted, not used. |`;
     const plain = node.kind === 'number' && node.unit === 's' ? ' A plain number is in seconds.' : '';
     const value = writtenValue(node, node.fallback);
     return `| \`${path}\` | ${typeOf(node)} | \`${value}\` | ${node.description}${plain} |`;
@@ -195,7 +186,7 @@ export function lookUp(path: string): Leaf | Section | undefined {
     if (entry === undefined) return undefined;
     node = entry[1];
   }
-  return node.kind === 'reserved' ? undefined : node;
+  return node;
 }
 
 /** JSON Schema (2020-12) of the configuration file, for completion in editors. */
@@ -222,8 +213,6 @@ function jsonSchemaOf(node: SchemaNode): object {
         additionalProperties: false,
       };
     }
-    case 'reserved':
-      return { description };
     case 'boolean':
       return { description, type: 'boolean', default: node.fallback };
     case 'choice':

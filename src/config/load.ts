@@ -34,8 +34,6 @@ export interface LoadedConfig {
   /** By the key users write; one entry for every value. */
   readonly origins: ReadonlyMap<string, Origin>;
   readonly warnings: readonly string[];
-  /** Keys that were given and that only a later version reads. */
-  readonly reserved: readonly string[];
 }
 
 export interface RefusedConfig {
@@ -78,7 +76,6 @@ export async function loadConfig(input: ConfigInput): Promise<LoadedConfig | Ref
     warnings: warnings(config, (prefix) =>
       given.some((path) => path === prefix || path.startsWith(`${prefix}.`)),
     ),
-    reserved: [...new Set(layers.flatMap((layer) => layer.reserved))],
   };
 }
 
@@ -93,6 +90,7 @@ function deriveEnabled(assigned: Map<string, Assignment>): void {
     ['mqtts', 'tls.certFile'],
     ['wss', 'tls.certFile'],
     ['kafkas', 'tls.certFile'],
+    ['https', 'tls.certFile'],
     ['unix', 'path'],
   ] as const) {
     const path = `listeners.${listener}.enabled`;
@@ -123,7 +121,6 @@ function buildSection(
   for (const [name, child] of Object.entries(node.fields)) {
     const written = writtenName(name);
     const childPath = path === '' ? written : `${path}.${written}`;
-    if (child.kind === 'reserved') continue;
     if (child.kind === 'section') {
       values[name] = buildSection(child, childPath, assigned, origins);
       continue;

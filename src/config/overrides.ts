@@ -80,7 +80,6 @@ function assign(
   let node: SchemaNode = schema;
   let path = '';
   for (const segment of segments) {
-    if (node.kind === 'reserved') break;
     if (node.kind !== 'section') {
       into.problems.push({ place: origin.place, path, reason: 'is a value and has no keys' });
       return;

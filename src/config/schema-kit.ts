@@ -51,25 +51,20 @@ export interface ListLeaf<I extends Leaf | Section = Leaf | Section> extends Des
   readonly maxItems: number;
 }
 
-/** Keys accepted today for what a later version brings; nothing reads them. */
-export interface Reserved extends Described {
-  readonly kind: 'reserved';
-}
-
 export interface Section<F extends Fields = Fields> extends Described {
   readonly kind: 'section';
   readonly fields: F;
 }
 
 export type Leaf = BooleanLeaf | NumberLeaf | StringLeaf | ChoiceLeaf | ListLeaf;
-export type SchemaNode = Leaf | Section | Reserved;
+export type SchemaNode = Leaf | Section;
 export interface Fields {
   readonly [name: string]: SchemaNode;
 }
 
 export type Static<N> =
   N extends Section<infer F>
-    ? { readonly [K in keyof F as F[K] extends Reserved ? never : K]: Static<F[K]> }
+    ? { readonly [K in keyof F]: Static<F[K]> }
     : N extends ListLeaf<infer I>
       ? readonly Static<I>[]
       : N extends BooleanLeaf
@@ -154,8 +149,6 @@ export const section = <const F extends Fields>(description: string, fields: F):
   description,
   fields,
 });
-
-export const reserved = (description: string): Reserved => ({ kind: 'reserved', description });
 
 /**
  * The name a user writes for a field: units are in the value (`10s`, `1MiB`), so `connectTimeoutMs` is written

@@ -5,19 +5,9 @@
  * Names here are those of `Config`; what users write differs by the unit suffix only, see `writtenName`.
  */
 import { isIP } from 'node:net';
+import { httpListener } from './http-schema.ts';
 import { kafkaSchema } from './kafka-schema.ts';
-import {
-  boolean,
-  bytes,
-  choice,
-  count,
-  list,
-  milliseconds,
-  reserved,
-  seconds,
-  section,
-  string,
-} from './schema-kit.ts';
+import { boolean, bytes, choice, count, list, milliseconds, seconds, section, string } from './schema-kit.ts';
 import { policies, storageSchema, streams, topicRules } from './storage-schema.ts';
 
 export const never = 0xffffffff;
@@ -115,7 +105,8 @@ export const schema = section('Configuration of a RobustMQ node.', {
       }),
       kafka: section('Kafka over TCP.', tcp(true, 9092)),
       kafkas: section('Kafka over TLS.', { ...tcp(false, 9093), tls }),
-      http: reserved('Reserved for the HTTP API.'),
+      http: section('Administration, metrics and health over HTTP.', httpListener(true, 18083)),
+      https: section('The same over TLS.', { ...httpListener(false, 18084), tls }),
     },
   ),
   logging: section('The log.', {

@@ -3,7 +3,7 @@ import type { ChoiceLeaf, NumberLeaf, Scalar, SchemaNode, StringLeaf } from './s
 import { nearest } from './suggest.ts';
 import { formatDurationMs, formatSizeBytes, parseDurationMs, parseSizeBytes } from './units.ts';
 
-export type ScalarLeaf = Exclude<SchemaNode, { kind: 'section' | 'list' | 'reserved' }>;
+export type ScalarLeaf = Exclude<SchemaNode, { kind: 'section' | 'list' }>;
 export type Parsed =
   | { readonly ok: true; readonly value: Scalar }
   | { readonly ok: false; readonly reason: string };

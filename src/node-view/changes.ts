@@ -1,5 +1,5 @@
 /** What all changes have in common that an operator asks for. */
-import { OperationError } from '../admin/operations.ts';
+import { OperationError } from '../admin/operation.ts';
 import type { Mqtt } from '../protocols/mqtt/context.ts';
 
 /** Before anything is changed: in memory it would be gone, and back after the next start. */

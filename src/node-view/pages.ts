@@ -1,7 +1,7 @@
 /** Pages over what has numbers: looked through in steps, bounded by items and by the characters of their names. */
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Page, PageRequest } from '../admin/node-view.ts';
-import { OperationError } from '../admin/operations.ts';
+import { OperationError } from '../admin/operation.ts';
 
 export interface Numbered<V> {
   /** Above every number in use. */

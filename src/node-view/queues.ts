@@ -1,6 +1,6 @@
 /** What waits for durable sessions and for shared subscriptions. */
 import type { NodeView } from '../admin/node-view.ts';
-import { OperationError } from '../admin/operations.ts';
+import { OperationError } from '../admin/operation.ts';
 import type { QueueDetail, QueuedMessage, QueueSummary } from '../admin/views.ts';
 import { MessageUnreadable } from '../kernel/message-store/loader.ts';
 import type { ReferenceQueue } from '../kernel/reference-queue/reference-queue.ts';

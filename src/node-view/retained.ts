@@ -2,7 +2,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { NodeView } from '../admin/node-view.ts';
-import { OperationError } from '../admin/operations.ts';
+import { OperationError } from '../admin/operation.ts';
 import type { RetainedSummary } from '../admin/views.ts';
 import type { Message } from '../kernel/message.ts';
 import type { RetainedCursor } from '../kernel/retained.ts';

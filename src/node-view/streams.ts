@@ -1,7 +1,7 @@
 /** Streams, their partitions, and what is in them. */
 import { setImmediate as turn } from 'node:timers/promises';
 import type { NodeView, Page, PageRequest } from '../admin/node-view.ts';
-import { OperationError } from '../admin/operations.ts';
+import { OperationError } from '../admin/operation.ts';
 import type { PartitionView, StreamDetail, StreamSummary } from '../admin/views.ts';
 import type { StreamConfig } from '../config/config.ts';
 import { type Partition, PartitionDamaged } from '../kernel/log/partitions.ts';

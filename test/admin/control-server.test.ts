@@ -26,7 +26,8 @@ beforeEach(async () => {
   server = await startControlServer({
     path,
     node,
-    onAudit: (entry) => audit.push(entry),
+    onAudit: (entry) => void audit.push(entry),
+    monotonicMs: () => 0,
     onDefect: (error) => defects.push(error),
   });
 });
@@ -70,7 +71,13 @@ describe('the control socket', () => {
     await server.close();
     expect(existsSync(path)).toBe(false);
     writeFileSync(path, 'left over');
-    server = await startControlServer({ path, node, onAudit: () => {}, onDefect: () => {} });
+    server = await startControlServer({
+      path,
+      node,
+      onAudit: () => {},
+      monotonicMs: () => 0,
+      onDefect: () => {},
+    });
     expect((await get('/health')).status).toBe(200);
   });
 

@@ -23,6 +23,7 @@ beforeAll(async () => {
     path: data.controlSocket,
     node,
     onAudit: () => {},
+    monotonicMs: () => 0,
     onDefect: () => {},
   });
   return async () => {

@@ -19,6 +19,7 @@ beforeEach(async () => {
     path: join(folder, 'control.sock'),
     node,
     onAudit: () => {},
+    monotonicMs: () => 0,
     onDefect: (error) => {
       throw error;
     },

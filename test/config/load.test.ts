@@ -123,14 +123,6 @@ describe('sources', () => {
     expect(config.listeners.wss).toMatchObject({ enabled: true, tls: { certFile: 'c', keyFile: 'k' } });
   });
 
-  it('accept reserved listeners and say that they are not used', async () => {
-    const { reserved } = await load({
-      ...file('listeners: { http: { port: 8080, any: [1] } }'),
-      sets: ['listeners.http.host=x'],
-    });
-    expect(reserved).toEqual(['listeners.http']);
-  });
-
   it('accept the example of the reference', async () => {
     const example = /```yaml\n(.*?)```/s.exec(referencePage())?.[1] ?? '';
     const { config } = await load(file(example));

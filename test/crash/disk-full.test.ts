@@ -42,6 +42,7 @@ const broker: BrokerProcess = createBrokerProcess(
     'listeners.mqtt.port=0',
     'listeners.ws.enabled=false',
     'listeners.kafka.enabled=false',
+    'listeners.http.enabled=false',
     'logging.level=error',
     'storage.segmentSize=1MiB',
     'storage.reserveSize=2MiB',

@@ -141,6 +141,7 @@ const settings = (port: number): string[] =>
     'listeners.mqtt.port': 0,
     'listeners.ws.enabled': false,
     'listeners.kafka.enabled': true,
+    'listeners.http.enabled': false,
     'listeners.kafka.host': '127.0.0.1',
     'listeners.kafka.port': port,
   }).flatMap(([key, value]) => ['--set', `${key}=${value}`]);

@@ -131,6 +131,7 @@ function brokerArguments(folder: string, settings: readonly string[]): string[] 
     'listeners.mqtt.port=0',
     'listeners.ws.enabled=false',
     'listeners.kafka.enabled=false',
+    'listeners.http.enabled=false',
     'logging.level=warn',
     // What is lost shall be the broker's fault, and no queue's bound.
     'mqtt.queue.maxMessages=1000000',

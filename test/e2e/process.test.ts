@@ -110,6 +110,7 @@ describe('start', () => {
       ...['start', '--prefix', root, '--', '--ready-file', path, '--data-dir', join(folder, 'npm-data')],
       ...['--set', 'listeners.mqtt.port=0', '--set', 'listeners.ws.enabled=false'],
       ...['--set', 'listeners.kafka.enabled=false'],
+      ...['--set', 'listeners.http.enabled=false'],
     ]);
     const ready = await readyFile(path, program);
     expect(Object.keys(ready.listeners)).toEqual(['mqtt']);

@@ -98,6 +98,7 @@ export async function startBroker(sets: readonly string[] = []): Promise<BrokerP
     'listeners.mqtt.port=0',
     'listeners.ws.port=0',
     'listeners.kafka.enabled=false',
+    'listeners.http.enabled=false',
     ...sets,
   ].flatMap((set) => ['--set', set]);
   const startedAtMs = performance.now();

@@ -27,6 +27,7 @@ export async function startTestNode(
     'listeners.mqtt.port': 0,
     'listeners.ws.enabled': false,
     'listeners.kafka.enabled': false,
+    'listeners.http.enabled': false,
     'sys.interval': 0,
     'dataplane.flowCache': process.env.ROBUSTMQ_TEST_FLOW_CACHE ?? 'on',
     ...settings,

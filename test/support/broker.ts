@@ -114,6 +114,7 @@ async function startOurs(settings: Settings, services: Services): Promise<Runnin
     'listeners.mqtt.port': 0,
     'listeners.ws.port': 0,
     'listeners.kafka.enabled': false,
+    'listeners.http.enabled': false,
     'logging.level': 'silent',
     'sys.interval': 0,
     'storage.engine': process.env.ROBUSTMQ_TEST_STORAGE ?? 'memory',

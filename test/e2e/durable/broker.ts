@@ -98,6 +98,7 @@ export async function startDurable(options: BrokerOptions = {}): Promise<Durable
       'listeners.mqtt.port': 0,
       'listeners.ws.enabled': false,
       'listeners.kafka.enabled': false,
+      'listeners.http.enabled': false,
       'sys.interval': 0,
       'storage.engine': 'files',
       // RocksDB takes half of the time that such a test takes; the process that is killed has it (kill.test.ts).

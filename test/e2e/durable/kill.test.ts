@@ -45,6 +45,7 @@ async function start(): Promise<Listening> {
     'listeners.mqtt.port=0',
     'listeners.ws.enabled=false',
     'listeners.kafka.enabled=false',
+    'listeners.http.enabled=false',
     'deduplication.userProperty=id',
   ];
   const args = ['start', '--data-dir', join(folder, 'data'), '--ready-file', ready];

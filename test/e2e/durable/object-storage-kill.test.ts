@@ -61,6 +61,7 @@ async function start(dataDir: string, sets: readonly string[]): Promise<Broker> 
     'listeners.mqtt.port=0',
     'listeners.ws.enabled=false',
     'listeners.kafka.enabled=false',
+    'listeners.http.enabled=false',
     'storage.segmentSize=64KiB',
     'storage.tier.enabled=true',
     'storage.tier.localSize=0',

@@ -34,6 +34,7 @@ export async function startKafkaNode(settings: Settings = {}): Promise<KafkaNode
       'listeners.mqtt.port': 0,
       'listeners.ws.enabled': false,
       'listeners.kafka.enabled': true,
+      'listeners.http.enabled': false,
       'listeners.kafka.port': 0,
       'sys.interval': 0,
       'storage.engine': 'memory',

@@ -37,6 +37,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 async function start(settings: Settings): Promise<number> {
   const broker = await startKafkaNode({
     'listeners.kafka.enabled': false,
+    'listeners.http.enabled': false,
     'listeners.kafkas.enabled': true,
     'listeners.kafkas.port': 0,
     'listeners.kafkas.tls.certFile': join(folder, 'cert.pem'),

@@ -1,0 +1,109 @@
+/** What a row of the table of operations is, and what all rows have in common: input, pages, errors. */
+import type { Caller } from './caller.ts';
+import type { NodeView, Page, PageRequest } from './node-view.ts';
+import { type Infer, integer, list, object, type Schema, string, type TextSchema } from './schema.ts';
+import type { Scope } from './scopes.ts';
+
+/** How it is noted in the audit log: not at all, as a look at what clients wrote, or as a change. */
+export type AuditClass = 'none' | 'data' | 'change';
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+type Parameters = Readonly<Record<string, TextSchema<unknown>>>;
+type InputOf<P extends Parameters, Q extends Parameters, B> = {
+  readonly [K in keyof P]: Infer<P[K]>;
+} & { readonly [K in keyof Q]?: Infer<Q[K]> } & ([B] extends [never] ? unknown : { readonly body: B });
+
+/** Of one request. */
+export interface Call {
+  readonly caller: Caller;
+  /** Whoever asked does not listen any more. */
+  readonly signal: AbortSignal;
+}
+
+export interface Operation<In, Out> {
+  readonly id: string;
+  readonly method: Method;
+  /** Below /api/v1; `{name}` is a parameter. */
+  readonly path: string;
+  readonly summary: string;
+  readonly scope: Scope;
+  readonly audit: AuditClass;
+  readonly pathParameters: Parameters;
+  readonly queryParameters: Parameters;
+  /** JSON; without it a request has none. */
+  readonly body?: Schema<unknown>;
+  readonly output: Schema<Out>;
+  /** HTTP status of a result; 200 where it is missing. */
+  statusOf?(output: Out): number;
+  /** Rejects with an OperationError for what the caller can mend. */
+  run(node: NodeView, input: In, call: Call): Promise<Out>;
+}
+
+/** A row whose types do not matter to the one who holds it. */
+export type AnyOperation = Operation<never, unknown>;
+
+/** `kind` becomes the type of the problem. */
+export class OperationError extends Error {
+  override readonly name = 'OperationError';
+  readonly status: number;
+  readonly kind: string;
+  constructor(status: number, kind: string, message: string) {
+    super(message);
+    this.status = status;
+    this.kind = kind;
+  }
+}
+
+export function operation<const P extends Parameters, const Q extends Parameters, Out, B = never>(
+  row: Omit<Operation<InputOf<P, Q, B>, Out>, 'pathParameters' | 'queryParameters' | 'body'> & {
+    readonly pathParameters?: P;
+    readonly queryParameters?: Q;
+    readonly body?: Schema<B>;
+  },
+): Operation<InputOf<P, Q, B>, Out> {
+  return { pathParameters: {}, queryParameters: {}, ...row };
+}
+
+export const DEFAULT_PAGE = 100;
+export const MAX_PAGE = 1000;
+
+export const paging = {
+  limit: integer('Most items of a page.', { min: 1, max: MAX_PAGE }),
+  cursor: string('From `nextCursor` of the page before.'),
+};
+
+export const pageOf = <T>(item: Schema<T>) =>
+  object({ items: list(item, 'Items.') }, { nextCursor: string('For the next page; missing on the last.') });
+
+export function pageRequest(
+  id: string,
+  { limit, cursor }: { readonly limit?: number; readonly cursor?: string },
+  usual = DEFAULT_PAGE,
+): PageRequest {
+  if (cursor === undefined) return { limit: limit ?? usual };
+  // The operation is part of it, so that a cursor of one list is not taken for a place in another.
+  const text = Buffer.from(cursor, 'base64url').toString('utf8');
+  if (!text.startsWith(`${id}\n`)) {
+    throw new OperationError(400, 'invalid-cursor', 'the cursor is not one of this list');
+  }
+  return { limit: limit ?? usual, after: text.slice(id.length + 1) };
+}
+
+export function shownPage<T, V>(
+  id: string,
+  { items, next }: Page<T>,
+  show: (item: T) => V,
+): { items: V[]; nextCursor?: string } {
+  const shown = items.map(show);
+  if (next === undefined) return { items: shown };
+  return { items: shown, nextCursor: Buffer.from(`${id}\n${next}`).toString('base64url') };
+}
+
+export const same = <T>(item: T): T => item;
+
+export function found<T>(value: T | undefined, what: string): T {
+  if (value === undefined) throw new OperationError(404, 'not-found', `there is no ${what}`);
+  return value;
+}
+
+export const named = (what: string, name: string): string => `${what} ${JSON.stringify(name)}`;

@@ -1,0 +1,68 @@
+/** Queues of durable sessions and of shared subscriptions. */
+import { found, named, operation, pageOf, pageRequest, paging, same, shownPage } from '../operation.ts';
+import { integer, string } from '../schema.ts';
+import { DEFAULT_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES, payloadBytes, showMessage } from '../show.ts';
+import { queueDetail, queuedMessage, queueSummary, removedView } from '../views.ts';
+
+const MAX_PEEK = 100;
+const DEFAULT_PEEK = 20;
+const queueName = string('Client identifier of a session, or `$share/group/filter`.');
+
+export const queueOperations = {
+  queuesList: operation({
+    id: 'queues.list',
+    method: 'GET',
+    path: '/queues',
+    summary: 'Queues of durable sessions and of shared subscriptions.',
+    scope: 'queues:read',
+    audit: 'none',
+    queryParameters: paging,
+    output: pageOf(queueSummary),
+    run: async (node, input) =>
+      shownPage('queues.list', await node.queues(pageRequest('queues.list', input)), same),
+  }),
+  queuesShow: operation({
+    id: 'queues.show',
+    method: 'GET',
+    path: '/queues/{name}',
+    summary: 'A queue with its bounds and members.',
+    scope: 'queues:read',
+    audit: 'none',
+    pathParameters: { name: queueName },
+    output: queueDetail,
+    run: async (node, { name }) => found(await node.queue(name), named('queue', name)),
+  }),
+  queuesPeek: operation({
+    id: 'queues.peek',
+    method: 'GET',
+    path: '/queues/{name}/messages',
+    summary: 'The oldest messages of a queue, which stay there.',
+    scope: 'messages:read',
+    audit: 'data',
+    pathParameters: { name: queueName },
+    queryParameters: {
+      limit: integer('Most messages of a page.', { min: 1, max: MAX_PEEK }),
+      cursor: paging.cursor,
+      payloadBytes,
+    },
+    output: pageOf(queuedMessage),
+    async run(node, { name, payloadBytes: most, ...input }) {
+      const request = pageRequest('queues.peek', input, DEFAULT_PEEK);
+      const page = found(await node.peekQueue(name, request), named('queue', name));
+      const share = Math.floor(MAX_PAYLOAD_BYTES / request.limit);
+      const maxBytes = Math.min(most ?? DEFAULT_PAYLOAD_BYTES, share);
+      return shownPage('queues.peek', page, (message) => showMessage(message, maxBytes));
+    },
+  }),
+  queuesPurge: operation({
+    id: 'queues.purge',
+    method: 'DELETE',
+    path: '/queues/{name}/messages',
+    summary: 'Removes what waits in a queue; what is in flight stays.',
+    scope: 'queues:write',
+    audit: 'change',
+    pathParameters: { name: queueName },
+    output: removedView,
+    run: async (node, { name }) => ({ removed: found(await node.purgeQueue(name), named('queue', name)) }),
+  }),
+};

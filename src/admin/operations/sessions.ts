@@ -1,0 +1,58 @@
+/** Sessions of clients. */
+import { found, named, operation, pageOf, pageRequest, paging, same, shownPage } from '../operation.ts';
+import { boolean, string } from '../schema.ts';
+import { removedView, sessionDetail, sessionSummary } from '../views.ts';
+
+const clientId = string('Client identifier.');
+
+export const sessionOperations = {
+  sessionsList: operation({
+    id: 'sessions.list',
+    method: 'GET',
+    path: '/sessions',
+    summary: 'Sessions.',
+    scope: 'sessions:read',
+    audit: 'none',
+    queryParameters: {
+      ...paging,
+      connected: boolean('Only those that are connected, or only those that are not.'),
+      prefix: string('Start of the client identifier.'),
+    },
+    output: pageOf(sessionSummary),
+    run: async (node, { connected, prefix, ...input }) =>
+      shownPage(
+        'sessions.list',
+        await node.sessions({
+          ...pageRequest('sessions.list', input),
+          ...(connected === undefined ? {} : { connected }),
+          ...(prefix === undefined ? {} : { prefix }),
+        }),
+        same,
+      ),
+  }),
+  sessionsShow: operation({
+    id: 'sessions.show',
+    method: 'GET',
+    path: '/sessions/{clientId}',
+    summary: 'A session with its subscriptions.',
+    scope: 'sessions:read',
+    audit: 'none',
+    pathParameters: { clientId },
+    output: sessionDetail,
+    run: async (node, input) => found(await node.session(input.clientId), named('session', input.clientId)),
+  }),
+  sessionsEnd: operation({
+    id: 'sessions.end',
+    method: 'DELETE',
+    path: '/sessions/{clientId}',
+    summary: 'Disconnects the client and removes its session with everything that waits for it.',
+    scope: 'sessions:write',
+    audit: 'change',
+    pathParameters: { clientId },
+    output: removedView,
+    async run(node, input) {
+      found((await node.endSession(input.clientId)) || undefined, named('session', input.clientId));
+      return { removed: 1 };
+    },
+  }),
+};

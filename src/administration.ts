@@ -1,0 +1,80 @@
+/**
+ * The administration of a node, put together: the view of its parts, the control socket of its data directory, and the HTTP
+ * listeners. What can be done there is the table of src/admin/operations.ts.
+ */
+import type { Logger } from 'pino';
+import { type ControlServer, startControlServer } from './admin/control-server.ts';
+import { type ApiOptions, createApi } from './admin/http-api.ts';
+import { createRoutes, type Route } from './admin/http-routes.ts';
+import { OperationError } from './admin/operation.ts';
+import type { Config } from './config/config.ts';
+import type { Clock } from './kernel/clock.ts';
+import { type HttpListener, startHttpListener } from './net/http-listener.ts';
+import { createNodeView, type NodeParts } from './node-view/node-view.ts';
+
+export interface Administration {
+  readonly listeners: readonly HttpListener[];
+  /** From here on nobody is told that the node is ready. */
+  drain(): void;
+  close(): Promise<void>;
+}
+
+export interface AdministrationOptions {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly parts: NodeParts;
+  /** undefined: there is no data directory, and no socket in it. */
+  readonly controlSocket: string | undefined;
+  /** What is served beside the API. */
+  readonly routes: readonly Route[];
+}
+
+export async function startAdministration(options: AdministrationOptions): Promise<Administration> {
+  const { config, clock, logger, parts, controlSocket } = options;
+  const node = createNodeView(parts);
+  const api: Omit<ApiOptions, 'identify'> = {
+    node,
+    monotonicMs: () => clock.monotonicMs(),
+    onAudit: (entry) => logger.debug({ audit: entry }, 'administration'),
+    onDefect: (error) => logger.error({ err: error }, 'administration failed'),
+  };
+  let isServing = true;
+  const handle = createRoutes({
+    api: createApi({
+      ...api,
+      identify() {
+        throw new OperationError(401, 'unauthenticated', 'log in, or send an API key');
+      },
+    }),
+    version: parts.version,
+    health: () => node.health(),
+    isServing: () => isServing,
+    routes: options.routes,
+    onDefect: api.onDefect,
+  });
+  const listeners: HttpListener[] = [];
+  let control: ControlServer | undefined;
+  async function close(): Promise<void> {
+    isServing = false;
+    await Promise.all(listeners.map((listener) => listener.close()));
+    await control?.close();
+  }
+  try {
+    if (controlSocket !== undefined) control = await startControlServer({ ...api, path: controlSocket });
+    const context = { handle, logger, clock };
+    const { http, https } = config.listeners;
+    if (http.enabled) listeners.push(await startHttpListener('http', http, context));
+    if (https.enabled) listeners.push(await startHttpListener('https', https, context));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return {
+    listeners,
+    drain() {
+      isServing = false;
+    },
+    close,
+  };
+}

@@ -1,0 +1,40 @@
+import { describe, expect, it } from 'vitest';
+import { openApi } from '../../src/admin/openapi.ts';
+import { ALL_OPERATIONS } from '../../src/admin/operations.ts';
+import { ALL_SCOPES, SCOPES_OF_ROLES } from '../../src/admin/scopes.ts';
+
+describe('the table of operations', () => {
+  it('has for every row a scope, an audit class where it changes something, and an identifier of its own (item 41)', () => {
+    for (const row of ALL_OPERATIONS) {
+      expect([row.id, ALL_SCOPES.has(row.scope)]).toEqual([row.id, true]);
+      if (row.method !== 'GET') expect([row.id, row.audit]).toEqual([row.id, 'change']);
+      if (row.method !== 'GET')
+        expect([row.id, SCOPES_OF_ROLES.viewer.has(row.scope)]).toEqual([row.id, false]);
+      if (row.scope === 'messages:read') expect([row.id, row.audit]).toEqual([row.id, 'data']);
+    }
+    expect(new Set(ALL_OPERATIONS.map(({ id }) => id)).size).toBe(ALL_OPERATIONS.length);
+    expect(new Set(ALL_OPERATIONS.map(({ method, path }) => `${method} ${path}`)).size).toBe(
+      ALL_OPERATIONS.length,
+    );
+  });
+
+  it('names in each path exactly the parameters that the row has', () => {
+    for (const { id, path, pathParameters } of ALL_OPERATIONS) {
+      const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
+      expect([id, inPath.sort()]).toEqual([id, Object.keys(pathParameters).sort()]);
+    }
+  });
+
+  it('is described as OpenAPI 3.1, every row once', () => {
+    const { openapi, paths } = openApi('1.2.3') as {
+      openapi: string;
+      paths: Record<string, Record<string, { operationId: string }>>;
+    };
+    expect(openapi).toBe('3.1.0');
+    const ids = Object.values(paths).flatMap((methods) =>
+      Object.values(methods).map((each) => each.operationId),
+    );
+    expect(ids.sort()).toEqual(ALL_OPERATIONS.map(({ id }) => id).sort());
+    expect(Object.keys(paths).every((path) => path.startsWith('/api/v1/'))).toBe(true);
+  });
+});
