@@ -7,8 +7,11 @@
 
 export interface DiskFile {
   readonly path: string;
-  /** Writes all views one after the other at `position`. Rejects when not every byte was written. */
-  writev(views: readonly Uint8Array[], position: number): Promise<void>;
+  /**
+   * Writes all views one after the other at `position`. Rejects when not every byte was written. With `isSynced` they
+   * survive a loss of power once it has resolved; what was written before is not made to.
+   */
+  writev(views: readonly Uint8Array[], position: number, isSynced?: boolean): Promise<void>;
   /** Fills `into` from `position`; the number of bytes read is short only at the end of the file. */
   read(into: Uint8Array, position: number): Promise<number>;
   datasync(): Promise<void>;
@@ -23,6 +26,8 @@ export type OpenMode = 'read' | 'update' | 'create';
 export interface Disk {
   open(path: string, mode: OpenMode): Promise<DiskFile>;
   exists(path: string): Promise<boolean>;
+  /** The same at once: for a name that is looked up all the time, which costs less than asking another thread. */
+  existsNow(path: string): boolean;
   /** Gives a file a second name; fails with EEXIST where that is taken. */
   link(from: string, to: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;

@@ -2,7 +2,10 @@ import fs from 'node:fs';
 import { mkdir, readdir, statfs } from 'node:fs/promises';
 import { type Disk, type DiskFile, diskErrorCode, type OpenMode } from './disk.ts';
 
-const { O_CREAT, O_EXCL, O_RDONLY, O_RDWR } = fs.constants;
+/** A file that is open this way has each write synced in the same call. Not every system has it. */
+const { O_CREAT, O_DSYNC, O_EXCL, O_RDONLY, O_RDWR } = fs.constants as typeof fs.constants & {
+  readonly O_DSYNC?: number;
+};
 const FLAGS: Readonly<Record<OpenMode, number>> = {
   read: O_RDONLY,
   update: O_RDWR,
@@ -66,14 +69,32 @@ async function readAll(fd: number, into: Uint8Array, position: number): Promise<
 }
 
 function fileOf(path: string, fd: number): DiskFile {
+  let syncedFd: number | undefined;
+  const datasync = (): Promise<void> => act((done) => fs.fdatasync(fd, done));
+  const close = (which: number): Promise<void> => act((done) => fs.close(which, done));
+
+  async function writeSynced(views: readonly Uint8Array[], position: number): Promise<void> {
+    if (O_DSYNC === undefined) {
+      await writeAll(fd, views, position);
+      return datasync();
+    }
+    syncedFd ??= await call<number>((done) => fs.open(path, O_RDWR | O_DSYNC, done));
+    return writeAll(syncedFd, views, position);
+  }
+
   return {
     path,
-    writev: (views, position) => writeAll(fd, views, position),
+    writev: (views, position, isSynced = false) =>
+      isSynced ? writeSynced(views, position) : writeAll(fd, views, position),
     read: (into, position) => readAll(fd, into, position),
-    datasync: () => act((done) => fs.fdatasync(fd, done)),
+    datasync,
     truncate: (bytes) => act((done) => fs.ftruncate(fd, bytes, done)),
     size: async () => (await call<fs.Stats>((done) => fs.fstat(fd, done))).size,
-    close: () => act((done) => fs.close(fd, done)),
+    async close() {
+      const other = syncedFd;
+      syncedFd = undefined;
+      await Promise.all([close(fd), other === undefined ? undefined : close(other)]);
+    },
   };
 }
 
@@ -91,6 +112,7 @@ export const nodeDisk: Disk = {
       throw error;
     }
   },
+  existsNow: (path) => fs.existsSync(path),
   link: (from, to) => act((done) => fs.link(from, to, done)),
   rename: (from, to) => act((done) => fs.rename(from, to, done)),
   remove: (path) => act((done) => fs.unlink(path, done)),

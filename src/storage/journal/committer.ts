@@ -41,6 +41,9 @@ export interface Committer {
   close(): Promise<void>;
 }
 
+/** Until a request has its own. */
+const NO_POSITIONS: number[] = [];
+
 interface Request extends Part {
   readonly level: Level;
   readonly bytes: number;
@@ -87,32 +90,39 @@ export function createCommitter(options: CommitterOptions): Committer {
 
   function pump(): void {
     isScheduled = false;
+    let isFirstHalf = false;
     while (pending.length > 0 && inFlight < MAX_GROUPS_IN_FLIGHT && !isChanging && failure === undefined) {
       if (isSegmentFull()) {
         // The footer has all of the segment, so all of it must be acknowledged first.
         if (inFlight === 0) changeSegment();
         break;
       }
-      if (!isClosed && gathering?.holds(pendingBytes, pump)) break;
-      startGroup();
+      if (!isClosed && !isFirstHalf && gathering?.holds(pendingBytes, pump)) break;
+      // A crowd of callers whose group was acknowledged is back at once, all of it, and nothing would be done while its
+      // next group is synced. Halves of it take turns.
+      isFirstHalf = inFlight === 0 && pending.length >= limits.crowd;
+      startGroup(isFirstHalf ? pending.length >>> 1 : pending.length);
     }
     if (pending.length === 0 && inFlight === 0 && !isChanging) drained?.();
   }
 
-  function takeGroup(): Request[] {
+  function takeGroup(most: number): Request[] {
     let bytes = 0;
     let count = 0;
     for (const request of pending) {
-      if (count > 0 && bytes + request.bytes > limits.maxGroupBytes) break;
+      if (count === most || (count > 0 && bytes + request.bytes > limits.maxGroupBytes)) break;
       bytes += request.bytes;
       count++;
     }
     pendingBytes -= bytes;
-    return pending.splice(0, count);
+    if (count < pending.length) return pending.splice(0, count);
+    const all = pending;
+    pending = [];
+    return all;
   }
 
-  function startGroup(): void {
-    const requests = takeGroup();
+  function startGroup(most: number): void {
+    const requests = takeGroup(most);
     const start = offset + writer.next;
     const group = buildGroup(requests, start + BLOCK_HEADER_BYTES);
     let level: 'os' | 'sync' = 'os';
@@ -145,8 +155,8 @@ export function createCommitter(options: CommitterOptions): Committer {
     const index = segments.openIndex();
     for (const { entries, positions } of requests) {
       for (let i = 0; i < entries.length; i++) {
-        const logId = entries[i]?.logId ?? CONTROL_LOG;
-        if (logId !== CONTROL_LOG) index.add(logId, start, positions[i] ?? start);
+        const { logId } = entries[i] as Entry;
+        if (logId !== CONTROL_LOG) index.add(logId, start, positions[i] as number);
       }
     }
     options.onGroup(group, start, end);
@@ -210,7 +220,7 @@ export function createCommitter(options: CommitterOptions): Committer {
     apply?: (block: number) => void,
   ): Promise<number[]> {
     return new Promise((resolve, reject) => {
-      pending.push({ entries, positions: [], level, bytes, apply, resolve, reject });
+      pending.push({ entries, positions: NO_POSITIONS, level, bytes, apply, resolve, reject });
       pendingBytes += bytes;
       schedule();
     });

@@ -30,10 +30,10 @@ export interface Group {
   readonly bodyBytes: number;
 }
 
-/** What was appended as one: `positions` is filled with those of its entries. */
+/** What was appended as one: `positions` becomes those of its entries. */
 export interface Part {
   readonly entries: readonly Entry[];
-  readonly positions: number[];
+  positions: number[];
 }
 
 /** Below this a copy costs less than one more view in the write. */
@@ -54,7 +54,9 @@ export function buildGroup(parts: readonly Part[], position: number): Group {
   let from = 0;
   let at = 0;
   let frame = position;
-  for (const { entries, positions } of parts) {
+  for (const part of parts) {
+    const { entries } = part;
+    let positions: number[] | undefined;
     for (const { logId, stripe, payload } of entries) {
       const bytes = payload.byteLength;
       writeFrameHeader(header, at, logId, stripe, bytes);
@@ -67,9 +69,12 @@ export function buildGroup(parts: readonly Part[], position: number): Group {
         large.push(payload);
         from = at;
       }
-      positions.push(frame);
+      // Most have one entry: an array of one is much smaller than one that has grown by one.
+      if (positions === undefined) positions = [frame];
+      else positions.push(frame);
       frame += FRAME_HEADER_BYTES + bytes;
     }
+    part.positions = positions ?? [];
   }
   if (at > from) views.push(from === 0 ? own : own.subarray(from, at));
   return {

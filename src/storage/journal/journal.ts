@@ -32,6 +32,8 @@ export interface JournalLimits {
   readonly segmentBytes: number;
   /** A group takes no further append once it has this many bytes. */
   readonly maxGroupBytes: number;
+  /** So many appends that wait while nothing is under way become two groups. */
+  readonly crowd: number;
   /** All entries of one append. */
   readonly maxAppendBytes: number;
   /** Waiting to be written; above it appends are refused with `JournalBusy`. */
@@ -49,6 +51,7 @@ export interface JournalLimits {
 export const DEFAULT_LIMITS: JournalLimits = {
   segmentBytes: 64 * 1024 * 1024,
   maxGroupBytes: 1024 * 1024,
+  crowd: 200,
   maxAppendBytes: 16 * 1024 * 1024,
   maxPendingBytes: 32 * 1024 * 1024,
   tailBytes: 16 * 1024 * 1024,

@@ -50,7 +50,7 @@ export function createIndexBuilder(): IndexBuilder {
           list = [];
           strides.set(logId, list);
         }
-        if (list.at(-2) === stride) list[list.length - 1] = frame;
+        if (list[list.length - 2] === stride) list[list.length - 1] = frame;
         else {
           list.push(stride, frame);
           entries++;

@@ -84,8 +84,7 @@ export async function createBlockFile(
   position: number,
 ): Promise<DiskFile> {
   const file = await disk.open(`${directory}/${blockFileName(epoch, position)}`, 'create');
-  await file.writev([header(WAL_MAGIC, epoch, position)], 0);
-  await file.datasync();
+  await file.writev([header(WAL_MAGIC, epoch, position)], 0, true);
   await disk.syncDirectory(directory);
   return file;
 }

@@ -17,9 +17,11 @@ export interface FileWriterOptions {
 
 /** So much is written to a file before it is synced unasked: what a switch of files then waits for is short. */
 const UNSYNCED_BYTES = 16 * 1024 * 1024;
+/** Up to so much a block is written and synced by one call: a second trip to another thread costs more than the copy. */
+const ONE_CALL_BYTES = 128 * 1024;
 
 /**
- * The one writer of an epoch in files. Writes follow each other; the sync of a block runs beside the write of the
+ * The one writer of an epoch in files. Writes follow each other; the sync of a large block runs beside the write of the
  * next. After each write, and before its acknowledgement, the writer looks for the mark of a sealer: a sealer sets
  * the mark first and measures then, so either the block is within the length it finds or this writer sees the mark.
  */
@@ -54,19 +56,32 @@ export function createFileWriter(options: FileWriterOptions): WalWriter {
     if (old !== undefined) before.finally(() => old.close()).catch(() => {});
   }
 
+  /** Resolves when the block is written, with what has to be synced for it. */
   async function write(
     views: readonly Uint8Array[],
     position: number,
     isAnchor: boolean,
+    level: AppendOptions['level'],
     before: Promise<void>,
-  ) {
+  ): Promise<DiskFile | undefined> {
     if (failure !== undefined) throw failure;
     if (isAnchor) await switchFile(position, before);
     if (file === undefined) throw new Error('the first block of an epoch begins a file');
-    await file.writev(views, FILE_HEADER_BYTES + position - base);
-    unsyncedBytes += bytesOf(views);
+    const bytes = bytesOf(views);
+    const at = FILE_HEADER_BYTES + position - base;
+    // Only where nothing before it is left to be synced: a synced block says that all below it is.
+    if (level === 'sync' && bytes <= ONE_CALL_BYTES && unsyncedBytes === 0 && syncing === undefined) {
+      await file.writev(views, at, true);
+      return undefined;
+    }
+    await file.writev(views, at);
+    if (level === 'sync') {
+      unsyncedBytes = 0;
+      return file;
+    }
+    unsyncedBytes += bytes;
     if (unsyncedBytes >= UNSYNCED_BYTES && syncing === undefined) syncUnasked(file);
-    return file;
+    return undefined;
   }
 
   /** Nobody waits for it, but after a failed sync nothing may be acknowledged any more. */
@@ -80,8 +95,8 @@ export function createFileWriter(options: FileWriterOptions): WalWriter {
       });
   }
 
-  async function checkSeal(): Promise<void> {
-    if (await disk.exists(sealing)) throw new WalFenced(walId, epoch, 'was sealed by another owner');
+  function checkSeal(): void {
+    if (disk.existsNow(sealing)) throw new WalFenced(walId, epoch, 'was sealed by another owner');
   }
 
   async function run(
@@ -92,11 +107,11 @@ export function createFileWriter(options: FileWriterOptions): WalWriter {
   ): Promise<number> {
     const end = next;
     const before = acknowledged;
-    const mine = written.then(() => write(views, position, isAnchor, before));
+    const mine = written.then(() => write(views, position, isAnchor, level, before));
     written = mine.then(() => {});
     const durable = mine.then((target) => {
-      if (level === 'sync') unsyncedBytes = 0;
-      return Promise.all([checkSeal(), level === 'sync' ? target.datasync() : undefined]);
+      checkSeal();
+      return target?.datasync();
     });
     acknowledged = Promise.all([before, durable]).then(() => {
       if (failure !== undefined) throw failure;

@@ -142,7 +142,7 @@ function build(
 
   const fileOf = (path: string, inode: Inode): DiskFile => ({
     path,
-    async writev(views, position) {
+    async writev(views, position, isSynced = false) {
       await turn();
       const all = Buffer.concat(views as Uint8Array[]);
       const grows = Math.max(0, position + all.length - inode.bytes.length);
@@ -154,10 +154,18 @@ function build(
       if (isBroken) kept = random.below(all.length + 1);
       const bytes = all.subarray(0, kept);
       inode.bytes = patched(inode.bytes, position, bytes);
-      inode.unsynced.push({ at: position, bytes });
+      const change = { at: position, bytes };
+      inode.unsynced.push(change);
       await turn();
       if (isFull) throw failure('ENOSPC', `no space left to write ${path}`);
       if (isBroken) throw failure('EIO', `write of ${path} failed`);
+      if (!isSynced) return;
+      syncs.count++;
+      const isLost = happens(disk.faults.failingSyncOneIn);
+      if (!isLost && happens(disk.faults.lyingSyncOneIn)) return;
+      inode.unsynced = inode.unsynced.filter((other) => other !== change);
+      if (isLost) throw failure('EIO', `synced write of ${path} failed`);
+      inode.durable = patched(inode.durable, position, bytes);
     },
     async read(into, position) {
       await turn();
@@ -208,6 +216,7 @@ function build(
       await turn();
       return names.has(path);
     },
+    existsNow: (path) => names.has(path),
     async link(from, to) {
       await turn();
       const inode = find(from);

@@ -50,6 +50,7 @@ function open(disk: FaultyDisk, random: Random): Promise<Journal> {
     limits: {
       segmentBytes: 1500 + random.below(6000),
       maxGroupBytes: 200 + random.below(2000),
+      crowd: 2 + random.below(20),
       tailBytes: random.below(2000),
       cacheBytes: random.below(4000),
     },
