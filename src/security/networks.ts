@@ -70,8 +70,8 @@ export interface NetworkMap<T> {
   /** False where that is no network. */
   set(network: string, value: T): boolean;
   delete(network: string): void;
-  /** Of the narrowest network that has the address. */
-  find(address: string): T | undefined;
+  /** Of the narrowest network that has the address, which may be parsed already. */
+  find(address: string | Network): T | undefined;
 }
 
 interface Prefixes<T> {
@@ -116,7 +116,7 @@ export function createNetworkMap<T>(): NetworkMap<T> {
       },
       find(address) {
         if (size === 0) return undefined;
-        const asked = parseNetwork(address);
+        const asked = typeof address === 'string' ? parseNetwork(address) : address;
         if (asked === undefined) return undefined;
         for (const { bits, prefix, networks } of lengths) {
           if (bits !== asked.bits || prefix > asked.prefix) continue;

@@ -23,10 +23,8 @@ export function textOf(name: Uint8Array | string): string | undefined {
 
 /** Short to make and different for different names, whether they come as text or as bytes. */
 export function keyOf(name: Uint8Array | string): string {
-  const bytes =
-    typeof name === 'string'
-      ? Buffer.from(name, 'utf8')
-      : Buffer.from(name.buffer, name.byteOffset, name.byteLength);
+  if (typeof name === 'string') return Buffer.from(name, 'utf8').toString('latin1');
+  const bytes = Buffer.isBuffer(name) ? name : Buffer.from(name.buffer, name.byteOffset, name.byteLength);
   return bytes.toString('latin1');
 }
 

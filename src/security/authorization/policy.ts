@@ -170,6 +170,35 @@ class Search {
   }
 }
 
+/** The rule that is named of two that fit: the first. `orderOf` says which that is. */
+function firstOf(
+  a: ReadyRule | undefined,
+  b: ReadyRule | undefined,
+  orderOf: (rule: ReadyRule) => number,
+): ReadyRule | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return orderOf(a) <= orderOf(b) ? a : b;
+}
+
+/** Several policies as one, so that what many principals have in common is there once. */
+export function together(policies: readonly Policy[], orderOf: (rule: ReadyRule) => number): Policy {
+  const merged = (ask: (policy: Policy) => Found): Found => {
+    const best: Found = { deny: undefined, allow: undefined };
+    for (const policy of policies) {
+      const { deny, allow } = ask(policy);
+      best.deny = firstOf(best.deny, deny, orderOf);
+      best.allow = firstOf(best.allow, allow, orderOf);
+    }
+    return best;
+  };
+  return {
+    match: (levels, action, values) => merged((policy) => policy.match(levels, action, values)),
+    cover: (filter, action, values) => merged((policy) => policy.cover(filter, action, values)),
+    overlaps: (filter, action, effect, values) =>
+      policies.some((policy) => policy.overlaps(filter, action, effect, values)),
+  };
+}
+
 /** In the order in which they are to be named. */
 export function createPolicy(rules: readonly ReadyRule[]): Policy {
   const root = newNode();

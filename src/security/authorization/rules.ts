@@ -1,5 +1,5 @@
 /** Rules made ready to be asked: whom each is for, found without a look at those for others. */
-import { createNetworkMap, type NetworkMap, parseNetwork } from '../networks.ts';
+import { createNetworkMap, type Network, type NetworkMap, parseNetwork } from '../networks.ts';
 import type { Action, Principal, Rule } from '../security.ts';
 import type { Levels } from './addresses.ts';
 import { filterProblem, levelsOfRule, type Placeholder, placeholderOf } from './filters.ts';
@@ -68,7 +68,11 @@ const lacks = (list: readonly string[] | undefined, value: string | undefined): 
   list !== undefined && (value === undefined || !list.includes(value));
 
 /** Which condition of the rule keeps it from being about the principal; undefined: none. */
-export function unmetCondition(ready: ReadyRule, principal: Principal): string | undefined {
+export function unmetCondition(
+  ready: ReadyRule,
+  principal: Principal,
+  address: string | Network = principal.remoteAddress,
+): string | undefined {
   const { rule, reference, networks } = ready;
   const { source } = reference;
   if (source.kind === 'role' && !principal.roles.includes(source.role)) return 'is of another role';
@@ -83,17 +87,26 @@ export function unmetCondition(ready: ReadyRule, principal: Principal): string |
   }
   if (lacks(rule.protocols, principal.protocol)) return 'is for other protocols';
   if (lacks(rule.listeners, principal.listener)) return 'is for other listeners';
-  if (networks !== undefined && networks.find(principal.remoteAddress) === undefined) {
+  if (networks !== undefined && networks.find(address) === undefined) {
     return 'is for other networks';
   }
   return undefined;
 }
 
+/** Indexes into the rules of a book, ascending: those whose conditions a principal meets, apart by how many share them. */
+export interface Fitting {
+  /** By what principals have in common: roles, tenants, listeners and the like. */
+  readonly shared: readonly number[];
+  /** By who they are. */
+  readonly named: readonly number[];
+}
+
 export interface RuleBook {
   /** In the order in which they are named as what decided. */
   readonly rules: readonly ReadyRule[];
-  /** Indexes into `rules` of those whose conditions the principal meets, ascending. */
-  fitting(principal: Principal): number[];
+  /** Of those without conditions. */
+  readonly forAll: readonly number[];
+  fitting(principal: Principal): Fitting;
 }
 
 function addTo(index: Map<string, number[]>, names: readonly string[], number: number): void {
@@ -104,33 +117,47 @@ function addTo(index: Map<string, number[]>, names: readonly string[], number: n
   }
 }
 
-/** Each rule is listed under the condition that most likely is about few. */
+function isForAll({ rule, reference: { source } }: ReadyRule): boolean {
+  const { effect: _, actions: __, filters: ___, ...conditions } = rule;
+  return source.kind !== 'role' && Object.keys(conditions).length === 0;
+}
+
+/** Each rule is listed under the condition that most likely is about few, so that most are not looked at. */
 export function createRuleBook(rules: readonly ReadyRule[]): RuleBook {
-  const general: number[] = [];
+  const forAll: number[] = [];
+  const others: number[] = [];
   const byUser = new Map<string, number[]>();
   const byClient = new Map<string, number[]>();
   const byRole = new Map<string, number[]>();
-  rules.forEach(({ rule, reference: { source } }, number) => {
-    if (rule.users !== undefined) addTo(byUser, rule.users, number);
+  rules.forEach((ready, number) => {
+    const { rule, reference } = ready;
+    if (isForAll(ready)) forAll.push(number);
+    else if (rule.users !== undefined) addTo(byUser, rule.users, number);
     else if (rule.clientIds !== undefined) addTo(byClient, rule.clientIds, number);
-    else if (source.kind === 'role') addTo(byRole, [source.role], number);
+    else if (reference.source.kind === 'role') addTo(byRole, [reference.source.role], number);
     else if (rule.roles !== undefined) addTo(byRole, rule.roles, number);
-    else general.push(number);
+    else others.push(number);
   });
+  const met = (candidates: Iterable<number>, principal: Principal): number[] => {
+    const address = parseNetwork(principal.remoteAddress) ?? '';
+    return [...new Set(candidates)]
+      .filter((number) => {
+        const ready = rules[number];
+        return ready !== undefined && unmetCondition(ready, principal, address) === undefined;
+      })
+      .sort((a, b) => a - b);
+  };
   return {
     rules,
+    forAll,
     fitting(principal) {
       const { userName, clientId, roles } = principal;
-      const candidates = new Set(general);
-      for (const each of byUser.get(userName ?? '') ?? []) candidates.add(each);
-      for (const each of byClient.get(clientId ?? '') ?? []) candidates.add(each);
-      for (const role of roles) for (const each of byRole.get(role) ?? []) candidates.add(each);
-      return [...candidates]
-        .filter((number) => {
-          const ready = rules[number];
-          return ready !== undefined && unmetCondition(ready, principal) === undefined;
-        })
-        .sort((a, b) => a - b);
+      const ofUser = userName === undefined ? undefined : byUser.get(userName);
+      const ofClient = clientId === undefined ? undefined : byClient.get(clientId);
+      return {
+        shared: met([...others, ...roles.flatMap((role) => byRole.get(role) ?? [])], principal),
+        named: met([...(ofUser ?? []), ...(ofClient ?? [])], principal),
+      };
     },
   };
 }

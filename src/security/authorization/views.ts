@@ -5,8 +5,16 @@
 import { createHash } from 'node:crypto';
 import type { Principal } from '../security.ts';
 import { type Placeholder, usableValue, type Values } from './filters.ts';
-import { createPolicy, type Policy } from './policy.ts';
-import { actionBit, createRuleBook, type ReadyRule, type RuleBook, readyRule, ruleProblem } from './rules.ts';
+import { createPolicy, type Policy, together } from './policy.ts';
+import {
+  actionBit,
+  createRuleBook,
+  type Fitting,
+  type ReadyRule,
+  readyRule,
+  ruleProblem,
+  unmetCondition,
+} from './rules.ts';
 
 /** 'blocked': a rule about the principal cannot be read, so that its denials are not known. */
 export type Standing = 'superuser' | 'blocked' | 'by rules';
@@ -63,6 +71,8 @@ const MAX_REMEMBERED = 131_072;
 /** Of one view and kind: a client that thinks of ever new topics forgets its own decisions first. */
 const MAX_REMEMBERED_EACH = 8192;
 const PUBLISH = actionBit('publish');
+const ANY = -1;
+const NOTHING: Fitting = { shared: [], named: [] };
 
 const ORDER: readonly Placeholder[] = ['clientid', 'username', 'certname', 'tenant'];
 
@@ -79,21 +89,21 @@ function valuesOf({ clientId, userName, certificateName, tenant }: Principal): V
 const digest = (parts: readonly unknown[]): string =>
   createHash('sha256').update(JSON.stringify(parts)).digest('base64');
 
-function placeholdersOf(rules: readonly ReadyRule[]): Placeholder[] {
-  return ORDER.filter((placeholder) => rules.some(({ placeholders }) => placeholders.has(placeholder)));
+/** Of rules that are about one of the actions. */
+function placeholdersOf(rules: readonly ReadyRule[], actions: number): Placeholder[] {
+  return rules.flatMap((rule) => ((rule.actions & actions) === 0 ? [] : [...rule.placeholders]));
 }
 
 /** Of rules that came with the credential; undefined where one of them makes no sense. */
 function readyOwn(principal: Principal): readonly ReadyRule[] | undefined {
   if (principal.rules.some((rule) => ruleProblem(rule) !== undefined)) return undefined;
-  const ready = principal.rules.map((rule, index) => readyRule(rule, { kind: 'credential' }, index));
-  return createRuleBook(ready)
-    .fitting(principal)
-    .flatMap((number) => ready[number] ?? []);
+  return principal.rules
+    .map((rule, index) => readyRule(rule, { kind: 'credential' }, index))
+    .filter((rule) => unmetCondition(rule, principal) === undefined);
 }
 
 export function createViews({ rules, isOpen, isUnreadableRole, nextClass }: ViewsOptions): Views {
-  const book: RuleBook = createRuleBook(rules);
+  const book = createRuleBook(rules);
   const known = new WeakMap<Principal, View>();
   const views = new Map<string, View>();
   const policies = new Map<string, Policy>();
@@ -101,18 +111,35 @@ export function createViews({ rules, isOpen, isUnreadableRole, nextClass }: View
   const filled = new Set<Map<string, Answer>>();
   const counts: ViewCounts = { views: 0, remembered: 0, forgotten: 0 };
 
-  const policyOf = (fitting: readonly number[], own: readonly ReadyRule[]): Policy => {
-    const make = (): Policy =>
-      createPolicy([...own, ...fitting.flatMap((number) => book.rules[number] ?? [])]);
-    if (own.length > 0) return make();
-    const key = fitting.join();
+  const orders = new Map(rules.map((rule, order) => [rule, order]));
+  /** What came with the credential is named first. */
+  const orderOf = (rule: ReadyRule): number => orders.get(rule) ?? -1;
+  const rulesOf = (numbers: readonly number[]): ReadyRule[] =>
+    numbers.flatMap((number) => rules[number] ?? []);
+  const rulesForAll = rulesOf(book.forAll);
+  const policyForAll = createPolicy(rulesForAll);
+  const placeholdersForAll = {
+    any: placeholdersOf(rulesForAll, ANY),
+    publish: placeholdersOf(rulesForAll, PUBLISH),
+  };
+
+  const policyOfNumbers = (numbers: readonly number[]): Policy => {
+    const key = numbers.join();
     let policy = policies.get(key);
     if (policy === undefined) {
       if (policies.size >= MAX_POLICIES) policies.clear();
-      policy = make();
+      policy = createPolicy(rulesOf(numbers));
       policies.set(key, policy);
     }
     return policy;
+  };
+
+  const policyOf = ({ shared, named }: Fitting, own: readonly ReadyRule[]): Policy => {
+    const layers: Policy[] = [];
+    if (own.length > 0) layers.push(createPolicy(own));
+    if (named.length > 0) layers.push(policyOfNumbers(named));
+    if (shared.length > 0) layers.push(policyOfNumbers(shared));
+    return layers.length === 0 ? policyForAll : together([...layers, policyForAll], orderOf);
   };
 
   const classOf = ({ isAlone, key }: Sharing): number => {
@@ -133,38 +160,40 @@ export function createViews({ rules, isOpen, isUnreadableRole, nextClass }: View
     const standing: Standing = principal.isSuperuser ? 'superuser' : isBlocked ? 'blocked' : 'by rules';
     const isByRules = standing === 'by rules';
     const mine = isByRules ? (own ?? []) : [];
-    const fitting = isByRules ? book.fitting(principal) : [];
+    const fitting = isByRules ? book.fitting(principal) : NOTHING;
     const values = valuesOf(principal);
     const { tenant } = principal;
     const isOpenFor = isOpen(principal);
+    // The same rules came with two credentials; they are in force for both only if both meet their conditions.
+    const brought = mine.length === 0 ? [] : [principal.rules, mine.map(({ reference }) => reference.index)];
 
-    const sharing = (isConcerned: (rule: ReadyRule) => boolean): Sharing => {
-      const numbers = fitting.filter((number) => {
-        const rule = book.rules[number];
-        return rule !== undefined && isConcerned(rule);
-      });
-      const about = [...mine.filter(isConcerned), ...numbers.flatMap((number) => book.rules[number] ?? [])];
-      const placeholders = placeholdersOf(about);
-      const meant = placeholders.map((placeholder) => values[placeholder] ?? null);
-      // The same rules fit whose credentials say the same only if they meet the same conditions.
-      const brought =
-        mine.length === 0 ? [] : [principal.rules, mine.map(({ reference }) => reference.index)];
+    const sharing = (actions: number): Sharing => {
+      const numbers = [...fitting.shared, ...fitting.named].filter(
+        (number) => ((rules[number]?.actions ?? 0) & actions) !== 0,
+      );
+      const placeholders = new Set([
+        ...(actions === PUBLISH ? placeholdersForAll.publish : placeholdersForAll.any),
+        ...placeholdersOf([...mine, ...rulesOf(numbers)], actions),
+      ]);
+      const meant = ORDER.map((placeholder) =>
+        placeholders.has(placeholder) ? (values[placeholder] ?? false) : true,
+      );
       return {
-        isAlone: placeholders.includes('clientid'),
-        key: digest([standing, isOpenFor, tenant, placeholders, meant, numbers, brought]),
+        isAlone: isByRules && placeholders.has('clientid'),
+        key: digest([standing, isOpenFor, tenant, meant, numbers, brought]),
       };
     };
 
-    const whole = sharing(() => true);
+    const whole = sharing(ANY);
     const same = whole.isAlone ? undefined : views.get(whole.key);
     if (same !== undefined) return same;
     const view: View = {
       standing,
-      policy: policyOf(fitting, mine),
+      policy: isByRules ? policyOf(fitting, mine) : policyForAll,
       values,
       isOpen: isOpenFor,
       hasTenant: tenant !== '',
-      publisherClass: classOf(sharing(({ actions }) => (actions & PUBLISH) !== 0)),
+      publisherClass: classOf(sharing(PUBLISH)),
       decisions: [undefined, undefined, undefined],
     };
     counts.views++;
