@@ -87,8 +87,11 @@ export interface Partitions {
    * when that commit is refused: who must not append then asks for the refusal first.
    */
   append(partition: Partition, record: LogRecord): number | AppendRefusal;
-  /** A whole valid batch, which is the partition's from now on: its offsets are set in place. Gives the first one. */
-  appendBatch(partition: Partition, batch: Uint8Array): number | AppendRefusal;
+  /**
+   * A whole valid batch, which is the partition's from now on: its offsets are set in place. Gives the first one. `isSettlement`:
+   * one that ends something, which goes on when the disk is nearly full.
+   */
+  appendBatch(partition: Partition, batch: Uint8Array, isSettlement?: boolean): number | AppendRefusal;
   /** Whole batches: the first may begin below `from`. Rejects with RangeError below the start and behind the end. */
   read(partition: Partition, from: number, maxBytes: number): Promise<PartitionRead>;
   /** All batches from an offset on, up to the end as it is when reading comes there. Lost ones are passed over. */
@@ -339,10 +342,10 @@ export function createPartitions(options: PartitionsOptions): Partitions {
       gathering.add(it);
       return it.nextOffset++;
     },
-    appendBatch(partition, batch) {
+    appendBatch(partition, batch, isSettlement = false) {
       const it = own(partition);
       const refused = refusal(it);
-      if (refused !== undefined) return refused;
+      if (refused !== undefined && !(isSettlement && refused === 'full')) return refused;
       if (batch.byteLength > kernel.maxBatchBytes) return 'too-large';
       const span = batchSpan(batch);
       if (span === undefined) return 'invalid';

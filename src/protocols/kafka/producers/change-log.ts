@@ -72,8 +72,10 @@ export function createChangeLog(options: ChangeLogOptions): ChangeLog {
       return log.refusal() === undefined;
     },
     canMark(parts) {
-      const storages = new Set(parts.map(({ partition }) => partition.storage));
-      return log.refusal() === undefined && [...storages].every((each) => log.refusal(each) === undefined);
+      const storages = new Set(['journal' as const, ...parts.map(({ partition }) => partition.storage)]);
+      // The end of a transaction settles it, and lets readers go on: it does not wait for room on the disk. Where even
+      // settlements crowd, a change that is refused would leave its markers behind.
+      return !log.isCrowded() && [...storages].every((each) => log.refusal(each) !== 'failed');
     },
     add,
     mark(parts, isCommit) {
@@ -86,7 +88,7 @@ export function createChangeLog(options: ChangeLogOptions): ChangeLog {
           producerEpoch: producer.epoch,
           coordinatorEpoch: 0,
         } as const;
-        const markerOffset = partitions.appendBatch(partition, buildMarker(kernel, marker, nowMs));
+        const markerOffset = partitions.appendBatch(partition, buildMarker(kernel, marker, nowMs), true);
         if (typeof markerOffset === 'string') continue;
         const state = store.producersOf(partition);
         const firstOffset = applyMarker(state, marker, markerOffset, nowMs);

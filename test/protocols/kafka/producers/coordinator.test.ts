@@ -10,14 +10,17 @@ import {
 } from '../../../../src/protocols/kafka/producers/transaction.ts';
 import { faultyDisk } from '../../../storage/disk/faulty-disk.ts';
 import {
+  batchOf,
   commitOffset,
   committedOffset,
+  crossed,
   made,
   newWorld,
   type Opened,
   openWorld,
   produce,
   readCommitted,
+  spaceOf,
   type World,
 } from './support.ts';
 
@@ -303,5 +306,36 @@ describe('an id that nobody uses', () => {
     await opened.log.drained();
     await restart();
     expect(await end(producer, false)).toEqual({ error: INVALID_PRODUCER_ID_MAPPING });
+  });
+});
+
+describe('a disk that is nearly full', () => {
+  it('takes no batches, and lets transactions end, by their producers and by time', async () => {
+    let isFull = false;
+    world = newWorld(faultyDisk(1), { space: spaceOf(() => isFull) });
+    opened = await openWorld(world);
+    partition = await made(opened);
+    const other = await coordinator().init('other', 60_000, undefined);
+    if ('error' in other) throw new Error(`error ${other.error}`);
+    const producer = await given();
+    await produce(opened, partition, { ...producer, id, sequence: 0, values: ['a'] });
+    await produce(opened, partition, { ...other, id: 'other', sequence: 0, values: ['b'] });
+    isFull = true;
+    expect(
+      opened.partitions.appendBatch(partition, batchOf({ ...producer, sequence: 1, values: ['c'] })),
+    ).toBe('full');
+    expect(await end(producer, true)).toMatchObject({ producerId: producer.producerId });
+    expect(opened.producers.lastStableOffset(partition)).toBe(1);
+    await world.clock.advance(65_000);
+    await opened.log.drained();
+    expect(opened.producers.lastStableOffset(partition)).toBe(partition.endOffset);
+    expect(await readCommitted(opened, partition)).toEqual(['a']);
+    // What was decided waits for room to cross.
+    await opened.follower.idle();
+    expect(opened.inbox.values()).toEqual([]);
+    isFull = false;
+    opened.follower.resume();
+    await crossed(opened);
+    expect(opened.inbox.values()).toEqual(['a']);
   });
 });

@@ -22,6 +22,7 @@ import { readMarker } from '../../../../src/protocols/kafka/records/marker.ts';
 import { createBatchOpener } from '../../../../src/protocols/kafka/records/opener.ts';
 import { frameCheck } from '../../../../src/storage/journal/frame.ts';
 import { type Journal, openJournal } from '../../../../src/storage/journal/journal.ts';
+import type { SpaceGuard } from '../../../../src/storage/journal/space-guard.ts';
 import type { KvStore } from '../../../../src/storage/kv/kv-store.ts';
 import { NO_HEADERS } from '../../../../src/storage/records/record.ts';
 import { readRecordBatch } from '../../../../src/storage/records/record-batch.ts';
@@ -40,7 +41,22 @@ export interface World {
   kv?: KvStore | undefined;
   readonly objects?: ReturnType<typeof createMemoryObjects>;
   readonly limits?: Partial<ProducerLimits>;
+  /** Of the journal's disk. */
+  readonly space?: SpaceGuard;
 }
+
+/** A disk that has room for settlements only while `isFull()` says so. */
+export const spaceOf = (isFull: () => boolean): SpaceGuard => ({
+  get isFull() {
+    return isFull();
+  },
+  freeBytes: 1_000_000,
+  hasReserve: true,
+  allows: (_, isSettlement) => isSettlement || !isFull(),
+  wrote() {},
+  check: async () => {},
+  close: async () => {},
+});
 
 /** A subscriber of another protocol that keeps what it gets. */
 export interface Inbox {
@@ -105,7 +121,8 @@ export const newWorld = (disk: FaultyDisk, more: Partial<World> = {}): World => 
 
 async function openJournals(world: World) {
   const wal = createFileWal({ disk: world.disk, directory: '/d', check: frameCheck });
-  const journal = await openJournal({ wal, walId: 'w', limits: LIMITS });
+  const { space } = world;
+  const journal = await openJournal({ wal, walId: 'w', limits: LIMITS, ...(space && { space }) });
   const memoryWal = createSealedWal({ objects: createMemoryObjects(), check: frameCheck });
   const memory = await openJournal({ wal: memoryWal, walId: 'm', limits: LIMITS });
   const objectWal =
@@ -146,11 +163,12 @@ export async function audit(world: World): Promise<string[]> {
 }
 
 export async function openWorld(world: World): Promise<Opened> {
-  const { clock, kv, limits } = world;
+  const { clock, kv, limits, space } = world;
   const journals = await openJournals(world);
   const { partitions, store, groups, inbox, cursors, all } = newTables(world, journals);
   const { journal, ...others } = journals;
-  const log = await openStateLog({ journal, journals: others, tables: all, clock, ...(kv && { kv }) });
+  const state = { journal, journals: others, tables: all, clock };
+  const log = await openStateLog({ ...state, ...(kv && { kv }), ...(space && { space }) });
   partitions.attach(log);
   const offsets = {
     endTransaction: (producerId: number, isCommit: boolean) =>

@@ -24,7 +24,7 @@ import {
   type World,
 } from './support.ts';
 
-const RUNS = Number(process.env.ROBUSTMQ_KAFKA_PRODUCER_RUNS ?? 6);
+const RUNS = Number(process.env.ROBUSTMQ_KAFKA_PRODUCER_RUNS ?? 5);
 const STEPS = 140;
 const PARTITIONS = 3;
 const TIMEOUT_MS = 60_000;
