@@ -9,8 +9,8 @@ import {
 import { ErrorCode } from '../../../src/protocols/kafka/messages/errors.ts';
 import { accept, type Wire } from './wire.ts';
 
-export const SESSION_TIMEOUT_MS = 2000;
-const REBALANCE_TIMEOUT_MS = 3000;
+export const SESSION_TIMEOUT_MS = 1000;
+const REBALANCE_TIMEOUT_MS = 2000;
 
 export interface Membership {
   readonly memberId: string;

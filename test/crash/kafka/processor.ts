@@ -16,8 +16,8 @@ const BEAT_MS = 100;
 const UNSTABLE_MS = 30;
 const BROKEN_MS = 20;
 /** Longer than a session: others take it for dead. */
-const COMA_MS = 2500;
-const MAX_TAKEN = 6;
+const COMA_MS = 1600;
+const MAX_TAKEN = 30;
 
 export interface ProcessorOptions {
   readonly groupId: string;
@@ -184,7 +184,7 @@ export function startProcessor(stage: Stage, options: ProcessorOptions): Actor {
   let lives = 0;
   return liveOn(stage, async (wire, isOver) => {
     const { life, member, isConsumer } = await begin(stage, options, wire, ++lives);
-    const endsMs = untilOf(random, 500, 8000);
+    const endsMs = untilOf(random, 1000, 12_000);
     const isAtEnd = (): boolean => isOver() || (performance.now() > endsMs && !isPeaceful());
     let isBroken = true;
     let end: End;

@@ -5,7 +5,7 @@ import { ErrorCode } from '../../../src/protocols/kafka/messages/errors.ts';
 import { batchFrom, produceRequest, type TestRecord } from '../../e2e/kafka/batches.ts';
 import { accept, type Wire } from './wire.ts';
 
-export const TRANSACTION_TIMEOUT_MS = 4000;
+export const TRANSACTION_TIMEOUT_MS = 2500;
 const RETRY_MS = 20;
 
 export interface OffsetsToSend {

@@ -20,12 +20,13 @@ import { committedOf, openTransactions, startAuditor, topicsOf } from './auditor
 import { goalsOf, judge } from './judge.ts';
 import { complain, type Ledger, newLedger } from './ledger.ts';
 import { startProcessor } from './processor.ts';
-import { TRANSACTION_TIMEOUT_MS } from './producer.ts';
 import { accept, createWire, type Wire } from './wire.ts';
 
-const PEACE_MS = 45_000;
-const MIN_ROUND_MS = 300;
-const MAX_ROUND_MS = 1800;
+/** A group that has come no further for so long is stuck. */
+const STILL_MS = 25_000;
+const LOOK_MS = 50;
+const MIN_ROUND_MS = 400;
+const MAX_ROUND_MS = 3500;
 /** Long enough for the cleaner, compaction and time-outs of transactions. */
 const LONG_ROUND_MS = 7000;
 const LONG_ONE_IN = 6;
@@ -62,7 +63,7 @@ const argumentsOf = (port: number, settings: readonly string[]): string[] =>
     'logging.level=warn',
     'storage.segmentSize=1MiB',
     'kafka.groups.minSessionTimeout=1s',
-    'kafka.groups.sessionTimeout=2s',
+    'kafka.groups.sessionTimeout=1s',
     'kafka.groups.heartbeatInterval=100ms',
     ...settings,
   ].flatMap((each) => ['--set', each]);
@@ -89,40 +90,39 @@ async function createTopics(port: number, groups: readonly string[]): Promise<vo
   wire.close();
 }
 
-/** Until `isDone`; what it is that has not come to be is a violation. */
-async function within(
-  ledger: Ledger,
-  ms: number,
-  what: () => string,
-  isDone: () => Promise<boolean>,
-): Promise<void> {
-  for (const untilMs = performance.now() + ms; !(await isDone()); await delay(50)) {
-    if (performance.now() < untilMs) continue;
-    complain(ledger, what());
-    return;
+/** Until `isDone`; a violation when `state` has not changed for too long. */
+async function settle(ledger: Ledger, state: () => string, isDone: () => Promise<boolean>): Promise<void> {
+  let before = '';
+  for (let looks = 0; !(await isDone()); await delay(LOOK_MS)) {
+    if (state() !== before) {
+      before = state();
+      looks = 0;
+    } else if (++looks * LOOK_MS > STILL_MS) {
+      complain(ledger, before);
+      return;
+    }
   }
 }
 
-async function makePeace(wire: Wire, ledger: Ledger, groups: readonly string[]): Promise<void> {
+/** Nobody ends these but their time-outs. */
+async function awaitTimeouts(wire: Wire, ledger: Ledger, prefix: string): Promise<void> {
   let open: readonly string[] = [];
-  // Feeders have gone: what they have left lying has to time out before all of the input can be read.
-  await within(
+  await settle(
     ledger,
-    PEACE_MS,
     () => `still open in peace: ${open.join(', ')}`,
     async () => {
-      open = (await openTransactions(wire, TRANSACTION_TIMEOUT_MS)).filter((each) =>
-        each.startsWith('feeder'),
-      );
+      open = (await openTransactions(wire, 0)).filter((each) => each.startsWith(prefix));
       return open.length === 0;
     },
   );
-  await delay(TRANSACTION_TIMEOUT_MS);
+}
+
+/** Groups come to the end of what is there. */
+async function awaitGroups(wire: Wire, ledger: Ledger, groups: readonly string[]): Promise<void> {
   const goals = await goalsOf(wire);
   let committed: ReadonlyMap<string, number> = new Map();
-  await within(
+  await settle(
     ledger,
-    PEACE_MS,
     () => `stuck: ${JSON.stringify([...committed])} of ${JSON.stringify(goals)}`,
     async () => {
       committed = await committedOf(wire, groups);
@@ -178,18 +178,10 @@ export async function run(options: RunOptions): Promise<Ledger> {
     isPeaceful = true;
     await Promise.all(feeders.map((feeder) => feeder.stop()));
     const wire = createWire(port);
-    await makePeace(wire, ledger, groups);
+    await awaitTimeouts(wire, ledger, 'feeder');
+    await awaitGroups(wire, ledger, groups);
     await Promise.all(processors.map((processor) => processor.stop()));
-    let open: readonly string[] = [];
-    await within(
-      ledger,
-      PEACE_MS,
-      () => `still open at the end: ${open.join(', ')}`,
-      async () => {
-        open = await openTransactions(wire, 0);
-        return open.length === 0;
-      },
-    );
+    await awaitTimeouts(wire, ledger, '');
     await judge(wire, ledger, groups);
     wire.close();
   } finally {

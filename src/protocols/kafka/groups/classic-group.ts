@@ -78,11 +78,12 @@ export function newClassicGroup(
   nowMs: number,
   deadlines: Deadlines,
   onDue: { rebalance(group: ClassicGroup): void; syncing(group: ClassicGroup): void },
+  keeping: Keeping = newKeeping(),
 ): ClassicGroup {
   const group: ClassicGroup = {
     kind: 'classic',
     id,
-    keeping: newKeeping(),
+    keeping,
     state: 'Empty',
     changedAtMs: nowMs,
     generation: 0,
@@ -109,7 +110,11 @@ const MEMBER_BYTES = 64;
 
 /** About what a member takes that says this of itself; its id has the client's in it. */
 export function bytesOf(clientId: string, protocols: readonly Protocol[]): number {
-  let bytes = MEMBER_BYTES + 2 * Buffer.byteLength(clientId);
+  return MEMBER_BYTES + 2 * Buffer.byteLength(clientId) + protocolBytesOf(protocols);
+}
+
+export function protocolBytesOf(protocols: readonly Protocol[]): number {
+  let bytes = 0;
   for (const { name, metadata } of protocols) bytes += Buffer.byteLength(name) + metadata.length;
   return bytes;
 }

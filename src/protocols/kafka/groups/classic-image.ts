@@ -7,7 +7,7 @@ import type { ClassicGroup, ClassicState, Protocol } from './classic-group.ts';
 export const CLASSIC_PART = 'classic';
 
 const VERSION = 1;
-const STATES: readonly ClassicState[] = ['Empty', 'CompletingRebalance', 'Stable'];
+const STATES: readonly ClassicState[] = ['Empty', 'CompletingRebalance', 'Stable', 'PreparingRebalance'];
 
 export interface KeptMember {
   readonly id: string;

@@ -46,7 +46,7 @@ export interface JoinRequest {
 }
 
 /** Small copies, so that nobody holds the request's memory; of a name that comes twice, the first. */
-function copyOf(protocols: readonly Protocol[]): Protocol[] {
+export function copyOf(protocols: readonly Protocol[]): Protocol[] {
   const byName = new Map<string, Protocol>();
   for (const { name, metadata } of protocols) {
     if (!byName.has(name)) byName.set(name, { name, metadata: new Uint8Array(metadata) });

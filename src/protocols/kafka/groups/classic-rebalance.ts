@@ -22,16 +22,17 @@ import {
   selectProtocol,
 } from './classic-group.ts';
 import { imageOf, readImage } from './classic-image.ts';
-import type { GroupHost } from './host.ts';
+import type { GroupHost, Keeping } from './host.ts';
 
 /** Where nobody has come to be a leader, the group waits for at least this long again. */
 const MIN_WAIT_MS = 1000;
 
-export function createClassicGroup(host: GroupHost, id: string): ClassicGroup {
-  return newClassicGroup(id, host.clock.wallMs(), host.deadlines, {
-    rebalance: (group) => rebalanceIsDue(host, group),
-    syncing: (group) => syncIsDue(host, group),
-  });
+export function createClassicGroup(host: GroupHost, id: string, keeping?: Keeping): ClassicGroup {
+  const onDue = {
+    rebalance: (group: ClassicGroup) => rebalanceIsDue(host, group),
+    syncing: (group: ClassicGroup) => syncIsDue(host, group),
+  };
+  return newClassicGroup(id, host.clock.wallMs(), host.deadlines, onDue, keeping);
 }
 
 export function keepImage(host: GroupHost, group: ClassicGroup): void {
@@ -235,6 +236,7 @@ export function restoreClassicGroup(host: GroupHost, id: string, bytes: Uint8Arr
   group.protocolName = kept.protocolName;
   group.leaderId = kept.leaderId;
   if (kept.state === 'CompletingRebalance') group.syncing.set(rebalanceTimeoutOf(group));
+  if (kept.state === 'PreparingRebalance') group.rebalance.set(rebalanceTimeoutOf(group));
   findTopics(group);
   return group;
 }

@@ -1,11 +1,13 @@
 /**
  * A group of the protocol in which the broker assigns (KIP-848), as data: its epochs, its members, and who has which partition. What
- * a heartbeat does to it is in consumer-heartbeat.ts.
+ * a heartbeat does to it is in consumer-heartbeat.ts. Members may be of the classic protocol.
  */
 
+import { ErrorCode } from '../messages/errors.ts';
 import { type Pattern, parsePattern } from '../pattern.ts';
 import { type Assignment, NO_PARTITIONS } from './assignment.ts';
 import { ASSIGNORS, DEFAULT_ASSIGNOR } from './assignors.ts';
+import { type Protocol, protocolBytesOf } from './classic-group.ts';
 import type { Deadline } from './deadlines.ts';
 import { type Keeping, newKeeping } from './host.ts';
 
@@ -13,6 +15,13 @@ import { type Keeping, newKeeping } from './host.ts';
 export const AWAY_EPOCH = -2;
 
 export type MemberState = 'stable' | 'unrevoked' | 'unreleased';
+
+/** Of a member that speaks the classic protocol, in which it asks for what others hear with each heartbeat. */
+export interface ClassicSide {
+  readonly sessionTimeoutMs: number;
+  /** Not empty. */
+  readonly protocols: readonly Protocol[];
+}
 
 export interface ConsumerMember {
   readonly id: string;
@@ -24,8 +33,11 @@ export interface ConsumerMember {
   topicNames: readonly string[];
   /** As written; '' is none. */
   regex: string;
-  /** Of both. */
+  /** Of both, and of what it says as a classic member. */
   subscriptionBytes: number;
+  classic: ClassicSide | undefined;
+  /** A classic one has been told to join again, and has not yet. */
+  isCalled: boolean;
   pattern: Pattern | undefined;
   /** Which assignor it would like; '' is any. */
   assignor: string;
@@ -66,10 +78,14 @@ export interface ConsumerGroup {
   isStale: boolean;
 }
 
-export const newConsumerGroup = (id: string, epoch: number): ConsumerGroup => ({
+export const newConsumerGroup = (
+  id: string,
+  epoch: number,
+  keeping: Keeping = newKeeping(),
+): ConsumerGroup => ({
   kind: 'consumer',
   id,
-  keeping: newKeeping(),
+  keeping,
   epoch,
   assignmentEpoch: epoch,
   members: new Map(),
@@ -117,6 +133,25 @@ export function readsTopic({ members, topics }: ConsumerGroup, name: string): bo
   return false;
 }
 
+export function isAllClassic({ members }: ConsumerGroup): boolean {
+  for (const { classic } of members.values()) if (classic === undefined) return false;
+  return members.size > 0;
+}
+
+/** Who a classic member of it is: NONE, or what to tell it. */
+export function checkClassicMember(
+  group: ConsumerGroup,
+  memberId: string,
+  instanceId: string | null,
+): number {
+  if (instanceId !== null) {
+    const known = group.statics.get(instanceId);
+    if (known === undefined) return ErrorCode.UNKNOWN_MEMBER_ID;
+    if (known !== memberId) return ErrorCode.FENCED_INSTANCE_ID;
+  }
+  return group.members.get(memberId)?.classic === undefined ? ErrorCode.UNKNOWN_MEMBER_ID : ErrorCode.NONE;
+}
+
 function own(group: ConsumerGroup, memberId: string, assignment: Assignment): void {
   for (const [topicId, numbers] of assignment) {
     let owners = group.owners.get(topicId);
@@ -153,14 +188,18 @@ export function setAssigned(
   own(group, member.id, revoking);
 }
 
-export function subscriptionBytesOf(topicNames: readonly string[], regex: string): number {
-  let bytes = Buffer.byteLength(regex);
+export function subscriptionBytesOf(
+  topicNames: readonly string[],
+  regex: string,
+  classic: ClassicSide | undefined,
+): number {
+  let bytes = Buffer.byteLength(regex) + (classic === undefined ? 0 : protocolBytesOf(classic.protocols));
   for (const name of topicNames) bytes += Buffer.byteLength(name) + 2;
   return bytes;
 }
 
 export function addConsumerMember(group: ConsumerGroup, member: ConsumerMember): void {
-  member.subscriptionBytes = subscriptionBytesOf(member.topicNames, member.regex);
+  member.subscriptionBytes = subscriptionBytesOf(member.topicNames, member.regex, member.classic);
   group.subscriptionBytes += member.subscriptionBytes;
   group.members.set(member.id, member);
   if (member.instanceId !== null) group.statics.set(member.instanceId, member.id);

@@ -5,24 +5,24 @@
 import { ErrorCode } from '../messages/errors.ts';
 import type { Topics } from '../topics/topics.ts';
 import { type Assignment, isSameAssignment, isSubset, NO_PARTITIONS } from './assignment.ts';
-import { ASSIGNORS, type AssignorMember } from './assignors.ts';
 import type { GroupChange } from './changes.ts';
 import {
   AWAY_EPOCH,
   addConsumerMember,
-  assignorOf,
+  type ClassicSide,
   type ConsumerGroup,
   type ConsumerMember,
+  isAllClassic,
   newConsumerGroup,
   patternOf,
   removeConsumerMember,
-  type SubscribedTopic,
   setAssigned,
   subscriptionBytesOf,
 } from './consumer-group.ts';
 import {
   groupImage,
   isMemberPart,
+  type KeptMember,
   memberImage,
   memberPart,
   noPart,
@@ -30,6 +30,7 @@ import {
   readMemberImage,
 } from './consumer-image.ts';
 import { reconcile } from './consumer-reconcile.ts';
+import { isSameTopics, nextTargets, resolveTopics } from './consumer-targets.ts';
 import type { GroupHost } from './host.ts';
 
 export interface ConsumerHeartbeat {
@@ -46,6 +47,8 @@ export interface ConsumerHeartbeat {
   readonly regex: string | undefined;
   readonly assignor: string | undefined;
   readonly owned: Assignment | undefined;
+  /** Of a classic member, which always joins. */
+  readonly classic?: ClassicSide;
 }
 
 export type HeartbeatAnswer =
@@ -68,20 +71,24 @@ interface Changes {
   isGroup: boolean;
 }
 
-interface Resolved {
-  readonly topics: ReadonlyMap<string, SubscribedTopic>;
-  readonly matched: ReadonlyMap<string, readonly string[]>;
-}
-
 const noChanges = (): Changes => ({ members: new Set(), gone: new Set(), needsEpoch: false, isGroup: false });
+
+export interface CoordinatorOptions {
+  readonly host: GroupHost;
+  readonly topics: Pick<Topics, 'get' | 'byId' | 'list'>;
+  /** Members have gone, and all others are classic ones: true when it is a classic group from now on, and that is written down. */
+  downgrade(group: ConsumerGroup, gone: readonly string[]): boolean;
+}
 
 export class ConsumerCoordinator {
   private readonly host: GroupHost;
-  private readonly topics: Pick<Topics, 'get' | 'list'>;
+  readonly topics: CoordinatorOptions['topics'];
+  private readonly downgrade: CoordinatorOptions['downgrade'];
 
-  constructor(host: GroupHost, topics: Pick<Topics, 'get' | 'list'>) {
+  constructor({ host, topics, downgrade }: CoordinatorOptions) {
     this.host = host;
     this.topics = topics;
+    this.downgrade = downgrade;
   }
 
   restore(id: string, image: Uint8Array, parts: ReadonlyMap<string, Uint8Array>): ConsumerGroup {
@@ -92,25 +99,35 @@ export class ConsumerCoordinator {
     group.isStale = true;
     for (const [part, bytes] of parts) {
       if (!isMemberPart(part)) continue;
-      const kept = readMemberImage(bytes);
-      const member = this.memberOf(group, { ...kept, pattern: patternOf(kept.regex) });
-      addConsumerMember(group, member);
-      member.session.set(this.host.settings.consumerSessionTimeoutMs);
+      const member = this.add(group, readMemberImage(bytes));
       if (member.state === 'unrevoked') member.rebalance.set(member.rebalanceTimeoutMs);
     }
     return group;
   }
 
+  /** Its session begins. */
+  add(group: ConsumerGroup, kept: KeptMember): ConsumerMember {
+    const member = this.memberOf(group, { ...kept, pattern: patternOf(kept.regex) });
+    addConsumerMember(group, member);
+    this.beginSession(member);
+    return member;
+  }
+
+  beginSession(member: ConsumerMember): void {
+    member.session.set(member.classic?.sessionTimeoutMs ?? this.host.settings.consumerSessionTimeoutMs);
+  }
+
   private memberOf(
     group: ConsumerGroup,
-    of: Omit<ConsumerMember, 'subscriptionBytes' | 'session' | 'rebalance'>,
+    of: Omit<ConsumerMember, 'subscriptionBytes' | 'isCalled' | 'session' | 'rebalance'>,
   ): ConsumerMember {
     const { deadlines } = this.host;
     const member: ConsumerMember = {
       ...of,
       subscriptionBytes: 0,
+      isCalled: false,
       session: deadlines.create(() => this.expel(group, member, 'its session has timed out')),
-      rebalance: deadlines.create(() => this.expel(group, member, 'it did not give up partitions in time')),
+      rebalance: deadlines.create(() => this.expel(group, member, 'it was too slow in a rebalance')),
     };
     return member;
   }
@@ -132,7 +149,8 @@ export class ConsumerCoordinator {
   private keep(group: ConsumerGroup, changes: Changes): void {
     const { members, gone } = changes;
     if (members.size === 0 && gone.size === 0 && !changes.needsEpoch && !changes.isGroup) return;
-    if (changes.needsEpoch) this.nextEpoch(group, changes);
+    if (gone.size > 0 && isAllClassic(group) && this.downgrade(group, [...gone])) return;
+    if (changes.needsEpoch) for (const member of nextTargets(group, this.topics)) members.add(member);
     const all: GroupChange[] = [...gone].map((id) => noPart(group.id, memberPart(id)));
     for (const member of members) {
       if (group.members.get(member.id) === member) all.push(memberImage(group, member));
@@ -141,53 +159,26 @@ export class ConsumerCoordinator {
     this.host.keep(group, all);
   }
 
-  /** The topics that members read now, and the names that each pattern matches. */
-  private resolve(group: ConsumerGroup): Resolved {
-    const topics = new Map<string, SubscribedTopic>();
-    const add = (name: string): void => {
-      const topic = topics.has(name) ? undefined : this.topics.get(name);
-      if (topic !== undefined) topics.set(name, { id: topic.id, partitions: topic.partitions.length });
-    };
-    const matched = new Map<string, string[]>();
-    for (const { topicNames, regex, pattern } of group.members.values()) {
-      for (const name of topicNames) add(name);
-      if (pattern === undefined || matched.has(regex)) continue;
-      const names: string[] = [];
-      for (const { name, isInternal } of this.topics.list()) {
-        if (!isInternal && pattern.matches(name)) names.push(name);
-      }
-      for (const name of names) add(name);
-      matched.set(regex, names);
-    }
-    return { topics, matched };
+  /** A new epoch where the topics are others. */
+  refresh(group: ConsumerGroup): void {
+    this.keep(group, { ...noChanges(), needsEpoch: this.hasOtherTopics(group) });
   }
 
-  private nextEpoch(group: ConsumerGroup, changes: Changes): void {
-    const { topics, matched } = this.resolve(group);
-    group.topics = topics;
-    group.isStale = false;
-    group.epoch++;
-    group.assignmentEpoch = group.epoch;
-    const assign = ASSIGNORS.get(assignorOf(group));
-    const members: AssignorMember[] = [];
-    const subscriptions = new Map<string, ReadonlySet<string>>();
-    for (const { id, instanceId, topicNames, regex, target } of group.members.values()) {
-      const subscription = `${topicNames.join()} ${regex}`;
-      let topicIds = subscriptions.get(subscription);
-      if (topicIds === undefined) {
-        const names = [...topicNames, ...(matched.get(regex) ?? [])];
-        topicIds = new Set(names.flatMap((name) => topics.get(name)?.id ?? []));
-        subscriptions.set(subscription, topicIds);
-      }
-      members.push({ id, instanceId, topicIds, target });
-    }
-    const counts = new Map([...topics.values()].map(({ id, partitions }) => [id, partitions]));
-    for (const [id, target] of assign?.(members, counts) ?? []) {
+  /** Classic members leave; they are there. */
+  remove(group: ConsumerGroup, memberIds: readonly string[]): void {
+    const changes = noChanges();
+    for (const id of memberIds) {
       const member = group.members.get(id);
-      if (member === undefined || isSameAssignment(member.target, target)) continue;
-      member.target = target;
-      changes.members.add(member);
+      if (member !== undefined) this.drop(group, member, changes);
     }
+    this.keep(group, changes);
+  }
+
+  /** Whether its topics are others than those of the epoch. */
+  private hasOtherTopics(group: ConsumerGroup): boolean {
+    if (!group.isStale) return false;
+    group.isStale = false;
+    return !isSameTopics(group.topics, resolveTopics(group, this.topics).topics);
   }
 
   heartbeat(group: ConsumerGroup, request: ConsumerHeartbeat): HeartbeatAnswer {
@@ -198,30 +189,30 @@ export class ConsumerCoordinator {
     const found = this.find(group, request, changes);
     if ('errorCode' in found) return found;
     const { member } = found;
+    const classicBefore = member.classic;
     if (this.subscribe(group, member, request)) {
       changes.members.add(member);
       changes.needsEpoch = true;
     }
-    if (group.isStale && !changes.needsEpoch) {
-      group.isStale = false;
-      changes.needsEpoch = !isSameTopics(group.topics, this.resolve(group).topics);
-    }
+    if (member.classic !== classicBefore) changes.members.add(member);
+    changes.needsEpoch ||= this.hasOtherTopics(group);
     const before = member.assigned;
     // Targets first: what the member hears is of the newest epoch.
     if (changes.needsEpoch) {
-      this.nextEpoch(group, changes);
+      for (const each of nextTargets(group, this.topics)) changes.members.add(each);
       changes.needsEpoch = false;
       changes.isGroup = true;
       this.host.explain(group.id, `epoch ${group.epoch}, for ${member.id}`);
     }
     const isJoining = request.memberEpoch === 0;
-    if (reconcile(group, member, isJoining ? NO_PARTITIONS : request.owned)) {
+    const isEmptyHanded = isJoining && request.classic === undefined;
+    if (reconcile(group, member, isEmptyHanded ? NO_PARTITIONS : request.owned)) {
       changes.members.add(member);
       if (member.state === 'unrevoked') member.rebalance.set(member.rebalanceTimeoutMs);
       else member.rebalance.clear();
     }
     if (found.isNew) changes.members.add(member);
-    member.session.set(this.host.settings.consumerSessionTimeoutMs);
+    this.beginSession(member);
     this.keep(group, changes);
 
     const isFull =
@@ -238,10 +229,15 @@ export class ConsumerCoordinator {
     };
   }
 
-  private hasRoom(group: ConsumerGroup, { memberId, topicNames, regex }: ConsumerHeartbeat): boolean {
+  private hasRoom(group: ConsumerGroup, request: ConsumerHeartbeat): boolean {
+    const { memberId, topicNames, regex, classic } = request;
     if (topicNames === undefined && regex === undefined) return true;
     const member = group.members.get(memberId);
-    const bytes = subscriptionBytesOf(topicNames ?? member?.topicNames ?? [], regex ?? member?.regex ?? '');
+    const bytes = subscriptionBytesOf(
+      topicNames ?? member?.topicNames ?? [],
+      regex ?? member?.regex ?? '',
+      classic,
+    );
     const more = bytes - (member?.subscriptionBytes ?? 0);
     return more <= 0 || group.subscriptionBytes + more <= this.host.settings.maxGroupBytes;
   }
@@ -259,13 +255,21 @@ export class ConsumerCoordinator {
     const isKnown = known !== undefined && known.instanceId === instanceId;
     if (isKnown && instanceId !== null && known.id !== memberId) {
       if (!isJoining) return refuse(ErrorCode.FENCED_INSTANCE_ID, 'Another member has the instance.');
-      if (known.epoch !== AWAY_EPOCH) {
+      // Classic members do not say that they leave for a while, so their places can be taken at any time; and take them so.
+      const isClassic = known.classic !== undefined || request.classic !== undefined;
+      if (known.epoch !== AWAY_EPOCH && !isClassic) {
         return refuse(ErrorCode.UNRELEASED_INSTANCE_ID, 'The instance has a member that has not left.');
       }
       return { member: this.replace(group, known, memberId, changes), isNew: true };
     }
     if (isKnown) {
+      if (request.classic !== undefined && known.classic === undefined && instanceId === null) {
+        return refuse(ErrorCode.UNKNOWN_MEMBER_ID, `${memberId} is of the other protocol.`);
+      }
       if (isJoining) return { member: known, isNew: false };
+      if (known.classic !== undefined) {
+        return refuse(ErrorCode.UNKNOWN_MEMBER_ID, `${memberId} is of the other protocol.`);
+      }
       const isCurrent = memberEpoch === known.epoch;
       // The answer with the current epoch was lost.
       const isRepeated =
@@ -292,6 +296,7 @@ export class ConsumerCoordinator {
       topicNames: [],
       regex: '',
       pattern: undefined,
+      classic: undefined,
       assignor: '',
       epoch: 0,
       previousEpoch: 0,
@@ -321,6 +326,7 @@ export class ConsumerCoordinator {
       epoch: 0,
       previousEpoch: 0,
       state: 'stable',
+      revoking: NO_PARTITIONS,
     });
     addConsumerMember(group, member);
     return member;
@@ -334,6 +340,10 @@ export class ConsumerCoordinator {
     member.clientHost = request.clientHost;
     let hasChanged = false;
     const { topicNames, regex, assignor } = request;
+    // Who joins may have become another kind of member.
+    const { classic } = request.memberEpoch === 0 ? request : member;
+    const isOther = classic !== member.classic;
+    member.classic = classic;
     if (topicNames !== undefined) {
       const names = [...new Set(topicNames)].sort();
       if (names.join() !== member.topicNames.join()) {
@@ -346,9 +356,9 @@ export class ConsumerCoordinator {
       member.pattern = patternOf(regex);
       hasChanged = true;
     }
-    if (hasChanged) {
+    if (hasChanged || isOther) {
       group.subscriptionBytes -= member.subscriptionBytes;
-      member.subscriptionBytes = subscriptionBytesOf(member.topicNames, member.regex);
+      member.subscriptionBytes = subscriptionBytesOf(member.topicNames, member.regex, classic);
       group.subscriptionBytes += member.subscriptionBytes;
     }
     if (assignor !== undefined && assignor !== member.assignor) {
@@ -375,16 +385,4 @@ export class ConsumerCoordinator {
     this.keep(group, changes);
     return { errorCode: ErrorCode.NONE, memberId, memberEpoch, assignment: undefined };
   }
-}
-
-function isSameTopics(
-  a: ReadonlyMap<string, SubscribedTopic>,
-  b: ReadonlyMap<string, SubscribedTopic>,
-): boolean {
-  if (a.size !== b.size) return false;
-  for (const [name, { id, partitions }] of a) {
-    const other = b.get(name);
-    if (other?.id !== id || other.partitions !== partitions) return false;
-  }
-  return true;
 }

@@ -2,12 +2,20 @@
 import { ByteReader, ByteWriter } from '../../../kernel/binary.ts';
 import type { Assignment } from './assignment.ts';
 import type { GroupChange } from './changes.ts';
-import type { ConsumerGroup, ConsumerMember, MemberState, SubscribedTopic } from './consumer-group.ts';
+import type {
+  ClassicSide,
+  ConsumerGroup,
+  ConsumerMember,
+  MemberState,
+  SubscribedTopic,
+} from './consumer-group.ts';
 
 export const CONSUMER_PART = 'consumer';
 const MEMBER_PREFIX = 'member/';
 
 const VERSION = 1;
+/** Of a member that speaks the classic protocol. */
+const CLASSIC_VERSION = 2;
 const STATES: readonly MemberState[] = ['stable', 'unrevoked', 'unreleased'];
 /** Epochs may be as low as that of a static member that is away. */
 const EPOCH_BIAS = 2;
@@ -42,7 +50,7 @@ function readAssignment(from: ByteReader): Assignment {
 
 export function memberImage(group: ConsumerGroup, member: ConsumerMember): GroupChange {
   const to = new ByteWriter(256)
-    .u8(VERSION)
+    .u8(member.classic === undefined ? VERSION : CLASSIC_VERSION)
     .text(member.id)
     .text(member.instanceId ?? '')
     .text(member.rackId ?? '')
@@ -59,20 +67,34 @@ export function memberImage(group: ConsumerGroup, member: ConsumerMember): Group
   writeAssignment(to, member.assigned);
   writeAssignment(to, member.revoking);
   writeAssignment(to, member.target);
+  if (member.classic !== undefined) {
+    to.uint(member.classic.sessionTimeoutMs).uint(member.classic.protocols.length);
+    for (const { name, metadata } of member.classic.protocols) to.text(name).bytes(metadata);
+  }
   return { kind: 'part', group: group.id, part: memberPart(member.id), bytes: to.finish() };
 }
 
-export type KeptMember = Omit<ConsumerMember, 'pattern' | 'subscriptionBytes' | 'session' | 'rebalance'>;
+export type KeptMember = Omit<
+  ConsumerMember,
+  'pattern' | 'subscriptionBytes' | 'isCalled' | 'session' | 'rebalance'
+>;
 
-const open = (bytes: Uint8Array): ByteReader => {
+function open(bytes: Uint8Array, versions: readonly number[]): { from: ByteReader; version: number } {
   const from = new ByteReader(bytes);
   const version = from.u8();
-  if (version !== VERSION) throw new Error(`groups: version ${version} of a consumer group is unknown`);
-  return from;
-};
+  if (!versions.includes(version)) {
+    throw new Error(`groups: version ${version} of a consumer group is unknown`);
+  }
+  return { from, version };
+}
+
+const readClassicSide = (from: ByteReader): ClassicSide => ({
+  sessionTimeoutMs: from.uint(),
+  protocols: Array.from({ length: from.count(2) }, () => ({ name: from.text(), metadata: from.bytes() })),
+});
 
 export function readMemberImage(bytes: Uint8Array): KeptMember {
-  const from = open(bytes);
+  const { from, version } = open(bytes, [VERSION, CLASSIC_VERSION]);
   const member: KeptMember = {
     id: from.text(),
     instanceId: from.text() || null,
@@ -89,6 +111,7 @@ export function readMemberImage(bytes: Uint8Array): KeptMember {
     assigned: readAssignment(from),
     revoking: readAssignment(from),
     target: readAssignment(from),
+    classic: version === CLASSIC_VERSION ? readClassicSide(from) : undefined,
   };
   if (!from.isComplete) throw new Error('groups: a member of a consumer group is damaged');
   return member;
@@ -101,7 +124,7 @@ export interface KeptConsumerGroup {
 }
 
 export function readGroupImage(bytes: Uint8Array): KeptConsumerGroup {
-  const from = open(bytes);
+  const { from } = open(bytes, [VERSION]);
   const [epoch, assignmentEpoch] = [from.uint(), from.uint()];
   const topics = new Map<string, SubscribedTopic>();
   for (let left = from.count(3); left > 0; left--) {

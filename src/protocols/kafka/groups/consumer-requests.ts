@@ -20,6 +20,7 @@ type HeartbeatResponse = In<typeof Apis.consumerGroupHeartbeat.response>;
 const OWN_ID_FROM = 1;
 const LEAVING_EPOCH = -1;
 const CONSUMER_MEMBER = 1;
+const CLASSIC_MEMBER = 0;
 
 /** What is wrong with the request itself. */
 function faultOf(version: number, request: HeartbeatRequest): string | undefined {
@@ -173,7 +174,7 @@ function describe(
       subscribedTopicRegex: member.regex === '' ? null : member.regex,
       assignment: named(member.assigned),
       targetAssignment: named(member.target),
-      memberType: CONSUMER_MEMBER,
+      memberType: member.classic === undefined ? CONSUMER_MEMBER : CLASSIC_MEMBER,
     })),
     ...(withOperations
       ? { authorizedOperations: authorizer.allowedOperations(subject, ResourceType.Group, group.id) }

@@ -16,7 +16,8 @@ import { CLASSIC_PART, imageOf } from './classic-image.ts';
 import { createClassicGroup, restoreClassicGroup } from './classic-rebalance.ts';
 import { type ConsumerGroup, newConsumerGroup, readsTopic, stateOf } from './consumer-group.ts';
 import { ConsumerCoordinator } from './consumer-heartbeat.ts';
-import { CONSUMER_PART, groupImage, noPart } from './consumer-image.ts';
+import { CONSUMER_PART, groupImage, memberImage, memberPart, noPart } from './consumer-image.ts';
+import { toClassicGroup, toConsumerGroup } from './conversion.ts';
 import { createDeadlines } from './deadlines.ts';
 import type { GroupsTable } from './groups-table.ts';
 import { createHost, type GroupHost, type HostOptions, stageAll } from './host.ts';
@@ -120,8 +121,16 @@ export function createGroups(options: GroupsOptions): Groups {
   const { table, clock, settings, topics } = options;
   const deadlines = createDeadlines(clock);
   const host = createHost({ ...options, groups: table, deadlines });
-  const consumers = new ConsumerCoordinator(host, topics);
   const live = new Map<string, Group>();
+  const downgrade = (from: ConsumerGroup, gone: readonly string[]): boolean => {
+    if (settings.migrationPolicy === 'upgrade' || settings.migrationPolicy === 'disabled') return false;
+    const group = toClassicGroup(host, from, topics);
+    live.set(group.id, group);
+    const parts = [...gone, ...from.members.keys()].map((id) => noPart(group.id, memberPart(id)));
+    host.keep(group, [...parts, noPart(group.id, CONSUMER_PART), imageOf(group)]);
+    return true;
+  };
+  const consumers = new ConsumerCoordinator({ host, topics, downgrade });
 
   for (const [id, { parts }] of table.records) {
     const classic = parts.get(CLASSIC_PART);
@@ -148,7 +157,7 @@ export function createGroups(options: GroupsOptions): Groups {
   const openClassic = (id: string): Group | undefined => {
     const known = open(id);
     if (known?.kind !== 'consumer' || hasMembers(known)) return known;
-    const group = put(createClassicGroup(host, id));
+    const group = put(createClassicGroup(host, id, known.keeping));
     // Its generations go on from the epochs that there were.
     group.generation = known.epoch;
     group.isKept = true;
@@ -158,11 +167,16 @@ export function createGroups(options: GroupsOptions): Groups {
 
   const openConsumer = (id: string): Group | undefined => {
     const known = find(id);
-    if (known?.kind === 'consumer' || (known !== undefined && hasMembers(known))) return known;
+    if (known?.kind === 'consumer') return known;
     if (known === undefined && !hasRoom()) return undefined;
-    const group = put(newConsumerGroup(id, known?.generation ?? 0));
-    if (known !== undefined) known.state = 'Dead';
-    if (known?.isKept) host.keep(group, [noPart(id, CLASSIC_PART), groupImage(group)]);
+    if (known === undefined) return put(newConsumerGroup(id, 0));
+    const isEmpty = known.state === 'Empty';
+    const mayUpgrade = settings.migrationPolicy === 'bidirectional' || settings.migrationPolicy === 'upgrade';
+    const group = isEmpty || mayUpgrade ? toConsumerGroup(consumers, known) : undefined;
+    if (group === undefined) return known;
+    put(group);
+    const images = [...group.members.values()].map((member) => memberImage(group, member));
+    if (known.isKept) host.keep(group, [noPart(id, CLASSIC_PART), groupImage(group), ...images]);
     return group;
   };
 
@@ -187,7 +201,12 @@ export function createGroups(options: GroupsOptions): Groups {
 
   /** A commit shows that a classic member is alive. */
   const touch = (group: Group, { memberId }: Committer): void => {
-    const member = group.kind === 'classic' ? group.members.get(memberId) : undefined;
+    if (group.kind === 'consumer') {
+      const member = group.members.get(memberId);
+      if (member?.classic !== undefined) consumers.beginSession(member);
+      return;
+    }
+    const member = group.members.get(memberId);
     if (member !== undefined && !member.isNew) member.session.set(member.sessionTimeoutMs);
   };
 

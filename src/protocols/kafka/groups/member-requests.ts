@@ -4,9 +4,15 @@ import type { HandlerTable } from '../handlers.ts';
 import { ErrorCode } from '../messages/errors.ts';
 import { Operation, ResourceType } from '../security/vocabulary.ts';
 import { failedJoin, failedSync, type JoinResponse } from './classic-group.ts';
-import { abandonJoin, joinGroup } from './classic-join.ts';
-import { heartbeat, leaveGroup, syncGroup } from './classic-members.ts';
-import type { Groups } from './groups.ts';
+import { abandonJoin, type JoinRequest, joinGroup } from './classic-join.ts';
+import { heartbeat, type Leaving, leaveGroup, type SyncRequest, syncGroup } from './classic-members.ts';
+import {
+  heartbeatInConsumerGroup,
+  joinConsumerGroup,
+  leaveConsumerGroup,
+  syncConsumerGroup,
+} from './consumer-classic.ts';
+import type { Group, Groups } from './groups.ts';
 
 type Refusable = Pick<Kafka, 'authorizer'>;
 
@@ -30,6 +36,12 @@ const SKIP_ASSIGNMENT_FROM = 9;
 const NULL_PROTOCOL_FROM = 7;
 const BATCHED_LEAVE_FROM = 3;
 
+function leave(groups: Groups, group: Group | undefined, leaving: readonly Leaving[]): readonly number[] {
+  if (group === undefined) return leaving.map(() => ErrorCode.UNKNOWN_MEMBER_ID);
+  if (group.kind === 'classic') return leaveGroup(groups.host, group, leaving);
+  return leaveConsumerGroup(groups.consumers, group, leaving);
+}
+
 export const memberHandlers: HandlerTable = {
   joinGroup(kafka, { connection, version, clientId, request }) {
     const { groups } = kafka;
@@ -45,31 +57,30 @@ export const memberHandlers: HandlerTable = {
     if (memberId !== '' && isUnused(groups, groupId)) return refuse(ErrorCode.UNKNOWN_MEMBER_ID);
     const group = groups.openClassic(groupId);
     if (group === undefined) return refuse(ErrorCode.GROUP_MAX_SIZE_REACHED);
-    if (group.kind !== 'classic') return refuse(ErrorCode.INCONSISTENT_GROUP_PROTOCOL);
     return new Promise((resolve) => {
       let unwatch = (): void => {};
       const reply = (response: JoinResponse): void => {
         unwatch();
         resolve({ ...response, protocolName: response.protocolName ?? noProtocol });
       };
+      const joining: JoinRequest = {
+        memberId,
+        instanceId: request.groupInstanceId,
+        clientId: clientId ?? '',
+        clientHost: `/${connection.remoteAddress}`,
+        sessionTimeoutMs,
+        rebalanceTimeoutMs: rebalanceTimeoutMs < 0 ? sessionTimeoutMs : rebalanceTimeoutMs,
+        protocolType: request.protocolType,
+        protocols: request.protocols,
+        requiresMemberId: version >= MEMBER_ID_REQUIRED_FROM,
+        canSkipAssignment: version >= SKIP_ASSIGNMENT_FROM,
+      };
+      if (group.kind === 'consumer') {
+        joinConsumerGroup(groups.host, groups.consumers, group, joining, reply);
+        return;
+      }
       unwatch = connection.onClose(() => abandonJoin(groups.host, group, reply));
-      joinGroup(
-        groups.host,
-        group,
-        {
-          memberId,
-          instanceId: request.groupInstanceId,
-          clientId: clientId ?? '',
-          clientHost: `/${connection.remoteAddress}`,
-          sessionTimeoutMs,
-          rebalanceTimeoutMs: rebalanceTimeoutMs < 0 ? sessionTimeoutMs : rebalanceTimeoutMs,
-          protocolType: request.protocolType,
-          protocols: request.protocols,
-          requiresMemberId: version >= MEMBER_ID_REQUIRED_FROM,
-          canSkipAssignment: version >= SKIP_ASSIGNMENT_FROM,
-        },
-        reply,
-      );
+      joinGroup(groups.host, group, joining, reply);
     });
   },
 
@@ -78,22 +89,19 @@ export const memberHandlers: HandlerTable = {
     const refused = refusal(kafka, connection, request.groupId);
     if (refused !== ErrorCode.NONE) return failedSync(refused);
     const group = groups.find(request.groupId);
-    if (group?.kind !== 'classic') return failedSync(ErrorCode.UNKNOWN_MEMBER_ID);
+    if (group === undefined) return failedSync(ErrorCode.UNKNOWN_MEMBER_ID);
+    const { memberId, groupInstanceId, generationId, protocolType, protocolName, assignments } = request;
+    const asked: SyncRequest = {
+      memberId,
+      instanceId: groupInstanceId,
+      generation: generationId,
+      protocolType,
+      protocolName,
+      assignments,
+    };
     return new Promise((resolve) => {
-      const { memberId, groupInstanceId, generationId, protocolType, protocolName, assignments } = request;
-      syncGroup(
-        groups.host,
-        group,
-        {
-          memberId,
-          instanceId: groupInstanceId,
-          generation: generationId,
-          protocolType,
-          protocolName,
-          assignments,
-        },
-        resolve,
-      );
+      if (group.kind === 'classic') syncGroup(groups.host, group, asked, resolve);
+      else syncConsumerGroup(groups.host, groups.consumers, group, asked, resolve);
     });
   },
 
@@ -103,9 +111,13 @@ export const memberHandlers: HandlerTable = {
     const refused = refusal(kafka, connection, groupId);
     if (refused !== ErrorCode.NONE) return { errorCode: refused };
     const group = groups.find(groupId);
-    if (group?.kind !== 'classic') return { errorCode: ErrorCode.UNKNOWN_MEMBER_ID };
+    if (group === undefined) return { errorCode: ErrorCode.UNKNOWN_MEMBER_ID };
+    const asked = { memberId, instanceId: groupInstanceId, generation: generationId };
     return {
-      errorCode: heartbeat(group, { memberId, instanceId: groupInstanceId, generation: generationId }),
+      errorCode:
+        group.kind === 'classic'
+          ? heartbeat(group, asked)
+          : heartbeatInConsumerGroup(groups.consumers, group, asked),
     };
   },
 
@@ -118,10 +130,7 @@ export const memberHandlers: HandlerTable = {
       ? request.members.map(({ memberId, groupInstanceId }) => ({ memberId, instanceId: groupInstanceId }))
       : [{ memberId: request.memberId, instanceId: null }];
     const group = groups.find(request.groupId);
-    const errors =
-      group?.kind !== 'classic'
-        ? leaving.map(() => ErrorCode.UNKNOWN_MEMBER_ID)
-        : leaveGroup(groups.host, group, leaving);
+    const errors = leave(groups, group, leaving);
     if (!isBatched) return { errorCode: errors[0] };
     return {
       errorCode: ErrorCode.NONE,

@@ -51,12 +51,17 @@ export function checkClassicCommit(
 /** `isModern`: a version that knows the errors of member epochs. */
 export function checkConsumerCommit(
   group: ConsumerGroup,
-  { memberId, generation, isTransactional }: Committer,
+  { memberId, instanceId, generation, isTransactional }: Committer,
   isModern: boolean,
 ): number {
   if (generation < 0 && group.members.size === 0) return ErrorCode.NONE;
   const member = group.members.get(memberId);
+  const instance = instanceId === null ? undefined : group.statics.get(instanceId);
+  if (instance !== undefined && instance !== memberId) return ErrorCode.FENCED_INSTANCE_ID;
   if (member === undefined) return ErrorCode.UNKNOWN_MEMBER_ID;
+  if (member.classic !== undefined) {
+    return member.epoch === generation ? ErrorCode.NONE : ErrorCode.ILLEGAL_GENERATION;
+  }
   if (!isTransactional && !isModern) return ErrorCode.UNSUPPORTED_VERSION;
   return member.epoch === generation ? ErrorCode.NONE : ErrorCode.STALE_MEMBER_EPOCH;
 }

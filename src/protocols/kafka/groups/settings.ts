@@ -1,3 +1,6 @@
+/** Which groups with members may change to the other protocol; those without always may. */
+export type MigrationPolicy = 'bidirectional' | 'upgrade' | 'downgrade' | 'disabled';
+
 /** What can be configured about groups, and the bounds of what they may take. */
 export interface GroupSettings {
   readonly minSessionTimeoutMs: number;
@@ -19,6 +22,7 @@ export interface GroupSettings {
   /** Of the protocol in which the broker assigns. */
   readonly consumerSessionTimeoutMs: number;
   readonly consumerHeartbeatIntervalMs: number;
+  readonly migrationPolicy: MigrationPolicy;
 }
 
 export const DEFAULT_GROUP_SETTINGS: GroupSettings = {
@@ -35,4 +39,5 @@ export const DEFAULT_GROUP_SETTINGS: GroupSettings = {
   retentionCheckIntervalMs: 10 * 60_000,
   consumerSessionTimeoutMs: 45_000,
   consumerHeartbeatIntervalMs: 5000,
+  migrationPolicy: 'bidirectional',
 };
