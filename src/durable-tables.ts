@@ -9,7 +9,8 @@ import { createDelayed, type Delayed } from './kernel/delayed/delayed.ts';
 import { createPartitions, type Partitions, type PartitionsOptions } from './kernel/log/partitions.ts';
 import { createRetainedStore, type RetainedStore } from './kernel/retained.ts';
 import { createRouter, type Router } from './kernel/router.ts';
-import type { Table } from './kernel/state/table.ts';
+import { createSettings, type Settings } from './kernel/settings-table.ts';
+import { type Table, TableId } from './kernel/state/table.ts';
 import { createBatchOpener } from './protocols/kafka/records/opener.ts';
 import { createKafkaTables, type KafkaTables } from './protocols/kafka/tables.ts';
 import { createDurableTables, type DurableTables } from './protocols/mqtt/durable/durable.ts';
@@ -34,6 +35,8 @@ export interface NodeTables {
   readonly deduplication: Deduplication;
   readonly partitions: Partitions;
   readonly kafka: KafkaTables;
+  /** Users, roles, keys, bans. */
+  readonly security: Settings;
   readonly kernel: LogKernel;
   readonly all: readonly Table[];
 }
@@ -56,6 +59,7 @@ export function createNodeTables({ config, clock, journals, leaderEpoch }: NodeT
   const opener = createBatchOpener(kernel);
   const partitions = createPartitions({ journals, kernel, clock, leaderEpoch, opener });
   const kafka = createKafkaTables({ partitions, kernel, wallMs: () => clock.wallMs() });
+  const security = createSettings(TableId.Security, 'security');
   const all = [
     ...mqtt.all,
     retained.table,
@@ -63,6 +67,19 @@ export function createNodeTables({ config, clock, journals, leaderEpoch }: NodeT
     deduplication.table,
     partitions.table,
     ...kafka.all,
+    security.table,
   ];
-  return { router, sessions, mqtt, retained, delayed, deduplication, partitions, kafka, kernel, all };
+  return {
+    router,
+    sessions,
+    mqtt,
+    retained,
+    delayed,
+    deduplication,
+    partitions,
+    kafka,
+    security,
+    kernel,
+    all,
+  };
 }

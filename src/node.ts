@@ -29,6 +29,7 @@ import { createDurable } from './protocols/mqtt/durable/durable.ts';
 import { createMqttFrontEnd, type MqttFrontEnd } from './protocols/mqtt/front-end.ts';
 import { policyKeys } from './protocols/mqtt/policies.ts';
 import { stripeOf } from './scheduling/stripes.ts';
+import { openSecurity } from './security/open-security.ts';
 import { type DataDirectory, openDataDirectory } from './storage/data-directory/data-directory.ts';
 import { createDataPlane } from './wasm/create-data-plane.ts';
 import type { DataPlane } from './wasm/data-plane.ts';
@@ -122,6 +123,17 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     partitions,
     kernel,
   } = built.tables;
+  const security = await openSecurity({
+    config,
+    settings: built.tables.security,
+    log: tier.log,
+    clock,
+    logger,
+  }).catch(async (error: unknown) => {
+    await tier.close();
+    if (dependencies.dataDirectory === undefined) await directory?.close();
+    throw error;
+  });
   const streams = await createStreams(config.streams, {
     partitions,
     kernel,
@@ -175,6 +187,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
           publish: mqtt.publish,
         }),
         tables: built.tables.kafka,
+        users: security.users,
         stripeOf: (key) => stripeOf('', 'log', key, STRIPES),
         window: dataPlane.readWindow,
       })
@@ -214,6 +227,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     memory.stop();
     await Promise.all(listeners.map((listener) => listener.stopAccepting().catch(() => {})));
     await Promise.all([mqtt.stop(), kafka?.stop()]);
+    security.close();
     for (const listener of listeners) {
       for (const transport of await listener.close()) transport.destroy();
     }
@@ -258,8 +272,12 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
       return stopping;
     },
     async reload() {
+      const faults = await security.authentication.reload();
       const all = [...listeners, ...administration.listeners];
-      const errors = all.map((listener) => listener.reload()).filter((error) => error !== undefined);
+      const errors = [
+        ...faults.map((fault) => new Error(fault)),
+        ...all.map((listener) => listener.reload()).filter((error) => error !== undefined),
+      ];
       if (errors.length === 1) throw errors[0];
       if (errors.length > 1)
         throw new AggregateError(errors, errors.map((error) => error.message).join('; '));

@@ -5,9 +5,11 @@
  */
 import type { kafkaSchema } from './kafka-schema.ts';
 import type { Static } from './schema-kit.ts';
+import type { securitySchema } from './security-schema.ts';
 import type { policies, storageSchema, streams, topicRules } from './storage-schema.ts';
 
 export type KafkaConfig = Static<typeof kafkaSchema>;
+export type SecurityConfig = Static<typeof securitySchema>;
 export type StorageConfig = Static<typeof storageSchema>;
 export type TopicRule = Static<typeof topicRules>[number];
 export type StreamConfig = Static<typeof streams>[number];
@@ -42,6 +44,7 @@ export interface Config {
     /** Linear memory of the MQTT data plane, fixed at start. */
     readonly memoryBytes: number;
   };
+  readonly security: SecurityConfig;
   readonly mqtt: MqttConfig;
   readonly kafka: KafkaConfig;
   readonly limits: LimitsConfig;

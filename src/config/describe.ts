@@ -129,10 +129,12 @@ checks without starting, \`robustmq config print --sources\` shows the values in
 \`robustmq config schema\` prints a JSON Schema for editors.
 
 \`\`\`yaml
+security:
+  authentication:
+    authenticators: [database, scram]
 listeners:
-  mqtt:
-    host: 0.0.0.0
   mqtts:
+    host: 0.0.0.0
     tls:
       certFile: /etc/robustmq/server.pem
       keyFile: /etc/robustmq/server.key

@@ -8,6 +8,7 @@ import { isIP } from 'node:net';
 import { httpListener } from './http-schema.ts';
 import { kafkaSchema } from './kafka-schema.ts';
 import { boolean, bytes, choice, count, list, milliseconds, seconds, section, string } from './schema-kit.ts';
+import { securitySchema } from './security-schema.ts';
 import { policies, storageSchema, streams, topicRules } from './storage-schema.ts';
 
 export const never = 0xffffffff;
@@ -86,7 +87,7 @@ export const schema = section('Configuration of a RobustMQ node.', {
     accepts: (text) => text !== '',
   }),
   listeners: section(
-    'Where clients connect. Only loopback is bound by default: there is no authentication yet.',
+    'Where clients connect. Only loopback is bound by default; what others can reach needs `security.authentication`.',
     {
       mqtt: section('MQTT over TCP.', tcp(true, 1883)),
       mqtts: section('MQTT over TLS.', { ...tcp(false, 8883), tls }),
@@ -214,6 +215,7 @@ export const schema = section('Configuration of a RobustMQ node.', {
       { words: { auto: 0 } },
     ),
   }),
+  security: securitySchema,
   kafka: kafkaSchema,
   storage: storageSchema,
   topics: topicRules,

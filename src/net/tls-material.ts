@@ -119,5 +119,6 @@ export function peerCertificateOf(socket: TLSSocket): PeerCertificate | undefine
     commonName: typeof commonName === 'string' ? commonName : '',
     subject: certificate.subject.split('\n').join(', '),
     fingerprint256: certificate.fingerprint256,
+    subjectAltName: certificate.subjectAltName,
   };
 }

@@ -18,6 +18,8 @@ export interface PeerCertificate {
   readonly commonName: string;
   readonly subject: string;
   readonly fingerprint256: string;
+  /** Alternative names as Node writes them: `DNS:a.example, URI:"…"`. */
+  readonly subjectAltName?: string | undefined;
 }
 
 export interface Transport {

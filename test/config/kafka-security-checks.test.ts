@@ -42,7 +42,10 @@ describe('the security of Kafka, as configured', () => {
 
   it('is warned of where it is open, or shut for good', async () => {
     const everywhere = ['listeners.kafka.enabled=true', 'listeners.kafka.host=0.0.0.0'];
-    expect(await warnings(...everywhere)).toEqual([expect.stringContaining('authentication is none')]);
+    expect(await problems(...everywhere)).toEqual([expect.stringContaining('authentication: sasl')]);
+    expect(await warnings(...everywhere, 'security.allowInsecure=true')).toEqual([
+      expect.stringContaining('without authentication'),
+    ]);
     expect(await warnings(...everywhere, 'kafka.security.authentication=sasl')).toEqual([
       expect.stringContaining('without TLS'),
     ]);

@@ -16,6 +16,7 @@ import { createFollower } from '../../kernel/crossing/follower.ts';
 import type { Partitions } from '../../kernel/log/partitions.ts';
 import type { StateLog } from '../../kernel/state/state-log.ts';
 import type { ConnectionHandler, Transport } from '../../net/transport.ts';
+import type { Users } from '../../security/users/users.ts';
 import type { LogKernel } from '../../wasm/log.ts';
 import { createClientMetrics } from './admin/client-metrics.ts';
 import { createCollector } from './admin/collector.ts';
@@ -46,6 +47,7 @@ export interface KafkaFrontEndOptions {
   readonly crossing: Crossing;
   /** Rebuilt from the journal. */
   readonly tables: KafkaTables;
+  readonly users: Users;
   readonly stripeOf: (key: string) => number;
   /** Where the transports put what they read. */
   readonly window: Uint8Array;
@@ -128,6 +130,7 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
   const security = createSecurity({
     config: settings.security,
     settings: options.tables.settings,
+    users: options.users,
     clock,
     log: logger,
   });

@@ -1,15 +1,8 @@
 /** Mechanisms of SASL: exchanges of tokens that end with a user's name or with a reason, which is for the log alone. */
-import { randomBytes } from 'node:crypto';
-import type { Credentials } from './credentials.ts';
-import type { TokenVerifier } from './jwt.ts';
-import {
-  type ClientFirst,
-  readClientFirst,
-  type ScramCredential,
-  type ScramMechanism,
-  serverFinal,
-  serverFirst,
-} from './scram.ts';
+import { beginScram, TOO_MANY } from '../../../security/scram/exchange.ts';
+import type { ScramMechanism } from '../../../security/scram/scram.ts';
+import type { Users } from '../../../security/users/users.ts';
+import type { TokenVerifier } from './token-verifier.ts';
 
 export type MechanismName = 'PLAIN' | ScramMechanism | 'OAUTHBEARER';
 
@@ -28,13 +21,12 @@ export type Step =
 export type Exchange = (token: Uint8Array) => Promise<Step>;
 
 export interface MechanismParts {
-  readonly credentials: Credentials;
+  readonly users: Users;
   readonly verifyToken: TokenVerifier | undefined;
   readonly wallMs: () => number;
 }
 
 const NOTHING = new Uint8Array(0);
-const NONCE_BYTES = 24;
 const FOREVER = Number.POSITIVE_INFINITY;
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -49,39 +41,25 @@ function textOf(token: Uint8Array): string | undefined {
 }
 
 const plain =
-  ({ credentials }: MechanismParts): Exchange =>
+  ({ users }: MechanismParts): Exchange =>
   async (token) => {
     const parts = textOf(token)?.split('\0') ?? [];
     const [authorizationId = '', user = '', password = ''] = parts;
     if (parts.length !== 3 || user === '' || password === '') return failure('not a user and a password');
     if (authorizationId !== '' && authorizationId !== user) return failure('on behalf of another user');
-    const isRight = await credentials.isRight(user, password);
-    if (isRight === 'busy') return failure('too many log-ins at once');
-    return isRight
+    const checked = await users.checkPassword(user, Buffer.from(password));
+    if (checked === 'busy') return failure(TOO_MANY);
+    return checked === 'right'
       ? { kind: 'success', data: NOTHING, user, expiresAtMs: FOREVER }
       : failure('wrong password or user');
   };
 
-function scram(mechanism: ScramMechanism, { credentials }: MechanismParts): Exchange {
-  let first: ClientFirst | undefined;
-  let credential: ScramCredential | undefined;
-  let nonce = '';
+function scram(mechanism: ScramMechanism, { users }: MechanismParts): Exchange {
+  const exchange = beginScram(mechanism, users);
   return async (token) => {
-    const text = textOf(token) ?? '';
-    if (first === undefined || credential === undefined) {
-      first = readClientFirst(text);
-      if (first === undefined) return failure('not the first message of SCRAM');
-      const { authorizationId, user } = first;
-      if (authorizationId !== '' && authorizationId !== user) return failure('on behalf of another user');
-      const found = await credentials.scram(mechanism, user);
-      if (found === 'busy') return failure('too many log-ins at once');
-      credential = found;
-      nonce = first.nonce + randomBytes(NONCE_BYTES).toString('base64');
-      return { kind: 'challenge', data: Buffer.from(serverFirst(nonce, credential)) };
-    }
-    const final = serverFinal(mechanism, credential, first, nonce, text);
-    if (final === undefined) return failure('wrong password or user');
-    return { kind: 'success', data: Buffer.from(final), user: first.user, expiresAtMs: FOREVER };
+    const step = await exchange(token);
+    if (step.kind !== 'success') return step;
+    return { kind: 'success', data: step.data, user: step.userName, expiresAtMs: FOREVER };
   };
 }
 

@@ -1,10 +1,17 @@
 /** Requests about the SCRAM credentials of users. Passwords are not among them, and nothing secret is ever answered. */
+import {
+  credentialOf,
+  digestBytes,
+  MAX_ITERATIONS,
+  MIN_ITERATIONS,
+  type ScramMechanism,
+  scramMechanisms,
+} from '../../../security/scram/scram.ts';
+import type { User, Users } from '../../../security/users/users.ts';
 import type { Handler, HandlerTable } from '../handlers.ts';
 import type { Apis } from '../messages/apis.ts';
 import { ErrorCode } from '../messages/errors.ts';
-import { credentialEdit, mechanisms } from './credentials.ts';
 import { type Answered, GOOD, refusalOf } from './refusals.ts';
-import { credentialOf, digestBytes, MAX_ITERATIONS, MIN_ITERATIONS, type ScramMechanism } from './scram.ts';
 import { CLUSTER, Operation, ResourceType } from './vocabulary.ts';
 
 const MAX_USER_LENGTH = 1024;
@@ -12,8 +19,8 @@ const MAX_SALT_BYTES = 1024;
 const MIN_SALT_BYTES = 8;
 
 /** As the protocol numbers them, from 1 on. */
-const mechanismOf = (number: number): ScramMechanism | undefined => mechanisms[number - 1];
-const numberOf = (mechanism: ScramMechanism): number => mechanisms.indexOf(mechanism) + 1;
+const mechanismOf = (number: number): ScramMechanism | undefined => scramMechanisms[number - 1];
+const numberOf = (mechanism: ScramMechanism): number => scramMechanisms.indexOf(mechanism) + 1;
 
 const answer = (errorCode: ErrorCode, errorMessage: string | null = null): Answered => ({
   errorCode,
@@ -21,6 +28,19 @@ const answer = (errorCode: ErrorCode, errorMessage: string | null = null): Answe
 });
 const noMechanism = answer(ErrorCode.UNSUPPORTED_SASL_MECHANISM, 'there is no such mechanism');
 const unacceptable = (why: string): Answered => answer(ErrorCode.UNACCEPTABLE_CREDENTIAL, why);
+
+const ofConfiguration = unacceptable('the user stands in the configuration, and is changed there');
+const PAGE = 1000;
+
+/** Users with credentials that were set, by name. */
+function* credentialled(users: Users): Iterable<User> {
+  let after: string | undefined = '';
+  while (after !== undefined) {
+    const page: ReturnType<Users['list']> = users.list({ after, limit: PAGE });
+    yield* page.users.filter(({ scram }) => scram.length > 0);
+    after = page.next;
+  }
+}
 
 type Request = Parameters<Handler<(typeof Apis)['alterUserScramCredentials']>>[1]['request'];
 
@@ -71,11 +91,13 @@ export const alterUserScramCredentials: Handler<(typeof Apis)['alterUserScramCre
   for (const { name, mechanism } of deletions) {
     note(name, mechanismOf(mechanism) === undefined ? noMechanism : nameFault(name));
   }
-  const outcome = await kafka.settings.change(() => {
-    const known = kafka.security.credentials.list();
+  const known = kafka.security.users;
+  for (const name of users) if (known.get(name)?.isConfigured === true) note(name, ofConfiguration);
+  const outcome = await known.editScram(() => {
     for (const { name, mechanism } of deletions) {
       const found = mechanismOf(mechanism);
-      if (found !== undefined && known.get(name)?.has(found) !== true) {
+      const own = known.get(name)?.scram ?? [];
+      if (found !== undefined && !own.some((each) => each.mechanism === found)) {
         note(name, answer(ErrorCode.RESOURCE_NOT_FOUND, 'there is no such credential'));
       }
     }
@@ -94,9 +116,11 @@ export const alterUserScramCredentials: Handler<(typeof Apis)['alterUserScramCre
       })),
     ]
       .filter(({ name }) => !faults.has(name))
-      .map(({ name, mechanism, credential }) =>
-        credentialEdit(name, mechanismOf(mechanism) ?? 'SCRAM-SHA-256', credential),
-      );
+      .map(({ name, mechanism, credential }) => ({
+        userName: name,
+        mechanism: mechanismOf(mechanism) ?? 'SCRAM-SHA-256',
+        credential,
+      }));
   });
   const result = refusalOf(outcome);
   return { throttleTimeMs: 0, results: users.map((user) => ({ user, ...(faults.get(user) ?? result) })) };
@@ -109,9 +133,10 @@ export const describeUserScramCredentials: Handler<(typeof Apis)['describeUserSc
   if (!kafka.authorizer.allows(connection, Operation.Describe, ResourceType.Cluster, CLUSTER)) {
     return { throttleTimeMs: 0, ...answer(ErrorCode.CLUSTER_AUTHORIZATION_FAILED), results: [] };
   }
-  const known = kafka.security.credentials.list();
+  const known = kafka.security.users;
   const asked = (request.users ?? []).map(({ name }) => name);
-  const users = asked.length === 0 ? [...known.keys()] : [...new Set(asked)];
+  const users =
+    asked.length === 0 ? Array.from(credentialled(known), ({ name }) => name) : [...new Set(asked)];
   return {
     throttleTimeMs: 0,
     ...GOOD,
@@ -120,12 +145,12 @@ export const describeUserScramCredentials: Handler<(typeof Apis)['describeUserSc
         const twice = answer(ErrorCode.DUPLICATE_RESOURCE, 'the user is there twice');
         return { user, ...twice, credentialInfos: [] };
       }
-      const credentials = known.get(user);
-      if (credentials === undefined) {
+      const credentials = known.get(user)?.scram ?? [];
+      if (credentials.length === 0) {
         const nobody = answer(ErrorCode.RESOURCE_NOT_FOUND, 'the user has no credentials');
         return { user, ...nobody, credentialInfos: [] };
       }
-      const infos = Array.from(credentials, ([mechanism, { iterations }]) => ({
+      const infos = credentials.map(({ mechanism, iterations }) => ({
         mechanism: numberOf(mechanism),
         iterations,
       }));

@@ -3,24 +3,26 @@ import { readFileSync } from 'node:fs';
 import type { KafkaConfig } from '../../../config/config.ts';
 import type { Clock } from '../../../kernel/clock.ts';
 import type { Settings } from '../../../kernel/settings-table.ts';
+import { jwtKey } from '../../../security/tokens/keys.ts';
+import type { Users } from '../../../security/users/users.ts';
 import type { HandlerTable } from '../handlers.ts';
 import { aclHandlers, keepAcls } from './acl-requests.ts';
 import { type Acls, createAcls } from './acls.ts';
 import { type AuthenticatedConnection, type Authentication, beginAuthentication } from './authentication.ts';
 import { type Authorizer, openAuthorizer } from './authorizer.ts';
-import { type Credentials, createCredentials } from './credentials.ts';
-import { createJwtVerifier, jwtKey, type TokenVerifier } from './jwt.ts';
 import type { MechanismName } from './mechanisms.ts';
 import { keepQuotas, quotaHandlers } from './quota-requests.ts';
 import { createQuotas, type Quotas } from './quotas.ts';
 import { saslHandlers } from './sasl-requests.ts';
 import { scramHandlers } from './scram-requests.ts';
+import { createTokenVerifier, type TokenVerifier } from './token-verifier.ts';
 
 export interface Security {
   readonly authorizer: Authorizer;
   /** undefined where there are none. */
   readonly acls: Acls | undefined;
-  readonly credentials: Credentials;
+  /** Of all protocols. */
+  readonly users: Users;
   readonly quotas: Quotas;
   /** For a connection that was accepted; its principal is set. `subject`: of a client certificate that was verified. */
   begin(connection: AuthenticatedConnection, subject: string | undefined): Authentication;
@@ -30,6 +32,7 @@ export interface SecurityOptions {
   readonly config: KafkaConfig['security'];
   /** Before they are rebuilt. */
   readonly settings: Settings;
+  readonly users: Users;
   readonly clock: Clock;
   readonly log: { info(fields: object, message: string): void };
   /** In place of the keys of the configuration. */
@@ -52,18 +55,17 @@ function verifierOf({ oauth }: KafkaConfig['security']): TokenVerifier | undefin
   const keys = oauth.keys.map(({ id, algorithm, file, secret }) =>
     jwtKey(id, algorithm, algorithm === 'HS256' ? secret : readFileSync(file, 'utf8')),
   );
-  return createJwtVerifier({ ...oauth, keys, skewMs: oauth.clockSkewMs });
+  return createTokenVerifier({ ...oauth, keys, skewMs: oauth.clockSkewMs });
 }
 
 export function createSecurity(options: SecurityOptions): Security {
-  const { config, settings, clock, log } = options;
+  const { config, settings, users, clock, log } = options;
   const verifyToken = options.verifyToken ?? verifierOf(config);
   const offered = config.mechanisms.length === 0 ? ALL : config.mechanisms;
   const mechanisms = offered.filter((each) => each !== 'OAUTHBEARER' || verifyToken !== undefined);
   if (config.authentication === 'sasl' && mechanisms.length === 0) {
     throw new Error('kafka.security: clients have to log in, and there is no way to');
   }
-  const credentials = createCredentials(config.users, settings);
   const quotas = createQuotas(clock);
   keepQuotas(settings, quotas);
   const acls = config.authorization === 'acl' ? createAcls({ superUsers: config.superUsers }) : undefined;
@@ -71,11 +73,11 @@ export function createSecurity(options: SecurityOptions): Security {
   const { failureDelayMs, sessionMs, logInTimeoutMs: timeoutMs } = config;
   const isAsked = config.authentication === 'sasl';
   const rules = { isAsked, mechanisms, failureDelayMs, sessionMs, timeoutMs };
-  const parts = { credentials, verifyToken, wallMs: () => clock.wallMs(), clock, rules, log };
+  const parts = { users, verifyToken, wallMs: () => clock.wallMs(), clock, rules, log };
   return {
     authorizer: acls ?? openAuthorizer,
     acls,
-    credentials,
+    users,
     quotas,
     begin(connection, subject) {
       connection.principal =

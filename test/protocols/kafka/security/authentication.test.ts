@@ -4,9 +4,13 @@ import { createSettings } from '../../../../src/kernel/settings-table.ts';
 import { Apis } from '../../../../src/protocols/kafka/messages/apis.ts';
 import { ErrorCode } from '../../../../src/protocols/kafka/messages/errors.ts';
 import type { AuthenticatedConnection } from '../../../../src/protocols/kafka/security/authentication.ts';
-import { credentialEdit } from '../../../../src/protocols/kafka/security/credentials.ts';
-import { credentialOf } from '../../../../src/protocols/kafka/security/scram.ts';
 import { createSecurity, type SecurityOptions } from '../../../../src/protocols/kafka/security/security.ts';
+import {
+  credentialOf,
+  type ScramCredential,
+  type ScramMechanism,
+} from '../../../../src/security/scram/scram.ts';
+import { userBench } from '../../../security/support.ts';
 import { createManualClock } from '../../../support/manual-clock.ts';
 import { defaults, immediateLog } from './support.ts';
 
@@ -26,6 +30,9 @@ function begin(config: Partial<SecurityOptions['config']> = {}) {
   const clock = createManualClock();
   const settings = createSettings(11, 'settings');
   settings.attach(immediateLog().log);
+  const { users: known } = userBench({ configured: config.users ?? users });
+  const setScram = (userName: string, mechanism: ScramMechanism, credential: ScramCredential | undefined) =>
+    known.editScram(() => [{ userName, mechanism, credential }]);
   const logged: object[] = [];
   const security = createSecurity({
     config: {
@@ -37,6 +44,7 @@ function begin(config: Partial<SecurityOptions['config']> = {}) {
       ...config,
     },
     settings,
+    users: known,
     clock,
     log: { info: (fields) => logged.push(fields) },
   });
@@ -51,7 +59,7 @@ function begin(config: Partial<SecurityOptions['config']> = {}) {
   };
   const authentication = security.begin(connection, undefined);
   const send = (text: string) => authentication.authenticate(Buffer.from(text));
-  return { clock, settings, logged, ends, connection, authentication, security, send };
+  return { clock, setScram, logged, ends, connection, authentication, security, send };
 }
 
 const plain = (user: string, password: string, authorizationId = ''): string =>
@@ -147,8 +155,8 @@ describe('a connection that has to log in', () => {
         ['carol', 'wonderland', false],
         ['eve', 'carrot', false],
       ] as const) {
-        const { authentication, send, settings, connection } = begin();
-        await settings.change(() => [credentialEdit('carol', name, credential)]);
+        const { authentication, send, setScram, connection } = begin();
+        await setScram('carol', name, credential);
         authentication.handshake(1, name);
         const client = scramClient(user, password, digest);
         const challenge = await send(client.first);
@@ -185,7 +193,7 @@ describe('a connection that has to log in', () => {
       const { authentication, send, security } = begin();
       authentication.handshake(1, 'SCRAM-SHA-256');
       const { authBytes } = await send(`n,,n=${user},r=x`);
-      const again = await security.credentials.scram('SCRAM-SHA-256', user);
+      const again = await security.users.scramCredential('SCRAM-SHA-256', user);
       const text = Buffer.from(authBytes).toString();
       if (again === 'busy') throw new Error('busy');
       // The salt does not change from one try to the next, as that of a user does not.
@@ -202,22 +210,20 @@ describe('a connection that has to log in', () => {
       ['carrot', 0],
       ['carrots', 58],
     ] as const) {
-      const { authentication, send, settings } = begin();
-      await settings.change(() => [
-        credentialEdit('carol', 'SCRAM-SHA-512', credentialOf('SCRAM-SHA-512', salt, 4096, salted)),
-      ]);
+      const { authentication, send, setScram } = begin();
+      await setScram('carol', 'SCRAM-SHA-512', credentialOf('SCRAM-SHA-512', salt, 4096, salted));
       authentication.handshake(1, 'PLAIN');
       expect((await send(plain('carol', password))).errorCode).toBe(code);
     }
   });
 
   it('no longer logs in when its credential was removed', async () => {
-    const { authentication, send, settings } = begin();
+    const { authentication, send, setScram } = begin();
     const salt = Buffer.from('0123456789');
     const salted = pbkdf2Sync('carrot', salt, 4096, 32, 'sha256');
     const credential = credentialOf('SCRAM-SHA-256', salt, 4096, salted);
-    await settings.change(() => [credentialEdit('carol', 'SCRAM-SHA-256', credential)]);
-    await settings.change(() => [credentialEdit('carol', 'SCRAM-SHA-256', undefined)]);
+    await setScram('carol', 'SCRAM-SHA-256', credential);
+    await setScram('carol', 'SCRAM-SHA-256', undefined);
     authentication.handshake(1, 'PLAIN');
     expect((await send(plain('carol', 'carrot'))).errorCode).toBe(58);
   });

@@ -10,6 +10,7 @@ import type { Apis } from '../../../../src/protocols/kafka/messages/apis.ts';
 import type { In, Out } from '../../../../src/protocols/kafka/schema/message.ts';
 import type { Subject } from '../../../../src/protocols/kafka/security/authorizer.ts';
 import { createSecurity } from '../../../../src/protocols/kafka/security/security.ts';
+import { userBench } from '../../../security/support.ts';
 import { createManualClock, type ManualClock } from '../../../support/manual-clock.ts';
 
 const loaded = await loadConfig({});
@@ -66,7 +67,14 @@ export function bench(
       security: { ...defaults.kafka.security, authorization: 'acl', superUsers: ['User:admin'], ...security },
     },
   };
-  const made = createSecurity({ config: config.kafka.security, settings, clock, log: { info: () => {} } });
+  const { users } = userBench({ configured: config.kafka.security.users });
+  const made = createSecurity({
+    config: config.kafka.security,
+    settings,
+    users,
+    clock,
+    log: { info: () => {} },
+  });
   const kafka = {
     config,
     clock,

@@ -1,13 +1,17 @@
 /**
  * SCRAM (RFC 5802, RFC 7677) as a server speaks it: what of a password is kept, and the texts of an exchange. Passwords are
- * taken as UTF-8, without SASLprep, as Kafka's clients do.
+ * taken as UTF-8, without SASLprep, as Kafka's clients do. Whose credential it is, is not known here.
  */
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, pbkdf2, randomBytes } from 'node:crypto';
+import { isSame } from '../same-bytes.ts';
 
 export type ScramMechanism = 'SCRAM-SHA-256' | 'SCRAM-SHA-512';
 
+export const scramMechanisms: readonly ScramMechanism[] = ['SCRAM-SHA-256', 'SCRAM-SHA-512'];
+
 export const MIN_ITERATIONS = 4096;
 export const MAX_ITERATIONS = 16_384;
+const SALT_BYTES = 20;
 
 /** Neither the password nor anything that logs in with it. */
 export interface ScramCredential {
@@ -41,8 +45,45 @@ export function credentialOf(
   };
 }
 
-export const isSame = (a: Uint8Array, b: Uint8Array): boolean =>
-  a.length === b.length && timingSafeEqual(a, b);
+/** Slow on purpose. */
+export function deriveCredential(
+  mechanism: ScramMechanism,
+  password: string | Uint8Array,
+  salt: Uint8Array,
+  iterations: number,
+): Promise<ScramCredential> {
+  return new Promise((resolve, reject) => {
+    pbkdf2(password, salt, iterations, digestBytes(mechanism), digestOf(mechanism), (error, salted) => {
+      if (error !== null) reject(error);
+      else resolve(credentialOf(mechanism, salt, iterations, salted));
+    });
+  });
+}
+
+export const newSalt = (): Uint8Array => new Uint8Array(randomBytes(SALT_BYTES));
+
+/**
+ * What somebody without a credential is shown: always the same for one name and one secret, like any other to look at, and no
+ * password fits it.
+ */
+export function decoyCredential(
+  mechanism: ScramMechanism,
+  userName: string,
+  secret: Uint8Array,
+  iterations: number,
+): ScramCredential {
+  const made = (what: string, bytes: number): Uint8Array =>
+    new Uint8Array(
+      createHmac('sha512', secret).update(`${what} ${mechanism} ${userName}`).digest().subarray(0, bytes),
+    );
+  const keyBytes = digestBytes(mechanism);
+  return {
+    salt: made('salt', SALT_BYTES),
+    iterations,
+    storedKey: made('stored', keyBytes),
+    serverKey: made('server', keyBytes),
+  };
+}
 
 export interface ClientFirst {
   readonly user: string;

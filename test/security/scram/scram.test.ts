@@ -6,7 +6,7 @@ import {
   readClientFirst,
   serverFinal,
   serverFirst,
-} from '../../../../src/protocols/kafka/security/scram.ts';
+} from '../../../src/security/scram/scram.ts';
 
 /** The exchange of RFC 7677, section 3. */
 const rfc = {

@@ -1,0 +1,52 @@
+/** Refused log-ins in the log: who came from where and why not, without what they showed, and not more than can be read. */
+import type { Clock } from '../../kernel/clock.ts';
+import type { Attempt, Refusal } from '../security.ts';
+
+export interface RefusalLogger {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
+export interface RefusalLog {
+  refused(attempt: Attempt, by: string, refusal: Refusal, reason: string): void;
+}
+
+const LINES_PER_SECOND = 10;
+const MAX_SHOWN = 64;
+
+const shortened = (text: string | undefined): string | undefined =>
+  text === undefined || text.length <= MAX_SHOWN ? text : `${text.slice(0, MAX_SHOWN)}…`;
+
+export function createRefusalLog(log: RefusalLogger, clock: Clock): RefusalLog {
+  let secondEndsMs = Number.NEGATIVE_INFINITY;
+  let lines = 0;
+  let suppressed = 0;
+  return {
+    refused({ protocol, listener, remoteAddress, clientId }, by, refusal, reason) {
+      const nowMs = clock.monotonicMs();
+      if (nowMs >= secondEndsMs) {
+        secondEndsMs = nowMs + 1000;
+        lines = 0;
+      }
+      if (lines >= LINES_PER_SECOND) {
+        suppressed++;
+        return;
+      }
+      lines++;
+      // Not the user name: people type their password there, and tokens can be sent in it.
+      const fields = {
+        protocol,
+        listener,
+        remote: remoteAddress,
+        clientId: shortened(clientId),
+        by,
+        refusal,
+        reason,
+        ...(suppressed > 0 ? { notLogged: suppressed } : {}),
+      };
+      suppressed = 0;
+      if (refusal === 'unavailable') log.warn(fields, 'a client is refused: it could not be decided');
+      else log.info(fields, 'a client is refused');
+    },
+  };
+}
