@@ -29,6 +29,14 @@ export class TokenBucket {
     return true;
   }
 
+  /** Takes them whatever there is, for work that is done already. How long until the debt is paid; 0 = there is none. */
+  charge(count = 1): number {
+    if (this.tokensPerMs === 0) return 0;
+    this.fill();
+    this.tokens -= count;
+    return this.tokens >= 0 ? 0 : Math.ceil(-this.tokens / this.tokensPerMs);
+  }
+
   /** How long until `tryTake(count)` can succeed; 0 = now. */
   waitMs(count = 1): number {
     if (this.tokensPerMs === 0) return 0;

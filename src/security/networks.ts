@@ -62,7 +62,22 @@ export function parseNetwork(text: string): Network | undefined {
 /** The same text for every way to write the network; undefined where it is none. */
 export function canonicalNetwork(text: string): string | undefined {
   const network = parseNetwork(text);
-  return network && `${network.bits === 32 ? 4 : 6}:${network.value.toString(16)}/${network.prefix}`;
+  if (network === undefined) return undefined;
+  const { bits, prefix, value } = network;
+  const size = bits === 32 ? 8 : 16;
+  const groups = Array.from({ length: bits / size }, (_, i) =>
+    Number((value >> BigInt(bits - size * (i + 1))) & BigInt(2 ** size - 1)),
+  );
+  return bits === 32
+    ? `${groups.join('.')}/${prefix}`
+    : `${groups.map((group) => group.toString(16)).join(':')}/${prefix}`;
+}
+
+/** By which somebody is told apart: an address of IPv4, or the 64 bits of IPv6 that one subscriber has. */
+export function peerKey(address: string): string {
+  const network = parseNetwork(address);
+  if (network === undefined) return address;
+  return network.bits === 32 ? network.value.toString(16) : `${(network.value >> 64n).toString(16)}::`;
 }
 
 export interface NetworkMap<T> {
@@ -70,8 +85,8 @@ export interface NetworkMap<T> {
   /** False where that is no network. */
   set(network: string, value: T): boolean;
   delete(network: string): void;
-  /** Of the narrowest network that has the address, which may be parsed already. */
-  find(address: string | Network): T | undefined;
+  /** Of the narrowest network that has the address, which may be parsed already, and whose value counts. */
+  find(address: string | Network, counts?: (value: T) => boolean): T | undefined;
 }
 
 interface Prefixes<T> {
@@ -114,14 +129,14 @@ export function createNetworkMap<T>(): NetworkMap<T> {
         size--;
         if (known.networks.size === 0) lengths = lengths.filter((each) => each !== known);
       },
-      find(address) {
+      find(address, counts = () => true) {
         if (size === 0) return undefined;
         const asked = typeof address === 'string' ? parseNetwork(address) : address;
         if (asked === undefined) return undefined;
         for (const { bits, prefix, networks } of lengths) {
           if (bits !== asked.bits || prefix > asked.prefix) continue;
           const found = networks.get(withoutHost(asked.value, bits, prefix));
-          if (found !== undefined) return found;
+          if (found !== undefined && counts(found)) return found;
         }
         return undefined;
       },

@@ -70,4 +70,17 @@ describe('token bucket', () => {
     clock.nowMs += 2000;
     expect(taken(bucket, 2)).toBe(1);
   });
+
+  it('charges what was done already, and says how long that takes to pay', () => {
+    const clock = manualClock();
+    const bucket = new TokenBucket(clock, 100, 20);
+    expect(bucket.charge(20)).toBe(0);
+    expect(bucket.charge(5)).toBe(50);
+    clock.nowMs += 30;
+    expect(bucket.charge(0)).toBe(20);
+    expect(bucket.tryTake()).toBe(false);
+    clock.nowMs += 30;
+    expect(bucket.tryTake()).toBe(true);
+    expect(new TokenBucket(clock, 0).charge(1e9)).toBe(0);
+  });
 });
