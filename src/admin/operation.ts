@@ -20,6 +20,24 @@ export interface Call {
   readonly signal: AbortSignal;
 }
 
+/** What the command line makes of a row. */
+export interface Verb<Out> {
+  /** After `robustmq`: what it is about, and the verb. */
+  readonly words: `${string} ${string}` | 'status';
+  readonly alias?: string;
+  /** Parameters of the query and fields of the body that stand behind the verb, in this order, after those of the path. */
+  readonly arguments?: readonly string[];
+  /** Of a list, for people. */
+  readonly columns?: readonly string[];
+  /** How many items of a list where nobody says. */
+  readonly usualLimit?: number;
+  readonly examples?: readonly string[];
+  /** For people, once it is done; without it they see the output. */
+  done?(output: Out): string;
+  /** Where somebody sits at the terminal they are asked first: what goes does not come back. */
+  readonly isFinal?: boolean;
+}
+
 export interface Operation<In, Out> {
   readonly id: string;
   readonly method: Method;
@@ -33,6 +51,8 @@ export interface Operation<In, Out> {
   /** JSON; without it a request has none. */
   readonly body?: Schema<unknown>;
   readonly output: Schema<Out>;
+  /** Without it the command line has it in a form of its own, or not at all. */
+  readonly verb?: Verb<Out>;
   /** HTTP status of a result; 200 where it is missing. */
   statusOf?(output: Out): number;
   /** Rejects with an OperationError for what the caller can mend. */

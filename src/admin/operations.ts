@@ -23,3 +23,11 @@ export const OPERATIONS = {
 };
 
 export const ALL_OPERATIONS: readonly AnyOperation[] = Object.values(OPERATIONS);
+
+/** What the first words of verbs are about. */
+export const SUBJECTS: Readonly<Record<string, string>> = {
+  session: 'Sessions of a running broker.',
+  queue: 'Queues of sessions and of shared subscriptions.',
+  retained: 'Retained messages.',
+  stream: 'Streams.',
+};

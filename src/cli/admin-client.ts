@@ -1,5 +1,9 @@
-/** Talks to the broker of a data directory, over the control socket there. */
+/**
+ * Talks to a running broker: to that of a data directory over the control socket there, or to one somewhere else over HTTP
+ * with an API key.
+ */
 import http from 'node:http';
+import https from 'node:https';
 import { resolve } from 'node:path';
 import { API_PREFIX } from '../admin/http-api.ts';
 import type { Operation } from '../admin/operation.ts';
@@ -19,40 +23,106 @@ export interface CallOptions {
   readonly waitMs?: number;
 }
 
+/** A broker that is reached over HTTP. */
+export interface RemoteBroker {
+  /** Without a path. */
+  readonly url: URL;
+  readonly apiKey: string;
+  /** Authorities that its certificate may come from, PEM; undefined: those of the system. */
+  readonly ca: string | undefined;
+}
+
 const ANSWER_TIMEOUT_MS = 15_000;
 
-export function connectAdmin(dataDir: string): AdminClient {
-  const path = resolve(dataDir);
-  let sockets: SocketDirectory;
-  try {
-    sockets = openSocketDirectory(path, CONTROL_SOCKET.length);
-  } catch (error) {
-    throw explained(error, path);
-  }
+/** Where requests go, and what is said of it when they do not arrive. */
+interface Line {
+  readonly options: http.RequestOptions;
+  readonly send: typeof http.request;
+  readonly name: string;
+  readonly explained: (error: unknown) => unknown;
+  close(): void;
+}
+
+export const connectAdmin = (dataDir: string): AdminClient => clientOver(socketLine(resolve(dataDir)));
+
+export const connectRemote = (broker: RemoteBroker): AdminClient => clientOver(remoteLine(broker));
+
+function clientOver(line: Line): AdminClient {
   return {
     async call<In, Out>(operation: Operation<In, Out>, input: In, options: CallOptions = {}): Promise<Out> {
+      const given = input as Readonly<Record<string, unknown>>;
+      const body = operation.body === undefined ? undefined : JSON.stringify(given.body);
       const answer = await request(
+        line,
         {
-          socketPath: sockets.pathOf(CONTROL_SOCKET),
+          ...line.options,
           method: operation.method,
-          path: targetOf(operation, input as Readonly<Record<string, unknown>>),
-          headers: { host: 'localhost' },
+          path: targetOf(operation, given),
+          headers: {
+            ...line.options.headers,
+            ...(body === undefined
+              ? {}
+              : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
+          },
           agent: false,
           timeout: ANSWER_TIMEOUT_MS + (options.waitMs ?? 0),
           ...(options.signal === undefined ? {} : { signal: options.signal }),
         },
-        path,
+        body,
       );
-      const body: unknown = parse(answer.body, path);
-      if (answer.type !== 'application/problem+json') return body as Out;
-      const { detail, title } = body as { readonly detail?: string; readonly title?: string };
-      throw new CliError(
-        answer.status === 400 ? ExitCode.Usage : ExitCode.Failed,
-        detail ?? title ?? 'the broker refused',
-      );
+      const parsed: unknown = parse(answer.body, line.name);
+      if (answer.type !== 'application/problem+json') return parsed as Out;
+      const { detail, title } = parsed as { readonly detail?: string; readonly title?: string };
+      throw new CliError(exitCodeOf(answer.status), detail ?? title ?? 'the broker refused');
     },
+    close: () => line.close(),
+  };
+}
+
+function socketLine(dataDir: string): Line {
+  const explained = (error: unknown): unknown => explainedOf(error, dataDir);
+  let sockets: SocketDirectory;
+  try {
+    sockets = openSocketDirectory(dataDir, CONTROL_SOCKET.length);
+  } catch (error) {
+    throw explained(error);
+  }
+  return {
+    options: { socketPath: sockets.pathOf(CONTROL_SOCKET), headers: { host: 'localhost' } },
+    send: http.request,
+    name: `the broker on ${dataDir}`,
+    explained,
     close: () => sockets.release(),
   };
+}
+
+function remoteLine({ url, apiKey, ca }: RemoteBroker): Line {
+  const isSecure = url.protocol === 'https:';
+  return {
+    options: {
+      // An IPv6 address stands in brackets in a URL, and nowhere else.
+      host: url.hostname.replace(/^\[|\]$/g, ''),
+      port: url.port === '' ? (isSecure ? 443 : 80) : Number(url.port),
+      headers: { authorization: `Bearer ${apiKey}` },
+      ...(isSecure && ca !== undefined ? { ca } : {}),
+    } as https.RequestOptions,
+    send: isSecure ? https.request : http.request,
+    name: `the broker at ${url.origin}`,
+    explained(error) {
+      if (error instanceof CliError || (error as Error).name === 'AbortError') return error;
+      return new CliError(
+        ExitCode.Unreachable,
+        `the broker at ${url.origin} cannot be reached: ${systemReason(error)}`,
+      );
+    },
+    close() {},
+  };
+}
+
+function exitCodeOf(status: number): number {
+  if (status === 400) return ExitCode.Usage;
+  if (status === 401 || status === 403) return ExitCode.Denied;
+  return ExitCode.Failed;
 }
 
 function targetOf(
@@ -73,12 +143,12 @@ interface Answer {
   readonly body: string;
 }
 
-function request(options: http.RequestOptions, dataDir: string): Promise<Answer> {
+function request(line: Line, options: http.RequestOptions, body: string | undefined): Promise<Answer> {
   return new Promise((resolvePromise, reject) => {
-    const sent = http.request(options, (response) => {
+    const sent = line.send(options, (response) => {
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.on('error', (error) => reject(explained(error, dataDir)));
+      response.on('error', (error) => reject(line.explained(error)));
       response.on('end', () => {
         resolvePromise({
           status: response.statusCode ?? 0,
@@ -88,22 +158,22 @@ function request(options: http.RequestOptions, dataDir: string): Promise<Answer>
       });
     });
     sent.on('timeout', () => {
-      sent.destroy(new CliError(ExitCode.TimedOut, `the broker on ${dataDir} does not answer`));
+      sent.destroy(new CliError(ExitCode.TimedOut, `${line.name} does not answer`));
     });
-    sent.on('error', (error) => reject(explained(error, dataDir)));
-    sent.end();
+    sent.on('error', (error) => reject(line.explained(error)));
+    sent.end(body);
   });
 }
 
-function parse(body: string, dataDir: string): unknown {
+function parse(body: string, name: string): unknown {
   try {
     return JSON.parse(body);
   } catch {
-    throw new CliError(ExitCode.Unreachable, `what listens in ${dataDir} gave no answer of a broker`);
+    throw new CliError(ExitCode.Unreachable, `what answers for ${name} is none`);
   }
 }
 
-function explained(error: unknown, dataDir: string): unknown {
+function explainedOf(error: unknown, dataDir: string): unknown {
   if (error instanceof CliError) return error;
   const { code = '', name = '' } = error as NodeJS.ErrnoException;
   if (name === 'AbortError') return error;

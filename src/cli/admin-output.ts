@@ -4,7 +4,7 @@
  */
 import { type Io, write } from './io.ts';
 
-export type OutputForm = 'table' | 'json' | 'ndjson';
+export type OutputForm = 'table' | 'json' | 'ndjson' | 'yaml';
 export type Row = Readonly<Record<string, unknown>>;
 
 export async function printList(
@@ -14,6 +14,7 @@ export async function printList(
   io: Io,
 ): Promise<void> {
   if (form === 'json') await write(io.out, `${JSON.stringify(items, undefined, 2)}\n`);
+  else if (form === 'yaml') await write(io.out, await yaml(items));
   else if (form === 'ndjson') {
     for (const item of items) await write(io.out, `${JSON.stringify(item)}\n`);
   } else await write(io.out, table(items, columns));
@@ -21,8 +22,12 @@ export async function printList(
 
 export async function printOne(item: object, form: OutputForm, io: Io): Promise<void> {
   if (form === 'table') await write(io.out, lines(item, '').join(''));
+  else if (form === 'yaml') await write(io.out, await yaml(item));
   else await write(io.out, `${JSON.stringify(item, undefined, form === 'json' ? 2 : undefined)}\n`);
 }
+
+/** Read when it is asked for: it takes longer to load than most verbs to run. */
+const yaml = async (value: unknown): Promise<string> => (await import('yaml')).stringify(value);
 
 export function table(items: readonly object[], columns: readonly string[]): string {
   const rows = items.map((item) => columns.map((column) => cell(column, (item as Row)[column])));

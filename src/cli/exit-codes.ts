@@ -6,6 +6,8 @@ export const ExitCode = {
   Usage: 2,
   /** `verify` or `repair --dry-run` found damage. */
   Unsound: 3,
+  /** Not known to the broker, or not allowed. */
+  Denied: 4,
   /** No connection to the broker, or it was lost. */
   Unreachable: 5,
   TimedOut: 6,

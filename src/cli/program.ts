@@ -27,7 +27,7 @@ export function buildProgram(io: Io, outcome: Outcome): Command {
     .addHelpText(
       'after',
       `
-Exit codes: 0 ok, 1 failed, 2 usage, 3 damaged data, 5 broker unreachable, 6 timed out, 70 defect.
+Exit codes: 0 ok, 1 failed, 2 usage, 3 damaged data, 4 denied, 5 broker unreachable, 6 timed out, 70 defect.
 
 Examples:
   robustmq start --set listeners.mqtt.port=1884

@@ -3,8 +3,8 @@ import { setMaxListeners } from 'node:events';
 import { OPERATIONS } from '../admin/operations.ts';
 import type { PartitionView, RecordView } from '../admin/views.ts';
 import type { AdminClient } from './admin-client.ts';
-import { printable, time } from './admin-output.ts';
-import { type AdminOptions, formOf, withAdmin } from './admin-verbs.ts';
+import { printable, printList, time } from './admin-output.ts';
+import { type AdminOptions, formOf, withAdmin } from './admin-target.ts';
 import { CliError, ExitCode } from './exit-codes.ts';
 import { type Io, write } from './io.ts';
 
@@ -26,8 +26,8 @@ const SHARED_WAIT_MS = 500;
 
 export function streamRead(name: string, options: StreamReadOptions, io: Io): Promise<number> {
   const form = formOf(options);
-  if (options.follow === true && form === 'json') {
-    throw new CliError(ExitCode.Usage, '--follow never comes to the end of one JSON value; use -o ndjson');
+  if (options.follow === true && (form === 'json' || form === 'yaml')) {
+    throw new CliError(ExitCode.Usage, `--follow never comes to the end of one ${form} value; use -o ndjson`);
   }
   return withAdmin(options, io, async (client) => {
     const partitions = (await allPartitions(client, name)).filter(
@@ -47,7 +47,7 @@ export function streamRead(name: string, options: StreamReadOptions, io: Io): Pr
       if (left === 0) return;
       left--;
       if (left === 0) stop.abort();
-      if (form === 'json') collected.push(record);
+      if (form === 'json' || form === 'yaml') collected.push(record);
       else await write(io.out, form === 'ndjson' ? `${JSON.stringify(record)}\n` : line(record));
     };
     try {
@@ -62,7 +62,7 @@ export function streamRead(name: string, options: StreamReadOptions, io: Io): Pr
     } finally {
       for (const each of unsubscribe) each();
     }
-    if (form === 'json') await write(io.out, `${JSON.stringify(collected, undefined, 2)}\n`);
+    if (form === 'json' || form === 'yaml') await printList(collected, [], form, io);
     return ExitCode.Ok;
   });
 }

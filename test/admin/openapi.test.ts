@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { openApi } from '../../src/admin/openapi.ts';
-import { ALL_OPERATIONS } from '../../src/admin/operations.ts';
+import { ALL_OPERATIONS, SUBJECTS } from '../../src/admin/operations.ts';
 import { ALL_SCOPES, SCOPES_OF_ROLES } from '../../src/admin/scopes.ts';
 
 describe('the table of operations', () => {
@@ -22,6 +22,16 @@ describe('the table of operations', () => {
     for (const { id, path, pathParameters } of ALL_OPERATIONS) {
       const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
       expect([id, inPath.sort()]).toEqual([id, Object.keys(pathParameters).sort()]);
+    }
+  });
+
+  it('is the command line, too: every row has a verb of its own, but for those that a verb is made of', () => {
+    const without = ALL_OPERATIONS.filter(({ verb }) => verb === undefined).map(({ id }) => id);
+    expect(without).toEqual(['health', 'streams.partitions', 'streams.read']);
+    const words = ALL_OPERATIONS.flatMap(({ verb }) => (verb === undefined ? [] : [verb.words]));
+    expect(new Set(words).size).toBe(words.length);
+    for (const word of words) {
+      expect([word, word === 'status' || (word.split(' ')[0] ?? '') in SUBJECTS]).toEqual([word, true]);
     }
   });
 

@@ -72,7 +72,7 @@ describe('the command against a running broker', () => {
   test('session', async () => {
     const list = (await json('session', 'list')) as { clientId: string }[];
     expect(list.map(({ clientId }) => clientId).sort()).toEqual(['away', 'publisher', 'worker']);
-    expect(await json('session', 'list', '--disconnected', '--prefix', 'a')).toMatchObject([
+    expect(await json('session', 'list', '--no-connected', '--prefix', 'a')).toMatchObject([
       { clientId: 'away', waiting: 3, connectedAtMs: null },
     ]);
     expect(await json('session', 'show', 'publisher')).toMatchObject({

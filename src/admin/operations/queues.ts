@@ -11,6 +11,11 @@ const queueName = string('Client identifier of a session, or `$share/group/filte
 export const queueOperations = {
   queuesList: operation({
     id: 'queues.list',
+    verb: {
+      words: 'queue list',
+      columns: ['name', 'kind', 'waiting', 'inFlight', 'bytes', 'memberCount', 'consumers'],
+      usualLimit: 1000,
+    },
     method: 'GET',
     path: '/queues',
     summary: 'Queues of durable sessions and of shared subscriptions.',
@@ -23,6 +28,7 @@ export const queueOperations = {
   }),
   queuesShow: operation({
     id: 'queues.show',
+    verb: { words: 'queue show' },
     method: 'GET',
     path: '/queues/{name}',
     summary: 'A queue with its bounds and members.',
@@ -34,6 +40,22 @@ export const queueOperations = {
   }),
   queuesPeek: operation({
     id: 'queues.peek',
+    verb: {
+      words: 'queue peek',
+      alias: 'read',
+      columns: [
+        'position',
+        'state',
+        'topic',
+        'qos',
+        'expiresAtMs',
+        'payloadBytes',
+        'payload',
+        'payloadBase64',
+      ],
+      usualLimit: 20,
+      examples: ["queue peek '$share/workers/jobs/#' --limit 5"],
+    },
     method: 'GET',
     path: '/queues/{name}/messages',
     summary: 'The oldest messages of a queue, which stay there.',
@@ -56,6 +78,11 @@ export const queueOperations = {
   }),
   queuesPurge: operation({
     id: 'queues.purge',
+    verb: {
+      words: 'queue purge',
+      isFinal: true,
+      done: ({ removed }) => `${removed} ${removed === 1 ? 'message' : 'messages'} removed`,
+    },
     method: 'DELETE',
     path: '/queues/{name}/messages',
     summary: 'Removes what waits in a queue; what is in flight stays.',

@@ -9,6 +9,13 @@ const topic = string('Topic.');
 export const retainedOperations = {
   retainedList: operation({
     id: 'retained.list',
+    verb: {
+      words: 'retained list',
+      arguments: ['filter'],
+      columns: ['topic', 'qos', 'payloadBytes', 'expiresAtMs'],
+      usualLimit: 1000,
+      examples: ["retained list 'sensors/#'"],
+    },
     method: 'GET',
     path: '/retained',
     summary: 'Retained messages, without their payloads.',
@@ -25,6 +32,7 @@ export const retainedOperations = {
   }),
   retainedShow: operation({
     id: 'retained.show',
+    verb: { words: 'retained show', examples: ['retained show sensors/kitchen -o json | jq -r .payload'] },
     method: 'GET',
     path: '/retained/{topic}',
     summary: 'A retained message.',
@@ -40,6 +48,7 @@ export const retainedOperations = {
   }),
   retainedDelete: operation({
     id: 'retained.delete',
+    verb: { words: 'retained delete', done: () => 'the retained message is removed' },
     method: 'DELETE',
     path: '/retained/{topic}',
     summary: 'Removes a retained message.',

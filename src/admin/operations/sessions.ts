@@ -8,6 +8,22 @@ const clientId = string('Client identifier.');
 export const sessionOperations = {
   sessionsList: operation({
     id: 'sessions.list',
+    verb: {
+      words: 'session list',
+      columns: [
+        'clientId',
+        'isConnected',
+        'address',
+        'connectedAtMs',
+        'subscriptions',
+        'waiting',
+        'inFlight',
+        'waitingBytes',
+        'expiresAtMs',
+      ],
+      usualLimit: 1000,
+      examples: ['session list --no-connected -o ndjson | jq .clientId'],
+    },
     method: 'GET',
     path: '/sessions',
     summary: 'Sessions.',
@@ -32,6 +48,7 @@ export const sessionOperations = {
   }),
   sessionsShow: operation({
     id: 'sessions.show',
+    verb: { words: 'session show' },
     method: 'GET',
     path: '/sessions/{clientId}',
     summary: 'A session with its subscriptions.',
@@ -43,6 +60,12 @@ export const sessionOperations = {
   }),
   sessionsEnd: operation({
     id: 'sessions.end',
+    verb: {
+      words: 'session end',
+      isFinal: true,
+      done: () => 'the session has ended',
+      examples: ['session end sensor-17'],
+    },
     method: 'DELETE',
     path: '/sessions/{clientId}',
     summary: 'Disconnects the client and removes its session with everything that waits for it.',

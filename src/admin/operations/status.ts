@@ -16,6 +16,7 @@ export const statusOperations = {
   }),
   status: operation({
     id: 'status',
+    verb: { words: 'status', examples: ['status', 'status -o json | jq .health.status'] },
     method: 'GET',
     path: '/status',
     summary: 'What the node does, in figures.',

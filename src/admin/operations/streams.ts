@@ -22,6 +22,11 @@ const streamName = string('Name of a stream.');
 export const streamOperations = {
   streamsList: operation({
     id: 'streams.list',
+    verb: {
+      words: 'stream list',
+      columns: ['name', 'partitions', 'records', 'bytes', 'key', 'storage', 'cleanup', 'capture'],
+      usualLimit: 1000,
+    },
     method: 'GET',
     path: '/streams',
     summary: 'Streams.',
@@ -34,6 +39,7 @@ export const streamOperations = {
   }),
   streamsShow: operation({
     id: 'streams.show',
+    verb: { words: 'stream show' },
     method: 'GET',
     path: '/streams/{name}',
     summary: 'A stream with its partitions.',

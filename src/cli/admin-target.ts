@@ -1,0 +1,81 @@
+/** Which broker a verb of administration is about: options, environment, and what they mean. */
+import { readFile } from 'node:fs/promises';
+import { type Command, Option } from 'commander';
+import { type AdminClient, connectAdmin, connectRemote } from './admin-client.ts';
+import type { OutputForm } from './admin-output.ts';
+import { CliError, ExitCode } from './exit-codes.ts';
+import type { Io } from './io.ts';
+import { withConfig } from './options.ts';
+import { type ConfigOptions, readConfig, systemReason } from './read-config.ts';
+
+export interface AdminOptions extends ConfigOptions {
+  readonly output: OutputForm;
+  readonly json?: boolean;
+  readonly url?: string;
+  readonly apiKeyFile?: string;
+  readonly ca?: string;
+}
+
+export const formOf = ({ output, json }: AdminOptions): OutputForm => (json === true ? 'json' : output);
+
+export function withAdminOptions(command: Command): Command {
+  return withConfig(command)
+    .option('--url <url>', 'a broker elsewhere: http:// or https:// (or ROBUSTMQ_URL)')
+    .option('--api-key-file <file>', 'file with the API key for --url (or ROBUSTMQ_API_KEY)')
+    .option('--ca <file>', 'authorities that the broker of --url may be certified by, PEM')
+    .addOption(
+      new Option('-o, --output <form>', 'form of the output')
+        .choices(['table', 'json', 'ndjson', 'yaml'])
+        .default('table'),
+    )
+    .option('--json', 'same as -o json');
+}
+
+/** Runs a verb with a connection to the broker that the options name. */
+export async function withAdmin(
+  options: AdminOptions,
+  io: Io,
+  run: (client: AdminClient) => Promise<number>,
+): Promise<number> {
+  const client = await connect(options, io);
+  try {
+    return await run(client);
+  } finally {
+    client.close();
+  }
+}
+
+async function connect(options: AdminOptions, io: Io): Promise<AdminClient> {
+  const url = options.url ?? (options.dataDir === undefined ? io.environment.ROBUSTMQ_URL : undefined);
+  if (url === undefined || url === '') {
+    const { config } = await readConfig(options, io.environment);
+    return connectAdmin(config.dataDir);
+  }
+  if (options.dataDir !== undefined) {
+    throw new CliError(ExitCode.Usage, '--url and --data-dir name two brokers; one of them is enough');
+  }
+  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
+    throw new CliError(ExitCode.Usage, `${url} is no http:// or https:// address`);
+  }
+  const parsed = new URL(url);
+  if (parsed.username !== '' || parsed.password !== '' || !['', '/'].includes(parsed.pathname)) {
+    throw new CliError(ExitCode.Usage, 'the address of a broker has neither a path nor a password');
+  }
+  const apiKey =
+    options.apiKeyFile === undefined
+      ? (io.environment.ROBUSTMQ_API_KEY ?? '')
+      : (await readText(options.apiKeyFile)).trim();
+  if (apiKey === '') {
+    throw new CliError(ExitCode.Usage, '--url needs an API key: --api-key-file, or ROBUSTMQ_API_KEY');
+  }
+  const ca = options.ca === undefined ? undefined : await readText(options.ca);
+  return connectRemote({ url: parsed, apiKey, ca });
+}
+
+export async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    throw new CliError(ExitCode.Usage, `${path} cannot be read: ${systemReason(error)}`);
+  }
+}
