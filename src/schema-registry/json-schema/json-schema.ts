@@ -1,0 +1,59 @@
+/**
+ * JSON Schema for the registry, drafts 4 to 2020-12: reading schemas, their one form, and whether a reader takes what a
+ * writer may write. Not here: validation of data.
+ *
+ * Guaranteed: nothing is fetched, a reference leads to the schema itself or to those that were registered with it; patterns
+ * in schemas are run by an engine that does not backtrack. Comparing errs on the side of refusing.
+ */
+import { isObject, type Json, JsonError, parseJson, printJson } from '../json.ts';
+import { InvalidSchema, type ParsedSchema, type SchemaKind } from '../schema-kind.ts';
+import type { Matches } from './comparison.ts';
+import { compileSchema } from './compile.ts';
+import { jsonDifferences } from './differences.ts';
+import { createDocuments } from './documents.ts';
+import type { Node } from './nodes.ts';
+
+export interface ParsedJsonSchema extends ParsedSchema {
+  readonly node: Node;
+}
+
+export type CompilePattern = (pattern: string) => ((name: string) => boolean) | undefined;
+
+function read(text: string): Json {
+  try {
+    const json = parseJson(text);
+    if (isObject(json) || typeof json === 'boolean') return json;
+  } catch (error) {
+    if (error instanceof JsonError) throw new InvalidSchema(error.message);
+    throw error;
+  }
+  throw new InvalidSchema('a schema has to be an object, true or false');
+}
+
+/** Compiled once for each comparison, of which there may be many with the same patterns. */
+function matcher(compile: CompilePattern): Matches {
+  const compiled = new Map<string, ReturnType<CompilePattern>>();
+  return (pattern, name) => {
+    if (!compiled.has(pattern)) compiled.set(pattern, compile(pattern));
+    return compiled.get(pattern)?.(name);
+  };
+}
+
+export const jsonSchema = (compile: CompilePattern): SchemaKind<ParsedJsonSchema> => ({
+  type: 'JSON',
+  parse(text, references) {
+    const json = read(text);
+    const documents = createDocuments(
+      json,
+      references.map(({ name, text }) => ({ name, json: read(text) })),
+    );
+    const printed = printJson(json);
+    return {
+      node: compileSchema(json, documents),
+      text: printed,
+      identity: printed,
+      normalized: printJson(json, true),
+    };
+  },
+  differences: (reader, writer) => jsonDifferences(reader.node, writer.node, matcher(compile)),
+});
