@@ -8,6 +8,7 @@
  * hold. Above the limits (limits.ts) what adds is refused, what removes never is.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Permit, Registry, Route } from './call.ts';
 import { RegistryError } from './errors.ts';
 import { answer, answerType, readBody, refuse, type Target, targetOf } from './http.ts';
 import { DEFAULT_LIMITS, type RegistryLimits } from './limits.ts';
