@@ -1,6 +1,7 @@
 /**
  * Which child of a node has which level: one open-addressing table of node addresses for a whole tree. The key, parent
- * and level, is read from the child itself, so an edge costs four bytes. Every node begins with u32 parent, u32 level,
+ * and level, is read from the child itself. Beside the address is the key's hash: few wrong nodes are ever looked at, and
+ * none at all while the table grows, which is where a million of them would cost most. Every node begins with u32 parent, u32 level,
  * is 32-byte aligned, and may use the four low bits of the level word as it likes.
  */
 import { allocate, allocateZeroed, release } from '../lib/heap';
@@ -9,8 +10,9 @@ export const NODE_PARENT: usize = 0;
 export const NODE_LEVEL: usize = 4;
 export const LEVEL_MASK: u32 = ~15;
 
-/** A slot's five low bits, free by alignment, hold bits of the hash: few wrong nodes are ever looked at. */
-const TAG_MASK: u32 = 31;
+/** A slot is u32 node, 0 if none, and u32 hash. */
+const SLOT_HASH: usize = 4;
+const SLOT_SHIFT: u32 = 3;
 const FIRST_CLASS: u32 = 12;
 
 @unmanaged
@@ -31,7 +33,7 @@ export function createEdgeTable(): EdgeTable {
 function setSlots(table: EdgeTable, slotClass: u32): void {
   table.slots = allocateZeroed(slotClass);
   table.slotClass = slotClass;
-  table.mask = (1 << (slotClass - 2)) - 1;
+  table.mask = (1 << (slotClass - SLOT_SHIFT)) - 1;
 }
 
 @inline
@@ -51,25 +53,28 @@ export function findChild(table: EdgeTable, parent: u32, level: u32): u32 {
   const hash = hashEdge(parent, level);
   const mask = table.mask;
   const slots = table.slots;
-  const tag = hash >>> 27;
   let i = hash & mask;
   while (true) {
-    const word = load<u32>(slots + (i << 2));
-    if (word == 0) return 0;
-    if ((word & TAG_MASK) == tag) {
-      const node = word & ~TAG_MASK;
-      if (load<u32>(node, NODE_PARENT) == parent && (load<u32>(node, NODE_LEVEL) & LEVEL_MASK) == level) return node;
-    }
+    const slot = slots + (i << SLOT_SHIFT);
+    const node = load<u32>(slot);
+    if (node == 0) return 0;
+    if (
+      load<u32>(slot, SLOT_HASH) == hash &&
+      load<u32>(node, NODE_PARENT) == parent && (load<u32>(node, NODE_LEVEL) & LEVEL_MASK) == level
+    ) return node;
     i = (i + 1) & mask;
   }
   return 0;
 }
 
-function place(table: EdgeTable, node: u32): void {
-  const hash = hashOf(node);
-  let i = hash & table.mask;
-  while (load<u32>(table.slots + (i << 2)) != 0) i = (i + 1) & table.mask;
-  store<u32>(table.slots + (i << 2), node | (hash >>> 27));
+function place(table: EdgeTable, node: u32, hash: u32): void {
+  const mask = table.mask;
+  const slots = table.slots;
+  let i = hash & mask;
+  while (load<u32>(slots + (i << SLOT_SHIFT)) != 0) i = (i + 1) & mask;
+  const slot = slots + (i << SLOT_SHIFT);
+  store<u32>(slot, node);
+  store<u32>(slot, hash, SLOT_HASH);
 }
 
 export function insertEdge(table: EdgeTable, node: u32): void {
@@ -77,34 +82,32 @@ export function insertEdge(table: EdgeTable, node: u32): void {
     const old = table.slots;
     const oldClass = table.slotClass;
     setSlots(table, oldClass + 1);
-    for (let at = old, end = old + (1 << oldClass); at < end; at += 4) {
-      const word = load<u32>(at);
-      if (word != 0) place(table, word & ~TAG_MASK);
+    for (let slot = old, end = old + (1 << oldClass); slot < end; slot += 1 << SLOT_SHIFT) {
+      const other = load<u32>(slot);
+      if (other != 0) place(table, other, load<u32>(slot, SLOT_HASH));
     }
     release(old, oldClass);
   }
-  place(table, node);
+  place(table, node, hashOf(node));
   table.count++;
 }
 
 export function removeEdge(table: EdgeTable, node: u32): void {
   const mask = table.mask;
   const slots = table.slots;
-  const hash = hashOf(node);
-  const wanted = node | (hash >>> 27);
-  let hole = hash & mask;
-  while (load<u32>(slots + (hole << 2)) != wanted) hole = (hole + 1) & mask;
+  let hole = hashOf(node) & mask;
+  while (load<u32>(slots + (hole << SLOT_SHIFT)) != node) hole = (hole + 1) & mask;
   let i = hole;
   while (true) {
     i = (i + 1) & mask;
-    const word = load<u32>(slots + (i << 2));
-    if (word == 0) break;
-    const home = hashOf(word & ~TAG_MASK) & mask;
+    const slot = slots + (i << SLOT_SHIFT);
+    if (load<u32>(slot) == 0) break;
+    const home = load<u32>(slot, SLOT_HASH) & mask;
     if (((i - home) & mask) >= ((i - hole) & mask)) {
-      store<u32>(slots + (hole << 2), word);
+      store<u64>(slots + (hole << SLOT_SHIFT), load<u64>(slot));
       hole = i;
     }
   }
-  store<u32>(slots + (hole << 2), 0);
+  store<u32>(slots + (hole << SLOT_SHIFT), 0);
   table.count--;
 }

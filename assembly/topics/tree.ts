@@ -9,7 +9,7 @@
  */
 import { allocate, classFor, isHeapFull, regrow } from '../lib/heap';
 import { EdgeTable, NODE_LEVEL, NODE_PARENT, createEdgeTable, findChild, insertEdge, removeEdge } from './edges';
-import { findLevel, internLevel, levelLength, levelText, releaseLevel } from './levels';
+import { addLevel, findLevel, internLevel, levelLength, levelText, releaseLevel, shareLevel } from './levels';
 import { FOUND, HASH, LENGTH, START, inputText, isSingle, levelEntry, split } from './path';
 
 const FIRST: usize = 8;
@@ -86,8 +86,8 @@ function findNode(length: u32): u32 {
   return node;
 }
 
-function createChild(parent: u32, entry: u32): u32 {
-  const level = internLevel(load<u32>(entry, START), load<u32>(entry, LENGTH), load<u32>(entry, HASH));
+/** `level` with a reference for it. */
+function createChild(parent: u32, level: u32): u32 {
   const node = createNode();
   const first = load<u32>(parent, FIRST);
   store<u32>(node, parent, NODE_PARENT);
@@ -104,16 +104,28 @@ function nodeForSet(length: u32): u32 {
   const count = split(length);
   let node = root;
   let i: u32 = 0;
+  let level: u32 = 0;
   for (; i < count; i++) {
     const entry = levelEntry(i);
-    const level = findLevel(load<u32>(entry, START), load<u32>(entry, LENGTH), load<u32>(entry, HASH));
+    level = findLevel(load<u32>(entry, START), load<u32>(entry, LENGTH), load<u32>(entry, HASH));
     const child = level == 0 ? 0 : findChild(edges, node, level);
     if (child == 0) break;
     node = child;
   }
-  if (i < count && isHeapFull()) return 0;
+  if (i == count) return node;
+  if (isHeapFull()) return 0;
+  const first = levelEntry(i);
+  node = createChild(
+    node,
+    level == 0
+      ? addLevel(load<u32>(first, START), load<u32>(first, LENGTH), load<u32>(first, HASH))
+      : shareLevel(level),
+  );
   // Below a node that is new there is no other.
-  for (; i < count; i++) node = createChild(node, levelEntry(i));
+  while (++i < count) {
+    const entry = levelEntry(i);
+    node = createChild(node, internLevel(load<u32>(entry, START), load<u32>(entry, LENGTH), load<u32>(entry, HASH)));
+  }
   return node;
 }
 

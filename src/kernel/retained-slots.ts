@@ -14,6 +14,8 @@ export const NO_ROOM = 'retained messages do not fit the memory';
 /** A record above this is a page of its own, so that a page of many stays below a megabyte. */
 const LARGE_BYTES = 2048;
 const OUTSIDE_BYTES = 4096;
+/** What is staged up to this size takes turns in one place. */
+const STAGE_BYTES = 64 * 1024;
 /** Messages of a listing share arrays of so many bytes: more than one message keeps alive, far fewer arrays. */
 const CHUNK_BYTES = 8192;
 
@@ -50,6 +52,8 @@ export class RetainedSlots {
   /** By slot: where the record is, 0 = free, and its length there. The tree's value is the slot + 1. */
   private readonly blocks: number[] = [];
   private readonly lengths: number[] = [];
+  /** Where blocks are staged while the table is rebuilt; 0 = nowhere. */
+  private stagePlace = 0;
   private headers: DataView = new DataView(new ArrayBuffer(0));
   private memory: Uint8Array = new Uint8Array(0);
 
@@ -146,38 +150,58 @@ export class RetainedSlots {
     return true;
   }
 
-  /** Copies blocks to where `place` takes them from; throws when the memory is full. To be released with `unstage`. */
+  /**
+   * Copies blocks to where `place` takes them from; throws when the memory is full. One at a time, to be released with
+   * `unstage`.
+   */
   stage(bytes: Uint8Array): number {
-    const staged = this.tree.allocate(bytes.length);
+    const isSmall = bytes.length <= STAGE_BYTES;
+    const staged =
+      isSmall && this.stagePlace !== 0
+        ? this.stagePlace
+        : this.tree.allocate(isSmall ? STAGE_BYTES : bytes.length);
     if (staged === 0) throw new Error(NO_ROOM);
+    if (isSmall) this.stagePlace = staged;
     this.tree.bytes().set(bytes, staged);
     return staged;
   }
 
   unstage(staged: number, bytes: number): void {
-    this.tree.release(staged, bytes);
+    if (staged !== this.stagePlace) this.tree.release(staged, bytes);
+  }
+
+  /** How long the block is that was staged at `at`, with its payload; 0 when it is not whole or exceeds `most`. */
+  stagedBlockBytes(at: number, most: number): number {
+    if (most < format.BLOCK_HEADER_BYTES) return 0;
+    const length = format.wholeBlockAt(this.view(), at);
+    return length <= most ? length : 0;
+  }
+
+  stagedExpiry(at: number): number {
+    return format.expiresAtMsAt(this.view(), at);
   }
 
   /**
-   * Puts the block that lies at `at` of `from` into a slot, which must be free. The page counts as unchanged. False, and
-   * nothing has changed, when its topic has a slot already or the memory is full.
+   * Puts the block at `at` of what was staged of `from` into a slot, which must be free. The page counts as unchanged.
+   * False, and nothing has changed, when its topic has a slot already or the memory is full.
    */
-  place(slot: number, from: Uint8Array, view: DataView, staged: number, at: number, bytes: number): boolean {
+  place(slot: number, from: Uint8Array, staged: number, at: number, bytes: number): boolean {
     while (this.blocks.length <= slot) {
       this.blocks.push(0);
       this.lengths.push(0);
     }
-    const payloadLength = format.payloadLengthAt(view, at);
+    const view = this.view();
+    const start = staged + at;
+    const payloadLength = format.payloadLengthAt(view, start);
+    const expiresAtMs = format.expiresAtMsAt(view, start);
     const outside = payloadLength >= OUTSIDE_BYTES ? payloadLength : 0;
     const length = bytes - outside;
-    const topicAt = staged + at + format.BLOCK_HEADER_BYTES;
-    const topicLength = format.topicLengthAt(view, at);
-    const block = this.tree.place(topicAt, topicLength, slot + 1, staged + at, length);
+    const topicAt = start + format.BLOCK_HEADER_BYTES;
+    const block = this.tree.place(topicAt, format.topicLengthAt(view, start), slot + 1, start, length);
     if (block === 0) return false;
     if (outside > 0) this.outside.set(slot, from.slice(at + length, at + bytes));
     this.blocks[slot] = block;
     this.lengths[slot] = length;
-    const expiresAtMs = format.expiresAtMsAt(view, at);
     if (expiresAtMs !== 0) this.expiries.set(slot, expiresAtMs);
     this.count++;
     this.bytes += bytes - format.BLOCK_HEADER_BYTES;
@@ -232,8 +256,10 @@ export class RetainedSlots {
     this.freeSlots.push(slot);
   }
 
-  /** After slots were given by number: finds those in between again. */
+  /** After the table was rebuilt: slots that were given by number have others in between. */
   findFree(): void {
+    if (this.stagePlace !== 0) this.tree.release(this.stagePlace, STAGE_BYTES);
+    this.stagePlace = 0;
     this.freeSlots = [];
     for (let slot = this.blocks.length - 1; slot >= 0; slot--) {
       if (this.blocks[slot] === 0) this.freeSlots.push(slot);

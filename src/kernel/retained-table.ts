@@ -62,21 +62,33 @@ function checkVersion(version: number | undefined): void {
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 
 export function createRetainedTable(slots: RetainedSlots, clock: Clock): Table {
-  /** Of the last entry that set the slot, + 1; only while the table is rebuilt. */
-  const setAt = new Map<number, number>();
+  /** By slot: position of the last entry that set it, + 1; 0 = none. Only while the table is rebuilt. */
+  let setAt = new Float64Array(0);
   const deletedAt = new Map<string, number>();
 
+  const noteSet = (slot: number, position: number): void => {
+    if (slot >= setAt.length) {
+      const grown = new Float64Array(Math.max(1024, 2 * setAt.length, slot + 1));
+      grown.set(setAt);
+      setAt = grown;
+    }
+    setAt[slot] = position + 1;
+  };
+
+  const forgetSet = (slot: number): void => {
+    if (slot < setAt.length) setAt[slot] = 0;
+  };
+
   const remove = (slot: number): void => {
-    setAt.delete(slot);
+    forgetSet(slot);
     slots.remove(slot);
   };
 
   const moveAway = (slot: number): void => {
     const to = slots.freeSlot();
     slots.move(slot, to);
-    const position = setAt.get(slot);
-    setAt.delete(slot);
-    if (position !== undefined) setAt.set(to, position);
+    noteSet(to, (setAt[slot] as number) - 1);
+    forgetSet(slot);
   };
 
   const noteDeletion = (topic: string, position: number): void => {
@@ -92,7 +104,7 @@ export function createRetainedTable(slots: RetainedSlots, clock: Clock): Table {
   const isGone = (expiresAtMs: number): boolean => expiresAtMs !== 0 && expiresAtMs <= clock.wallMs();
 
   const vacate = (slot: number): void => {
-    if (setAt.has(slot)) moveAway(slot);
+    if ((setAt[slot] ?? 0) > 0) moveAway(slot);
     else remove(slot);
   };
 
@@ -140,7 +152,7 @@ export function createRetainedTable(slots: RetainedSlots, clock: Clock): Table {
     const view = viewOf(page);
     const staged = slots.stage(page);
     const place = (slot: number, at: number, length: number): boolean =>
-      slots.place(slot, page, view, staged, at, length);
+      slots.place(slot, page, staged, at, length);
     const nowMs = clock.wallMs();
 
     /** False when it was passed over: it has expired, or there is something newer. */
@@ -153,7 +165,7 @@ export function createRetainedTable(slots: RetainedSlots, clock: Clock): Table {
       if (place(slot, at, length)) return true;
       const other = slots.slotOf(topicAt(page, view, at));
       if (other < 0) throw new Error(NO_ROOM);
-      if ((setAt.get(other) ?? 0) > position) return false;
+      if ((setAt[other] ?? 0) > position) return false;
       remove(other);
       if (!place(slot, at, length)) throw new Error(NO_ROOM);
       return true;
@@ -176,36 +188,39 @@ export function createRetainedTable(slots: RetainedSlots, clock: Clock): Table {
       noteDeletion(latin1(topic), position);
       return;
     }
-    const view = viewOf(entry);
-    const length = format.wholeBlockAt(view, 2);
+    // Read where it was staged: a view of each entry would cost more than all else here.
+    const staged = slots.stage(entry);
+    applySet(entry, staged, position);
+    slots.unstage(staged, entry.length);
+  };
+
+  const applySet = (entry: Uint8Array, staged: number, position: number): void => {
+    const length = slots.stagedBlockBytes(staged + 2, entry.length - 2);
     if (entry[1] !== SET || 2 + length !== entry.length)
       throw new Error('retained messages: an entry is damaged');
-    const topic = topicAt(entry, view, 2);
-    if (isGone(format.expiresAtMsAt(view, 2))) {
-      const gone = slots.slotOf(topic);
+    const topic = (): Uint8Array => topicAt(entry, viewOf(entry), 2);
+    if (isGone(slots.stagedExpiry(staged + 2))) {
+      const gone = slots.slotOf(topic());
       if (gone >= 0) remove(gone);
-      noteDeletion(latin1(topic), position);
+      noteDeletion(latin1(topic()), position);
       return;
     }
-    if (deletedAt.size > 0) deletedAt.delete(latin1(topic));
-    const staged = slots.stage(entry);
+    if (deletedAt.size > 0) deletedAt.delete(latin1(topic()));
     let slot = slots.freeSlot();
     // Most topics are new: that this one is not, is found out by trying.
-    if (!slots.place(slot, entry, view, staged, 2, length)) {
+    if (!slots.place(slot, entry, staged, 2, length)) {
       slots.giveBack(slot);
-      slot = slots.slotOf(topic);
+      slot = slots.slotOf(topic());
       if (slot < 0) throw new Error(NO_ROOM);
       // Pages are made while changes go on: what is replayed on top of them is in them for a good part.
       if (slots.has(slot, entry, 2, length)) {
-        slots.unstage(staged, entry.length);
-        setAt.set(slot, position + 1);
+        noteSet(slot, position);
         return;
       }
       slots.remove(slot);
-      if (!slots.place(slot, entry, view, staged, 2, length)) throw new Error(NO_ROOM);
+      if (!slots.place(slot, entry, staged, 2, length)) throw new Error(NO_ROOM);
     }
-    slots.unstage(staged, entry.length);
-    setAt.set(slot, position + 1);
+    noteSet(slot, position);
     slots.touch(slot);
   };
 
@@ -269,7 +284,7 @@ export function createRetainedTable(slots: RetainedSlots, clock: Clock): Table {
     },
     load,
     recovered() {
-      setAt.clear();
+      setAt = new Float64Array(0);
       deletedAt.clear();
       slots.findFree();
     },
