@@ -1,0 +1,154 @@
+/**
+ * The audit log: who did what to the broker, from where, and what became of it. Lines of JSON in files that only their owner
+ * reads, durable before the answer that they are about. Here are entries, their files, and reading them; which operations are
+ * noted, and what of their input is secret, is said by the table of operations.
+ *
+ * Guaranteed: entries are never changed, and end up in the order of their sequence numbers; a change that cannot be noted is
+ * not made, unless the configuration says otherwise; a failure is an alarm until an entry is durable again.
+ */
+import type { Clock } from '../../kernel/clock.ts';
+import { type AuditEvent, encodeEntry } from './entry.ts';
+import { type AuditFilesOptions, openAuditFiles } from './files.ts';
+import { type AuditFilter, type AuditPage, readAudit } from './read.ts';
+
+export interface AuditConfig {
+  readonly maxFileBytes: number;
+  readonly maxFiles: number;
+  /** What becomes of a change that cannot be noted. */
+  readonly onFailure: 'refuse' | 'continue';
+}
+
+export interface AuditOptions {
+  /** Of the log alone. */
+  readonly directory: string;
+  readonly config: AuditConfig;
+  readonly clock: Clock;
+  readonly openFile?: AuditFilesOptions['openFile'];
+}
+
+/** A change was not made, because it could not be noted. */
+export class AuditUnavailable extends Error {
+  override readonly name = 'AuditUnavailable';
+}
+
+export type Outcome = Pick<AuditEvent, 'result' | 'reason'>;
+
+export interface Audit {
+  /** True when it is durable; never rejects. */
+  note(event: AuditEvent): Promise<boolean>;
+  /**
+   * Notes that a change begins, makes it, and notes its outcome, which `outcomeOf` knows of what it returned. Rejects with
+   * AuditUnavailable before anything was done, or with what `change` rejects with.
+   */
+  change<T>(
+    event: Omit<AuditEvent, 'result' | 'reason' | 'durationMs' | 'change'>,
+    change: () => Promise<T>,
+    outcomeOf?: (value: T) => Outcome,
+  ): Promise<T>;
+  /** undefined where the cursor is none of ours. */
+  read(
+    request: AuditFilter & { readonly cursor?: string | undefined; readonly limit: number },
+  ): Promise<AuditPage | undefined>;
+  /** undefined: entries are durable. */
+  failure(): Error | undefined;
+  /** Told of the first failure and of its end. */
+  onAlarm(listener: (failure: Error | undefined) => void): () => void;
+  counters(): { readonly written: number; readonly lost: number };
+  /** After what is on its way. */
+  close(): Promise<void>;
+}
+
+const MAX_PENDING = 4096;
+const MAX_BATCH = 512;
+
+interface Pending {
+  readonly line: Buffer;
+  readonly done: (isDurable: boolean) => void;
+}
+
+export async function openAudit({ directory, config, clock, openFile }: AuditOptions): Promise<Audit> {
+  const { maxFileBytes, maxFiles, onFailure } = config;
+  const files = await openAuditFiles({ directory, maxFileBytes, maxFiles, openFile });
+  const newest = await readAudit(files, { limit: 1 });
+  let sequence = newest?.entries[0]?.sequence ?? 0;
+  let pending: Pending[] = [];
+  let writing: Promise<void> | undefined;
+  let failure: Error | undefined;
+  let written = 0;
+  let lost = 0;
+  let isClosed = false;
+  const listeners = new Set<(failure: Error | undefined) => void>();
+
+  const alarm = (error: Error | undefined): void => {
+    const isNews = (error === undefined) !== (failure === undefined);
+    failure = error;
+    if (isNews) for (const listener of listeners) listener(error);
+  };
+
+  const writeBatches = async (): Promise<void> => {
+    while (pending.length > 0) {
+      const batch = pending.slice(0, MAX_BATCH);
+      pending = pending.slice(MAX_BATCH);
+      let error: Error | undefined;
+      try {
+        await files.append(batch.map(({ line }) => line));
+        written += batch.length;
+      } catch (reason) {
+        error = reason instanceof Error ? reason : new Error(String(reason));
+        lost += batch.length;
+      }
+      alarm(error);
+      for (const { done } of batch) done(error === undefined);
+    }
+    writing = undefined;
+  };
+
+  const add = (event: AuditEvent): { readonly sequence: number; readonly isDurable: Promise<boolean> } => {
+    if (isClosed || pending.length >= MAX_PENDING) {
+      lost++;
+      alarm(new Error(isClosed ? 'the audit log is closed' : 'too many entries wait to be written'));
+      return { sequence: 0, isDurable: Promise.resolve(false) };
+    }
+    sequence++;
+    const line = encodeEntry({ ...event, sequence, atMs: clock.wallMs() });
+    const isDurable = new Promise<boolean>((resolve) => pending.push({ line, done: resolve }));
+    writing ??= Promise.resolve().then(writeBatches);
+    return { sequence, isDurable };
+  };
+
+  return {
+    note: (event) => add(event).isDurable,
+    async change(event, change, outcomeOf = () => ({ result: 'ok' })) {
+      const begun = add({ ...event, result: 'begun' });
+      if (!(await begun.isDurable) && onFailure === 'refuse') {
+        throw new AuditUnavailable('not done: it could not be written to the audit log', { cause: failure });
+      }
+      const startMs = clock.monotonicMs();
+      const end = async (outcome: Outcome): Promise<void> => {
+        const durationMs = Math.round(clock.monotonicMs() - startMs);
+        await add({ ...event, ...outcome, durationMs, change: begun.sequence }).isDurable;
+      };
+      let value: Awaited<ReturnType<typeof change>>;
+      try {
+        value = await change();
+      } catch (error) {
+        await end({ result: 'failed', reason: error instanceof Error ? error.name : 'unknown' });
+        throw error;
+      }
+      await end(outcomeOf(value));
+      return value;
+    },
+    read: (request) => readAudit(files, request),
+    failure: () => failure,
+    onAlarm(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    counters: () => ({ written, lost }),
+    async close() {
+      isClosed = true;
+      await writing;
+      await files.close();
+    },
+  };
+}
