@@ -3,6 +3,7 @@ import type { Config } from '../config/config.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Settings } from '../kernel/settings-table.ts';
 import type { StateLog } from '../kernel/state/state-log.ts';
+import { type Access, createAccess } from './access/access.ts';
 import type { Authentication } from './authentication/authentication.ts';
 import { openAuthentication } from './authentication/from-config.ts';
 import type { RefusalLogger } from './authentication/refusal-log.ts';
@@ -23,6 +24,7 @@ export interface OpenSecurity {
   readonly passwords: Passwords;
   readonly users: Users;
   readonly authentication: Authentication;
+  readonly access: Access;
   /** Users of the database and of the password file, until the returned function is called. */
   onUserChange(listener: UserListener): () => void;
   close(): void;
@@ -75,6 +77,7 @@ export async function openSecurity(options: SecurityOptions): Promise<OpenSecuri
     passwords,
     users,
     authentication,
+    access: createAccess(settings, users, clock),
     onUserChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
