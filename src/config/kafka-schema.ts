@@ -1,5 +1,6 @@
 /** The configuration of the Kafka protocol. */
 import { kafkaSecuritySchema } from './kafka-security-schema.ts';
+import { kafkaShareSchema } from './kafka-share-schema.ts';
 import { boolean, bytes, choice, count, milliseconds, section, string } from './schema-kit.ts';
 
 const MiB = 1024 * 1024;
@@ -90,6 +91,7 @@ export const kafkaSchema = section("Kafka's protocol.", {
     }),
     maxOffsetMetadataBytes: bytes(4096, 'Largest metadata of a committed offset.', { max: 32_767 }),
   }),
+  shareGroups: kafkaShareSchema,
   telemetry: section('Metrics that clients push (KIP-714); administrators set which (client-metrics).', {
     endpoint: string(
       '',

@@ -46,7 +46,7 @@ export class LogQueue {
   }
 
   /** Other limits from now on; what is out above them stays out. */
-  restrict(limits: QueueLimits): void {
+  restrict(limits: Partial<QueueLimits>): void {
     this.state.policy = queuePolicy({ ...this.state.policy, ...limits });
   }
 

@@ -9,6 +9,7 @@ import type { Settings } from '../../kernel/settings-table.ts';
 import type { StateLog, Storage } from '../../kernel/state/state-log.ts';
 import type { LogKernel } from '../../wasm/log.ts';
 import type { ClientMetrics } from './admin/client-metrics.ts';
+import type { GroupConfigs } from './admin/group-configs.ts';
 import type { Telemetry } from './admin/telemetry.ts';
 import type { FetchSessions } from './fetch/sessions.ts';
 import type { Groups } from './groups/groups.ts';
@@ -16,6 +17,7 @@ import type { Producers } from './producers/producers.ts';
 import type { Authentication } from './security/authentication.ts';
 import type { Authorizer } from './security/authorizer.ts';
 import type { Security } from './security/security.ts';
+import type { Shares } from './share/share.ts';
 import type { Topics } from './topics/topics.ts';
 
 export type Level = Config['storage']['durability'];
@@ -73,6 +75,8 @@ export interface Kafka {
   /** Partitions whose records wait for what is decided before. */
   readonly follower: Pick<Holding, 'isHeld'>;
   readonly groups: Groups;
+  readonly groupConfigs: GroupConfigs;
+  readonly shares: Shares;
   /** Asked with a Caller, by each handler, before it does anything. */
   readonly authorizer: Authorizer;
   readonly security: Security;

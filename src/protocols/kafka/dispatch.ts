@@ -12,6 +12,7 @@ import { deleteRecords, listOffsets, offsetForLeaderEpoch } from './offsets/offs
 import { produce } from './produce/produce.ts';
 import { producerHandlers } from './producers/requests.ts';
 import { securityHandlers } from './security/security.ts';
+import { shareHandlers } from './share/requests.ts';
 import { alterConfigs, describeConfigs, incrementalAlterConfigs } from './topics/config-handlers.ts';
 import { createPartitions, createTopics } from './topics/create.ts';
 import { deleteTopics } from './topics/delete.ts';
@@ -33,6 +34,7 @@ export const handlers: HandlerTable = {
   describeCluster,
   describeTopicPartitions,
   ...groupHandlers,
+  ...shareHandlers,
   ...producerHandlers,
   ...securityHandlers,
   ...adminHandlers,

@@ -20,6 +20,7 @@ import type { Users } from '../../security/users/users.ts';
 import type { LogKernel } from '../../wasm/log.ts';
 import { createClientMetrics } from './admin/client-metrics.ts';
 import { createCollector } from './admin/collector.ts';
+import { createGroupConfigs, GroupConfigName } from './admin/group-configs.ts';
 import { broughtToLife } from './admin/live-config.ts';
 import { createTelemetry } from './admin/telemetry.ts';
 import { type ConnectionHost, KafkaConnection } from './connection.ts';
@@ -31,6 +32,7 @@ import { openProducers } from './producers/producers.ts';
 import { createBatchOpener } from './records/opener.ts';
 import { WireWriter } from './schema/writer.ts';
 import { createSecurity } from './security/security.ts';
+import { createShares } from './share/share.ts';
 import type { KafkaTables } from './tables.ts';
 import { captureTopics } from './topics/captured.ts';
 import { openTopics } from './topics/topics.ts';
@@ -91,6 +93,7 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
     stripeOf: options.stripeOf,
     settledFloor: options.tables.settledFloor,
   });
+  const groupConfigs = createGroupConfigs(options.tables.settings, options.config);
   const groups = createGroups({
     table: options.tables.groups,
     clock,
@@ -101,10 +104,30 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
       ...settings.groups,
       consumerSessionTimeoutMs: settings.groups.sessionTimeoutMs,
       consumerHeartbeatIntervalMs: settings.groups.heartbeatIntervalMs,
+      consumerTimes: (group) => ({
+        sessionTimeoutMs: Number(groupConfigs.value(group, GroupConfigName.consumerSessionMs)),
+        heartbeatIntervalMs: Number(groupConfigs.value(group, GroupConfigName.consumerHeartbeatMs)),
+      }),
     },
+    isForeign: (id) => shares.groups.find(id) !== undefined,
     topics,
     newId: randomUUID,
     explain: (group, reason) => logger.debug({ group, reason }, 'a consumer group'),
+  });
+  const shares = createShares({
+    table: options.tables.shares,
+    configs: groupConfigs,
+    clock,
+    log,
+    level: settings.durability.offsets,
+    topics,
+    partitions,
+    limits: {
+      maxSessions: settings.shareGroups.maxSessions,
+      maxGroups: settings.groups.maxGroups,
+      maxMembers: settings.shareGroups.maxMembers,
+    },
+    explain: (group, reason) => logger.debug({ group, reason }, 'a share group'),
   });
   const follower = createFollower({
     cursors: options.tables.crossings,
@@ -162,6 +185,8 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
     telemetry,
     settings: options.tables.settings,
     groups,
+    groupConfigs,
+    shares,
     crossing: options.crossing,
     follower,
     fetchSessions: createFetchSessions(settings.maxFetchSessions, options.random),
@@ -171,6 +196,7 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
       }),
   };
 
+  shares.start(kafka);
   const stopCapturing = captureTopics(topics, options.crossing);
   const host: ConnectionHost = {
     kafka,
@@ -247,6 +273,7 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
       await follower.stop();
       stopCapturing();
       groups.close();
+      shares.close();
     },
     context: kafka,
     get state() {

@@ -5,12 +5,14 @@ import { type Table, TableId } from '../../kernel/state/table.ts';
 import { createGroupsTable, type GroupsTable } from './groups/groups-table.ts';
 import { committedFloor } from './groups/offsets.ts';
 import { createProducerStore, type ProducerStore, type ProducerStoreOptions } from './producers/store.ts';
+import { createShareTable, type ShareTable } from './share/share-table.ts';
 import { createTopicTable, type TopicTable } from './topics/topic-table.ts';
 
 export interface KafkaTables {
   readonly topics: TopicTable;
   readonly groups: GroupsTable;
   readonly producers: ProducerStore;
+  readonly shares: ShareTable;
   /** What administrators set for other things than topics. */
   readonly settings: Settings;
   /** How far records have crossed to other protocols that waited for a decision. */
@@ -20,19 +22,31 @@ export interface KafkaTables {
   readonly all: readonly Table[];
 }
 
+function idOf({ facts }: TopicTable, topic: string): string {
+  for (const { id, name, isDeleting } of facts.values()) if (name === topic && !isDeleting) return id;
+  return '';
+}
+
 export function createKafkaTables(options: ProducerStoreOptions): KafkaTables {
   const topics = createTopicTable();
   const groups = createGroupsTable();
   const producers = createProducerStore(options);
   const settings = createSettings(TableId.KafkaSettings, 'kafka settings');
   const crossings = createCursors();
+  const shares = createShareTable();
   return {
     crossings,
     topics,
     groups,
     producers,
+    shares,
     settings,
-    settledFloor: (topic, partition) => committedFloor(groups.records, topic, partition),
-    all: [topics.table, groups.table, producers.table, settings.table, crossings.table],
+    settledFloor(topic, partition) {
+      const committed = committedFloor(groups.records, topic, partition);
+      const acknowledged = shares.count === 0 ? undefined : shares.floorOf(idOf(topics, topic), partition);
+      if (committed === undefined || acknowledged === undefined) return committed ?? acknowledged;
+      return Math.min(committed, acknowledged);
+    },
+    all: [topics.table, groups.table, producers.table, settings.table, crossings.table, shares.table],
   };
 }

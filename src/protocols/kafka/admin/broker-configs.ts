@@ -104,6 +104,37 @@ const advertised = (config: Config): string => {
     .join(',');
 };
 
+const ofShares = (
+  name: string,
+  read: (settings: KafkaConfig['shareGroups']) => number,
+  documentation: string,
+): BrokerConfig =>
+  fixed(
+    `group.share.${name}`,
+    Int,
+    ofKafka((kafka) => read(kafka.shareGroups)),
+    documentation,
+  );
+
+const shareConfigs: readonly BrokerConfig[] = [
+  ofShares(
+    'delivery.count.limit',
+    (each) => each.deliveryCountLimit,
+    'How often a record is delivered at most.',
+  ),
+  ofShares('heartbeat.interval.ms', (each) => each.heartbeatIntervalMs, 'Of members of share groups.'),
+  ofShares('max.share.sessions', (each) => each.maxSessions, 'Most share sessions.'),
+  ofShares('max.size', (each) => each.maxMembers, 'Most members of a share group.'),
+  ofShares(
+    'partition.max.record.locks',
+    (each) => each.maxRecordLocks,
+    'Most records of a partition that are out.',
+  ),
+  ofShares('record.lock.duration.ms', (each) => each.recordLockMs, 'How long a member has a record.'),
+  ofShares('session.timeout.ms', (each) => each.sessionTimeoutMs, 'Of members of share groups.'),
+  fixed('group.share.assignors', List, 'simple', 'Who gets which partitions of a share group.'),
+];
+
 const own: readonly BrokerConfig[] = [
   fixed(
     'advertised.listeners',
@@ -170,7 +201,7 @@ const own: readonly BrokerConfig[] = [
     ofKafka((kafka) => kafka.groups.sessionTimeoutMs),
     'Of members whose broker assigns.',
   ),
-  fixed('group.coordinator.rebalance.protocols', List, 'classic,consumer', 'Protocols of groups.'),
+  fixed('group.coordinator.rebalance.protocols', List, 'classic,consumer,share', 'Protocols of groups.'),
   fixed(
     'group.initial.rebalance.delay.ms',
     Int,
@@ -195,6 +226,7 @@ const own: readonly BrokerConfig[] = [
     ofKafka((kafka) => kafka.groups.minSessionTimeoutMs),
     'Shortest session time-out.',
   ),
+  ...shareConfigs,
   fixed('inter.broker.protocol.version', Text, '4.2-IV0', 'What tools take as the release.'),
   fixed('listeners', List, listeners, 'Where this node listens.'),
   fixed('log.dir', Text, ({ dataDir }) => resolve(dataDir), 'The data directory.'),

@@ -10,7 +10,7 @@ import { CLUSTER, Operation, ResourceType } from '../security/vocabulary.ts';
 import { ConfigType, listOf } from '../topics/configs.ts';
 import { type BrokerConfig, brokerConfigs } from './broker-configs.ts';
 import { metricsConfigs, metricsEdit } from './client-metrics.ts';
-import { groupConfigs } from './group-configs.ts';
+import { GroupConfigName, groupConfig, groupConfigs, groupEdit } from './group-configs.ts';
 import { type Scope, settingName } from './live-config.ts';
 
 /** As the protocol numbers them. */
@@ -22,6 +22,7 @@ const ConfigSource = {
   Default: 5,
   DynamicLogger: 6,
   ClientMetrics: 7,
+  Group: 8,
 } as const;
 const ConfigOperation = { Set: 0, Delete: 1, Append: 2, Subtract: 3 } as const;
 
@@ -159,19 +160,28 @@ function describeLogger({ logger }: Kafka, { keys, documentation }: Wanted): Des
   ];
 }
 
-function describeGroup({ config }: Kafka, { keys, synonyms, documentation }: Wanted): Described[] {
+function describeGroup(kafka: Kafka, group: string, { keys, synonyms, documentation }: Wanted): Described[] {
+  const set = kafka.groupConfigs.own(group);
   return groupConfigs
     .filter(({ name }) => keys?.includes(name) ?? true)
     .map((each) => {
-      const value = String(each.value(config));
+      const own = set?.get(each.name);
+      const usual = each.usual(kafka.config);
+      const isOwn = own !== undefined;
+      const values = [
+        ...(isOwn ? [{ name: each.name, value: own, source: ConfigSource.Group }] : []),
+        ...(each.synonym === undefined
+          ? []
+          : [{ name: each.synonym, value: usual, source: ConfigSource.Default }]),
+      ];
       return {
         name: each.name,
-        value,
-        readOnly: true,
-        isDefault: true,
-        configSource: ConfigSource.Default,
+        value: own ?? usual,
+        readOnly: false,
+        isDefault: !isOwn,
+        configSource: isOwn ? ConfigSource.Group : ConfigSource.Default,
         isSensitive: false,
-        synonyms: synonyms ? [{ name: each.synonym, value, source: ConfigSource.Default }] : [],
+        synonyms: synonyms ? values : [],
         configType: each.type,
         documentation: documentation ? each.documentation : null,
       };
@@ -205,7 +215,7 @@ export function describeResource(kafka: Kafka, caller: Caller, resource: Resourc
   const wrong = fault(kafka, caller, resource, Operation.DescribeConfigs);
   if (wrong !== undefined) return { ...wrong, configs: [] };
   const { type, name } = resource;
-  if (type === ConfigResource.Group) return { ...GOOD, configs: describeGroup(kafka, wanted) };
+  if (type === ConfigResource.Group) return { ...GOOD, configs: describeGroup(kafka, name, wanted) };
   if (type === ConfigResource.ClientMetrics)
     return { ...GOOD, configs: describeMetrics(kafka, name, wanted) };
   return {
@@ -306,6 +316,49 @@ async function alterMetrics(
   return refusalOf(outcome);
 }
 
+/** Why a value that may be for some group cannot be now. */
+function missingTopic({ topics }: Kafka, name: string, value: string): string | undefined {
+  if (name !== GroupConfigName.deadLetterTopic || value === '' || topics.get(value) !== undefined) {
+    return undefined;
+  }
+  return `${name}: there is no topic ${value}`;
+}
+
+async function alterGroup(
+  kafka: Kafka,
+  group: string,
+  { edits, replace, validateOnly }: Change,
+): Promise<Answered> {
+  const wanted: Edit[] = [];
+  for (const { name, configOperation, value } of edits) {
+    const known = groupConfig(name);
+    if (known === undefined)
+      return refused(ErrorCode.INVALID_CONFIG, `there is no configuration ${name} of groups`);
+    if (configOperation === ConfigOperation.Delete) {
+      wanted.push(groupEdit(group, name, undefined));
+      continue;
+    }
+    if (configOperation !== ConfigOperation.Set)
+      return refused(ErrorCode.INVALID_CONFIG, `${name} is no list`);
+    if (value === null) return refused(ErrorCode.INVALID_CONFIG, `${name} has no value`);
+    const reason = known.check(value);
+    if (reason !== undefined) return refused(ErrorCode.INVALID_CONFIG, `${name} ${reason}`);
+    const missing = missingTopic(kafka, name, value);
+    if (missing !== undefined) return refused(ErrorCode.INVALID_CONFIG, missing);
+    wanted.push(groupEdit(group, name, value));
+  }
+  if (validateOnly) return GOOD;
+  const named = new Set(edits.map(({ name }) => name));
+  const outcome = await kafka.settings.change(() => {
+    const others = replace ? [...(kafka.groupConfigs.own(group)?.keys() ?? [])] : [];
+    return [
+      ...others.filter((name) => !named.has(name)).map((name) => groupEdit(group, name, undefined)),
+      ...wanted,
+    ];
+  });
+  return refusalOf(outcome);
+}
+
 export async function alterResource(
   kafka: Kafka,
   caller: Caller,
@@ -319,5 +372,5 @@ export async function alterResource(
   if (resource.type === ConfigResource.Broker) return alterBroker(kafka, resource.name, change);
   if (resource.type === ConfigResource.BrokerLogger) return alterLogger(kafka, change);
   if (resource.type === ConfigResource.ClientMetrics) return alterMetrics(kafka, resource.name, change);
-  return refused(ErrorCode.INVALID_CONFIG, 'groups have what the configuration of the node says');
+  return alterGroup(kafka, resource.name, change);
 }

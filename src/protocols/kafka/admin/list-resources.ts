@@ -9,9 +9,10 @@ import { ConfigResource } from './config-resources.ts';
 const { Topic, Broker, BrokerLogger, ClientMetrics, Group } = ConfigResource;
 const ALL: readonly number[] = [Topic, Broker, BrokerLogger, ClientMetrics, Group];
 
-/** Groups have the configuration of the node: none has one of its own. */
+/** Of groups, those that have something of their own. */
 function namesOf(kafka: Kafka, resourceType: number): string[] {
   if (resourceType === ClientMetrics) return [...kafka.clientMetrics.names()];
+  if (resourceType === Group) return [...kafka.groupConfigs.names()];
   if (resourceType === Topic) return Array.from(kafka.topics.list(), ({ name }) => name);
   return resourceType === Broker || resourceType === BrokerLogger ? [String(kafka.broker.nodeId)] : [];
 }

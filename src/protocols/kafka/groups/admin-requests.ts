@@ -6,6 +6,7 @@ import { ErrorCode } from '../messages/errors.ts';
 import type { In } from '../schema/message.ts';
 import type { Subject } from '../security/authorizer.ts';
 import { CLUSTER, Operation, ResourceType } from '../security/vocabulary.ts';
+import { stateOf } from '../share/group.ts';
 import { metadataOf, NO_BYTES } from './classic-group.ts';
 import { hasMembers } from './retention.ts';
 
@@ -91,6 +92,14 @@ function describeGroup(
   };
 }
 
+/** Of all kinds. */
+function* summaries(groups: Kafka['groups'], shares: Kafka['shares']) {
+  for (const groupId of groups.ids()) yield { groupId, ...groups.summaryOf(groupId) };
+  for (const group of shares.groups.list()) {
+    yield { groupId: group.id, kind: 'share', state: stateOf(group), protocolType: 'share' };
+  }
+}
+
 export const adminHandlers: HandlerTable = {
   findCoordinator(kafka, { connection, version, request }) {
     const { nodeId } = kafka.broker;
@@ -110,15 +119,14 @@ export const adminHandlers: HandlerTable = {
     return find(request.key);
   },
 
-  listGroups({ groups, authorizer }, { connection, request }) {
+  listGroups({ groups, shares, authorizer }, { connection, request }) {
     const lower = (filter: readonly string[]): Set<string> =>
       new Set(filter.map((each) => each.toLowerCase()));
     const states = lower(request.statesFilter);
     const types = lower(request.typesFilter);
     const all = authorizer.allows(connection, Operation.Describe, ResourceType.Cluster, CLUSTER);
     const listed = [];
-    for (const groupId of groups.ids()) {
-      const { protocolType, state, kind } = groups.summaryOf(groupId);
+    for (const { groupId, protocolType, state, kind } of summaries(groups, shares)) {
       if (states.size > 0 && !states.has(state.toLowerCase())) continue;
       if (types.size > 0 && !types.has(kind)) continue;
       if (!all && !authorizer.allows(connection, Operation.Describe, ResourceType.Group, groupId)) continue;
@@ -136,10 +144,17 @@ export const adminHandlers: HandlerTable = {
     };
   },
 
-  async deleteGroups({ groups, authorizer }, { connection, request }) {
-    const results = request.groupsNames.map((groupId) => {
+  async deleteGroups({ groups, shares, authorizer }, { connection, request }) {
+    const results = request.groupsNames.map(async (groupId) => {
       if (!authorizer.allows(connection, Operation.Delete, ResourceType.Group, groupId)) {
         return { groupId, errorCode: ErrorCode.GROUP_AUTHORIZATION_FAILED };
+      }
+      const share = shares.groups.find(groupId);
+      if (share !== undefined) {
+        if (share.members.size > 0) return { groupId, errorCode: ErrorCode.NON_EMPTY_GROUP };
+        shares.remove(share);
+        const isWritten = await (share.pending ?? true);
+        return { groupId, errorCode: isWritten ? ErrorCode.NONE : ErrorCode.COORDINATOR_NOT_AVAILABLE };
       }
       const group = groups.find(groupId);
       if (group === undefined) return { groupId, errorCode: ErrorCode.GROUP_ID_NOT_FOUND };

@@ -52,17 +52,26 @@ export function joinConsumerGroup(
   const isNew = request.memberId === '';
   const memberId = isNew ? `${instanceId ?? clientId}-${host.newId()}` : request.memberId;
   if (isNew && instanceId === null && request.requiresMemberId) {
-    if (group.members.size >= host.settings.maxMembers) refuse(ErrorCode.GROUP_MAX_SIZE_REACHED);
-    else refuse(ErrorCode.MEMBER_ID_REQUIRED, memberId);
-    return;
-  }
-  if (!isNew && instanceId !== null) {
-    const errorCode = checkClassicMember(group, memberId, instanceId);
-    if (errorCode !== ErrorCode.NONE) {
-      refuse(errorCode);
+    if (group.pending.size + group.members.size >= host.settings.maxMembers) {
+      refuse(ErrorCode.GROUP_MAX_SIZE_REACHED);
       return;
     }
+    const deadline = host.deadlines.create(() => group.pending.delete(memberId));
+    deadline.set(sessionTimeoutMs);
+    group.pending.set(memberId, deadline);
+    refuse(ErrorCode.MEMBER_ID_REQUIRED, memberId);
+    return;
   }
+  const pending = instanceId === null ? group.pending.get(memberId) : undefined;
+  // Who was thrown out may believe that it still has partitions: it has to hear that it has none before it comes back.
+  const errorCode =
+    isNew || pending !== undefined ? ErrorCode.NONE : checkClassicMember(group, memberId, instanceId);
+  if (errorCode !== ErrorCode.NONE) {
+    refuse(errorCode);
+    return;
+  }
+  pending?.clear();
+  group.pending.delete(memberId);
   const answer = coordinator.heartbeat(group, {
     memberId,
     memberEpoch: 0,
@@ -78,8 +87,13 @@ export function joinConsumerGroup(
     classic: { sessionTimeoutMs, protocols: copyOf(request.protocols) },
   });
   const member = group.members.get(memberId);
-  if (answer.memberId === undefined || member === undefined) {
-    refuse(answer.errorCode === ErrorCode.NONE ? ErrorCode.UNKNOWN_MEMBER_ID : answer.errorCode);
+  if (answer.memberId === undefined) {
+    refuse(answer.errorCode);
+    return;
+  }
+  if (member === undefined) {
+    // It took the place of the last one of the other kind, so the group is a classic one now.
+    refuse(ErrorCode.REBALANCE_IN_PROGRESS, memberId);
     return;
   }
   member.isCalled = false;
@@ -126,7 +140,7 @@ export function syncConsumerGroup(
     refuse(ErrorCode.INCONSISTENT_GROUP_PROTOCOL);
     return;
   }
-  coordinator.beginSession(member);
+  coordinator.beginSession(group, member);
   if (member.state !== 'unrevoked') {
     // It would have to join again for what it gets: it may as well do so first.
     if (group.epoch > member.epoch) {
@@ -167,7 +181,7 @@ export function heartbeatInConsumerGroup(
   const member = group.members.get(memberId);
   if (errorCode !== ErrorCode.NONE || member === undefined) return errorCode;
   if (generation !== member.epoch) return ErrorCode.ILLEGAL_GENERATION;
-  coordinator.beginSession(member);
+  coordinator.beginSession(group, member);
   coordinator.refresh(group);
   const mustJoin =
     member.epoch < group.epoch ||
@@ -186,6 +200,12 @@ export function leaveConsumerGroup(
 ): number[] {
   const gone: string[] = [];
   const errors = leaving.map(({ memberId, instanceId }) => {
+    const pending = instanceId === null ? group.pending.get(memberId) : undefined;
+    if (pending !== undefined) {
+      pending.clear();
+      group.pending.delete(memberId);
+      return ErrorCode.NONE;
+    }
     const id = memberId === '' && instanceId !== null ? group.statics.get(instanceId) : memberId;
     if (id === undefined) return ErrorCode.UNKNOWN_MEMBER_ID;
     const errorCode = checkClassicMember(group, id, instanceId);

@@ -109,12 +109,14 @@ export class ConsumerCoordinator {
   add(group: ConsumerGroup, kept: KeptMember): ConsumerMember {
     const member = this.memberOf(group, { ...kept, pattern: patternOf(kept.regex) });
     addConsumerMember(group, member);
-    this.beginSession(member);
+    this.beginSession(group, member);
     return member;
   }
 
-  beginSession(member: ConsumerMember): void {
-    member.session.set(member.classic?.sessionTimeoutMs ?? this.host.settings.consumerSessionTimeoutMs);
+  beginSession({ id }: ConsumerGroup, { session, classic }: ConsumerMember): void {
+    const { consumerTimes, consumerSessionTimeoutMs } = this.host.settings;
+    const usualMs = consumerTimes?.(id).sessionTimeoutMs ?? consumerSessionTimeoutMs;
+    session.set(classic?.sessionTimeoutMs ?? usualMs);
   }
 
   private memberOf(
@@ -212,7 +214,7 @@ export class ConsumerCoordinator {
       else member.rebalance.clear();
     }
     if (found.isNew) changes.members.add(member);
-    this.beginSession(member);
+    this.beginSession(group, member);
     this.keep(group, changes);
 
     const isFull =

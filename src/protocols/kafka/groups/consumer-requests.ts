@@ -106,8 +106,9 @@ function heartbeat(kafka: Kafka, call: HeartbeatCall): HeartbeatResponse | Promi
   if (pattern !== undefined && 'reason' in pattern) {
     return refuse(ErrorCode.INVALID_REGULAR_EXPRESSION, `In the regular expression is ${pattern.reason}.`);
   }
-  const group = memberEpoch === 0 ? groups.openConsumer(groupId) : groups.find(groupId);
-  if (group === undefined && memberEpoch === 0) {
+  const isNew = memberEpoch === 0 && !groups.isForeign(groupId);
+  const group = isNew ? groups.openConsumer(groupId) : groups.find(groupId);
+  if (group === undefined && isNew) {
     return refuse(ErrorCode.GROUP_MAX_SIZE_REACHED, 'There are too many groups.');
   }
   if (group?.kind !== 'consumer') {
@@ -116,11 +117,13 @@ function heartbeat(kafka: Kafka, call: HeartbeatCall): HeartbeatResponse | Promi
   const asked = readHeartbeat(call, request.memberId === '' ? groups.host.newId() : request.memberId);
   const isLeaving = memberEpoch === LEAVING_EPOCH || memberEpoch === AWAY_EPOCH;
   const answer = isLeaving ? groups.consumers.leave(group, asked) : groups.consumers.heartbeat(group, asked);
+  const { consumerTimes, consumerHeartbeatIntervalMs } = groups.host.settings;
+  const heartbeatIntervalMs = consumerTimes?.(groupId).heartbeatIntervalMs ?? consumerHeartbeatIntervalMs;
   return new Promise((resolve) => {
     groups.host.answer(
       group,
       resolve,
-      answerOf(answer, groups.host.settings.consumerHeartbeatIntervalMs),
+      answerOf(answer, heartbeatIntervalMs),
       refuse(ErrorCode.COORDINATOR_NOT_AVAILABLE, 'The change could not be written down.'),
     );
   });

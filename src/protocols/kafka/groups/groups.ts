@@ -46,6 +46,8 @@ export interface Groups {
   readonly table: GroupsTable;
   /** Also one that has nothing but offsets. */
   find(id: string): Group | undefined;
+  /** A group of another kind has the identifier; there is none here then. */
+  isForeign(id: string): boolean;
   /** An empty one where there was none; undefined where there is no room for one more. */
   open(id: string): Group | undefined;
   /** Likewise; one of the other kind becomes one of this where it has no members. */
@@ -107,6 +109,8 @@ export interface GroupsOptions {
   readonly level: HostOptions['level'];
   readonly settings: GroupSettings;
   readonly topics: Pick<Topics, 'get' | 'byId' | 'list' | 'onChange'>;
+  /** Whether the identifier is that of a group of a kind that is not kept here. */
+  readonly isForeign?: (id: string) => boolean;
   /** Different each time, and not to be guessed. */
   readonly newId: () => string;
   readonly explain?: (group: string, reason: string) => void;
@@ -191,7 +195,9 @@ export function createGroups(options: GroupsOptions): Groups {
     host.keep(group, [{ kind: 'remove', group: group.id }]);
   };
 
+  const isForeign = options.isForeign ?? (() => false);
   const checkCommit = (id: string, committer: Committer, isModern: boolean): number => {
+    if (isForeign(id)) return ErrorCode.GROUP_ID_NOT_FOUND;
     const group = find(id);
     if (group?.kind === 'consumer') return checkConsumerCommit(group, committer, isModern);
     if (group !== undefined) return checkClassicCommit(group, committer);
@@ -203,7 +209,7 @@ export function createGroups(options: GroupsOptions): Groups {
   const touch = (group: Group, { memberId }: Committer): void => {
     if (group.kind === 'consumer') {
       const member = group.members.get(memberId);
-      if (member?.classic !== undefined) consumers.beginSession(member);
+      if (member?.classic !== undefined) consumers.beginSession(group, member);
       return;
     }
     const member = group.members.get(memberId);
@@ -252,6 +258,7 @@ export function createGroups(options: GroupsOptions): Groups {
     table,
     consumers,
     find,
+    isForeign,
     open,
     openClassic,
     openConsumer,
@@ -307,6 +314,7 @@ export function createGroups(options: GroupsOptions): Groups {
       ]),
 
     checkFetch(id, memberId, memberEpoch) {
+      if (isForeign(id)) return ErrorCode.GROUP_ID_NOT_FOUND;
       const group = live.get(id);
       return group?.kind === 'consumer' ? checkConsumerFetch(group, memberId, memberEpoch) : ErrorCode.NONE;
     },

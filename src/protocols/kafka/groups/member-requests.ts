@@ -55,6 +55,7 @@ export const memberHandlers: HandlerTable = {
       return refuse(ErrorCode.INVALID_SESSION_TIMEOUT);
     }
     if (memberId !== '' && isUnused(groups, groupId)) return refuse(ErrorCode.UNKNOWN_MEMBER_ID);
+    if (groups.isForeign(groupId)) return refuse(ErrorCode.INCONSISTENT_GROUP_PROTOCOL);
     const group = groups.openClassic(groupId);
     if (group === undefined) return refuse(ErrorCode.GROUP_MAX_SIZE_REACHED);
     return new Promise((resolve) => {

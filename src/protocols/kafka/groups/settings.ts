@@ -22,6 +22,11 @@ export interface GroupSettings {
   /** Of the protocol in which the broker assigns. */
   readonly consumerSessionTimeoutMs: number;
   readonly consumerHeartbeatIntervalMs: number;
+  /** What a group has of its own instead. */
+  readonly consumerTimes?: (group: string) => {
+    readonly sessionTimeoutMs: number;
+    readonly heartbeatIntervalMs: number;
+  };
   readonly migrationPolicy: MigrationPolicy;
 }
 

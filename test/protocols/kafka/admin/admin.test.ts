@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { adminHandlers } from '../../../../src/protocols/kafka/admin/admin.ts';
 import { createClientMetrics } from '../../../../src/protocols/kafka/admin/client-metrics.ts';
+import { createGroupConfigs } from '../../../../src/protocols/kafka/admin/group-configs.ts';
 import { broughtToLife } from '../../../../src/protocols/kafka/admin/live-config.ts';
 import { handlers } from '../../../../src/protocols/kafka/dispatch.ts';
 import { ErrorCode } from '../../../../src/protocols/kafka/messages/errors.ts';
@@ -31,7 +32,8 @@ function adminBench(security = {}) {
   const { kafka, settings } = made;
   const live = broughtToLife(kafka.config, settings);
   const clientMetrics = createClientMetrics(settings);
-  Object.assign(kafka, { nodeConfig: kafka.config, config: live, clientMetrics });
+  const groupConfigs = createGroupConfigs(settings, live);
+  Object.assign(kafka, { nodeConfig: kafka.config, config: live, clientMetrics, groupConfigs });
   const describeBroker = async (resourceName: string, ...names: string[]) => {
     const { results } = await made.ask('describeConfigs', {
       resources: [
@@ -190,7 +192,45 @@ describe('other configurations', () => {
     expect(results[0]?.configs).toMatchObject([{ name: 'root', value: 'DEBUG' }]);
   });
 
-  it('of groups: those of the node', async () => {
+  it('of groups: those of the node until a group has its own', async () => {
+    const { ask } = adminBench();
+    const describeGroup = async (...configurationKeys: string[]) => {
+      const resource = { resourceType: GROUP, resourceName: 'g', configurationKeys };
+      const answer = await ask('describeConfigs', { resources: [resource], includeSynonyms: true });
+      return answer.results[0]?.configs;
+    };
+    const set = async (name: string, value: string | null, configOperation = value === null ? 1 : 0) => {
+      const resource = {
+        resourceType: GROUP,
+        resourceName: 'g',
+        configs: [{ name, configOperation, value }],
+      };
+      const answer = await ask('incrementalAlterConfigs', { resources: [resource], validateOnly: false });
+      return answer.responses[0]?.errorCode;
+    };
+    const lock = 'share.record.lock.duration.ms';
+    expect(await describeGroup(lock)).toMatchObject([{ value: '30000', isDefault: true, configSource: 5 }]);
+    expect(await set(lock, '20000')).toBe(ErrorCode.NONE);
+    expect(await describeGroup(lock)).toMatchObject([
+      { value: '20000', isDefault: false, configSource: 8, readOnly: false },
+    ]);
+    const listed = await ask('listConfigResources', { resourceTypes: [GROUP] }, undefined, 1);
+    expect(listed.configResources).toEqual([{ resourceName: 'g', resourceType: GROUP }]);
+    expect(await set(lock, null)).toBe(ErrorCode.NONE);
+    expect(await describeGroup(lock)).toMatchObject([{ value: '30000', isDefault: true }]);
+    for (const [name, value] of [
+      ['share.auto.offset.reset', 'by_duration:yesterday'],
+      ['share.isolation.level', 'serializable'],
+      ['share.delivery.count.limit', '0'],
+      ['no.such.config', '1'],
+    ] as const) {
+      expect(await set(name, value)).toBe(ErrorCode.INVALID_CONFIG);
+    }
+    expect(await set('share.auto.offset.reset', 'by_duration:P1DT2H')).toBe(ErrorCode.NONE);
+    expect(await set(lock, '1', 2)).toBe(ErrorCode.INVALID_CONFIG);
+  });
+
+  it('of groups are refused for what is none, and for a group without a name', async () => {
     const { ask } = adminBench();
     const { results } = await ask('describeConfigs', {
       resources: [
@@ -199,9 +239,9 @@ describe('other configurations', () => {
       ],
       includeSynonyms: true,
     });
-    expect(results[0]?.configs).toMatchObject([
-      { value: '5000', readOnly: true },
-      { value: '45000', readOnly: true },
+    expect(results[0]?.configs.slice(0, 2)).toMatchObject([
+      { name: 'consumer.heartbeat.interval.ms', value: '5000', readOnly: false },
+      { name: 'consumer.session.timeout.ms', value: '45000', readOnly: false },
     ]);
     expect(results[1]?.errorCode).toBe(ErrorCode.INVALID_GROUP_ID);
     const changed = await ask('incrementalAlterConfigs', {

@@ -43,6 +43,7 @@ export function asker(
   return async (name, version, request) => {
     const kafka = {
       groups: world.groups,
+      shares: { groups: { find: () => undefined, list: () => [] } },
       topics: world.topics,
       authorizer,
       broker: { nodeId: 7 },

@@ -1,0 +1,157 @@
+/**
+ * Records that a share group gives up, on their way to its dead-letter topic. They are read before anything is decided; the settlement
+ * and the copies are then one change, so that a crash leaves both or neither. The copy has key, value and headers of the record, and
+ * headers that say what happened.
+ */
+
+import type { Partition } from '../../../kernel/log/partitions.ts';
+import type { DiscardReason } from '../../../kernel/log-queue/entries.ts';
+import type { Discarded } from '../../../kernel/log-queue/operations.ts';
+import {
+  decodeHeaders,
+  encodeHeaders,
+  type LogRecord,
+  type RecordHeader,
+} from '../../../storage/records/record.ts';
+import type { Kafka } from '../context.ts';
+import { ErrorCode } from '../messages/errors.ts';
+import { append } from '../produce/append.ts';
+import { buildBatch } from '../records/build.ts';
+import { createBatchOpener } from '../records/opener.ts';
+import type { Topic } from '../topics/topics.ts';
+import type { SharePartition } from './share-partition.ts';
+
+const REASON = Buffer.from('dead-letter-reason');
+/** What the broker itself writes: any version of Produce would do. */
+const ORIGIN = { apiVersion: 13, transactionalId: null } as const;
+/** Room in a batch for what is around the records. */
+const OVERHEAD_BYTES = 128;
+
+export type Letters = ReadonlyMap<number, LogRecord>;
+
+/** Where they go; undefined where they end instead. */
+export function deadLetterTopic(
+  { topics, shares }: Kafka,
+  { state, partition }: SharePartition,
+): Topic | undefined {
+  const name = shares.settingsOf(state.group).deadLetterTopic;
+  return name === '' || name === partition.name ? undefined : topics.get(name);
+}
+
+/** Those of the offsets, which ascend, that can be read and become dead letters. */
+export async function readLetters(
+  { partitions, kernel, logger }: Kafka,
+  partition: Partition,
+  offsets: readonly number[],
+): Promise<Letters> {
+  const letters = new Map<number, LogRecord>();
+  const wanted = new Set(offsets);
+  const opener = createBatchOpener(kernel);
+  let readTo = 0;
+  for (const offset of offsets) {
+    if (offset < readTo || partition.isDeleted) continue;
+    try {
+      const { batches } = await partitions.read(partition, offset, 1);
+      const [stored] = batches;
+      if (stored === undefined) continue;
+      readTo = stored.lastOffset + 1;
+      const { batch } = await opener.open(stored.bytes);
+      for (let i = 0; batch !== undefined && i < batch.length; i++) {
+        const record = wanted.has(batch.offset(i)) ? batch.record(i) : undefined;
+        if (record !== undefined && !isDead(record)) letters.set(batch.offset(i), record);
+      }
+    } catch (error) {
+      logger.warn({ err: error, topic: partition.name, offset }, 'a record that is given up cannot be read');
+    }
+  }
+  return letters;
+}
+
+const encoder = new TextEncoder();
+
+function headersOf(
+  { state, partition }: SharePartition,
+  before: readonly RecordHeader[],
+  { position, reason, deliveries }: Discarded,
+  nowMs: number,
+): readonly RecordHeader[] {
+  const header = (name: string, value: string): RecordHeader => ({
+    name: encoder.encode(`dead-letter-${name}`),
+    value: encoder.encode(value),
+  });
+  return [
+    ...before,
+    header('reason', reason),
+    header('topic', partition.name),
+    header('partition', String(partition.number)),
+    header('offset', String(position)),
+    header('group', state.group),
+    header('deliveries', String(deliveries)),
+    header('time', new Date(nowMs).toISOString()),
+    header('count', '1'),
+  ];
+}
+
+/** What has died before is given up for good, so that dead letters never go round. */
+const isDead = ({ headers }: LogRecord): boolean =>
+  headers.count > 0 && decodeHeaders(headers).some(({ name }) => REASON.equals(name));
+
+const sizeOf = ({ key, value, headers }: LogRecord): number =>
+  (key?.length ?? 0) + (value?.length ?? 0) + headers.bytes.length + OVERHEAD_BYTES;
+
+/** What could be read and is to be given up, in portions that fit a batch of the topic. */
+function* portions(
+  reasons: ReadonlyMap<number, DiscardReason>,
+  letters: Letters,
+  maxBytes: number,
+): Generator<readonly number[]> {
+  let portion: number[] = [];
+  let bytes = 0;
+  for (const offset of reasons.keys()) {
+    const letter = letters.get(offset);
+    if (letter === undefined) continue;
+    const size = sizeOf(letter);
+    if (portion.length > 0 && bytes + size > maxBytes) {
+      yield portion;
+      portion = [];
+      bytes = 0;
+    }
+    portion.push(offset);
+    bytes += size;
+  }
+  if (portion.length > 0) yield portion;
+}
+
+/**
+ * Gives up offsets that are out, each portion in one change with its dead letters. What the topic does not take ends here; what could
+ * not be read is left to the caller. Gives what is done.
+ */
+export function bury(
+  kafka: Kafka,
+  share: SharePartition,
+  topic: Topic,
+  reasons: ReadonlyMap<number, DiscardReason>,
+  letters: Letters,
+): ReadonlySet<number> {
+  const buried = new Set<number>();
+  const nowMs = kafka.clock.wallMs();
+  const partition = topic.partitions[share.partition.number % topic.partitions.length];
+  if (partition === undefined) return buried;
+  for (const portion of portions(reasons, letters, topic.settings.maxMessageBytes - OVERHEAD_BYTES)) {
+    const records: LogRecord[] = [];
+    // The settlement first: what hears of the record may end the change before we do.
+    for (const each of share.giveUp(portion, reasons)) {
+      const { key, value, headers } = letters.get(each.position) as LogRecord;
+      const marked = encodeHeaders(headersOf(share, decodeHeaders(headers), each, nowMs));
+      records.push({ timestampMs: nowMs, key, value, headers: marked });
+      buried.add(each.position);
+    }
+    if (records.length === 0) continue;
+    const { error, message } = append(kafka, topic, partition, buildBatch(kafka.kernel, records), ORIGIN);
+    kafka.log.commit(kafka.config.kafka.durability.offsets, undefined, true);
+    if (error === ErrorCode.NONE) continue;
+    const fields = { group: share.state.group, topic: topic.name, records: records.length, reason: message };
+    kafka.logger.warn(fields, 'records that were given up are not taken as dead letters');
+  }
+  return buried;
+}
