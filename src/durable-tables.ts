@@ -44,6 +44,7 @@ export interface NodeTables {
 export const MAX_BATCH_BYTES = 8 * 1024 * 1024;
 const LOG_MEMORY_BYTES = 512 * 1024 * 1024;
 const DELAYED_MAX_BYTES = 1024 * 1024 * 1024;
+const DELAYED_RECORDS_MAX_BYTES = 256 * 1024 * 1024;
 
 export function createNodeTables({ config, clock, journals, leaderEpoch }: NodeTablesOptions): NodeTables {
   const router = createRouter();
@@ -58,7 +59,12 @@ export function createNodeTables({ config, clock, journals, leaderEpoch }: NodeT
   const kernel = createLogKernel({ maxBatchBytes: MAX_BATCH_BYTES, memoryLimitBytes: LOG_MEMORY_BYTES });
   const opener = createBatchOpener(kernel);
   const partitions = createPartitions({ journals, kernel, clock, leaderEpoch, opener });
-  const kafka = createKafkaTables({ partitions, kernel, wallMs: () => clock.wallMs() });
+  const kafka = createKafkaTables({
+    partitions,
+    kernel,
+    wallMs: () => clock.wallMs(),
+    delayed: { maxMessages: config.delay.maxMessages, maxBytes: DELAYED_RECORDS_MAX_BYTES },
+  });
   const security = createSettings(TableId.Security, 'security');
   const all = [
     ...mqtt.all,

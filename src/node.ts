@@ -122,6 +122,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     deduplication,
     partitions,
     kernel,
+    kafka: kafkaTables,
   } = built.tables;
   const security = await openSecurity({
     config,
@@ -250,7 +251,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
         tier,
         streams,
         partitions,
-        delayedCount: () => delayed.count,
+        delayedCount: () => delayed.count + kafkaTables.delayed.count,
         version: packageVersion(),
         nodeId: own?.nodeId ?? '',
       },

@@ -159,6 +159,7 @@ const MAIN_MODULES: Readonly<Record<string, string>> = {
   'src/protocols/kafka/fetch': 'fetch.ts',
   'src/protocols/kafka/offsets': 'offsets.ts',
   'src/protocols/kafka/produce': 'produce.ts',
+  'src/protocols/kafka/delay': 'delay.ts',
   'src/protocols/kafka/topics': 'topics.ts',
   'src/protocols/kafka/compression': 'compression.ts',
   'src/protocols/kafka/producers': 'producers.ts',

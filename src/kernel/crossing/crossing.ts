@@ -44,6 +44,8 @@ export type CrossingRefusal = 'topic' | 'too-large';
 
 export interface RefusedRecord {
   readonly record: LogRecord;
+  /** Among those that were given. */
+  readonly index: number;
   readonly reason: CrossingRefusal;
 }
 
@@ -122,13 +124,15 @@ export function createCrossing(options: CrossingOptions): Crossing {
       const address = mqttAddress(topic);
       const isPossible = isAddress(address);
       let refused: RefusedRecord[] | undefined;
+      let index = -1;
       for (const record of records) {
+        index++;
         const message = recordAsMessage(record, address);
         const reason = judge(message, isPossible);
         if (reason === undefined) publish(message, topic);
         else {
           refused ??= [];
-          refused.push({ record, reason });
+          refused.push({ record, index, reason });
         }
       }
       return refused ?? NONE;

@@ -62,7 +62,7 @@ export interface Follower extends Holding {
   /** Resolves when all has crossed that may cross now. */
   idle(): Promise<void>;
   stop(): Promise<void>;
-  readonly heldCount: number;
+  heldCount(): number;
 }
 
 interface Held {
@@ -269,8 +269,6 @@ export function createFollower(options: FollowerOptions): Follower {
       for (const one of held.values()) one.unwatch();
       await idle();
     },
-    get heldCount() {
-      return held.size;
-    },
+    heldCount: () => held.size,
   };
 }

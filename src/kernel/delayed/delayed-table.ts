@@ -4,7 +4,7 @@
  */
 import { ByteReader, ByteWriter } from '../binary.ts';
 import * as format from '../message-block.ts';
-import { type Table, TableId } from '../state/table.ts';
+import type { Table } from '../state/table.ts';
 import { DONE, isLarge, SCHEDULE, VERSION, type Waiting, type WaitingMessages } from './waiting.ts';
 
 const MANY = 0;
@@ -29,7 +29,11 @@ function checkVersion(version: number): void {
   if (version !== VERSION) throw new Error(`delayed messages: version ${version} is unknown`);
 }
 
-export function createDelayedTable(waiting: WaitingMessages, onRecovered: () => void): Table {
+export function createDelayedTable(
+  identity: Pick<Table, 'id' | 'name'>,
+  waiting: WaitingMessages,
+  onRecovered: () => void,
+): Table {
   /** What entries have said, while the table is rebuilt. */
   const ended = new Map<number, number>();
   const scheduled = new Set<number>();
@@ -48,12 +52,11 @@ export function createDelayedTable(waiting: WaitingMessages, onRecovered: () => 
     const view = new DataView(block.buffer);
     if (format.wholeBlockAt(view, 0) !== block.length)
       throw new Error('delayed messages: a message is damaged');
-    return { id, dueMs, block, isVolatile: false, isStored: true, isEnding: false, timer: 0 };
+    return { id, dueMs, block, isVolatile: false, isStored: true, isEnding: false, timer: 0, timerMs: dueMs };
   };
 
   return {
-    id: TableId.Delayed,
-    name: 'delayed',
+    ...identity,
 
     apply(entry, { position }) {
       const from = new ByteReader(entry);

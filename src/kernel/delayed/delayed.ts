@@ -10,7 +10,7 @@ import { ByteWriter } from '../binary.ts';
 import { DurableTimers } from '../durable-timers/timers.ts';
 import type { Message } from '../message.ts';
 import * as format from '../message-block.ts';
-import type { Table } from '../state/table.ts';
+import { type Table, TableId } from '../state/table.ts';
 import { withAccessors } from '../with-accessors.ts';
 import { createDelayedTable } from './delayed-table.ts';
 import { DONE, SCHEDULE, VERSION, type Waiting, WaitingMessages } from './waiting.ts';
@@ -20,6 +20,9 @@ export interface DelayedLimits {
   /** Of all blocks together. */
   readonly maxBytes: number;
 }
+
+/** There may be more than one such table: each has a number and a name of its own. */
+export type DelayedIdentity = Pick<Table, 'id' | 'name'>;
 
 export interface Scheduled {
   readonly id: number;
@@ -55,11 +58,17 @@ export interface Delayed {
    * follow when the change is committed: until then they are in pages, and there again after a crash.
    */
   due(nowMs: number, max: number): Due;
+  /** Whether `schedule` takes all of these, if nothing else comes before. */
+  hasRoomFor(messages: readonly Message[]): boolean;
+  /** One of `due` that cannot go now, and is given out again then; its end must not be journaled. */
+  postpone(id: number, dueMs: number): void;
   /** The entry, which `ended` must follow like that of `due`. Undefined when it does not wait (any more). */
   cancel(id: number): Uint8Array | undefined;
   /** The end of these is committed; or their entry of `schedule` never will be. */
   ended(ids: readonly number[]): void;
   get(id: number): DueMessage | undefined;
+  /** By age, those that wait now; may be iterated slowly. */
+  all(): Iterable<DueMessage>;
   /** By age, from an id on. */
   list(fromId: number, max: number): readonly DueMessage[];
   /** Not after the next one is due; Infinity when none waits. */
@@ -75,13 +84,15 @@ export interface Delayed {
 
 const KIND = 0;
 
-export function createDelayed(limits: DelayedLimits): Delayed {
+const MESSAGES: DelayedIdentity = { id: TableId.Delayed, name: 'delayed' };
+
+export function createDelayed(limits: DelayedLimits, identity: DelayedIdentity = MESSAGES): Delayed {
   const waiting = new WaitingMessages();
   const newTimers = (): DurableTimers => new DurableTimers({ maxTimers: Number.MAX_SAFE_INTEGER });
   let timers = newTimers();
 
-  const start = (each: Waiting): void => {
-    const timer = timers.insert(each.dueMs, KIND, each.id);
+  const start = (each: Waiting, dueMs = each.dueMs): void => {
+    const timer = timers.insert(dueMs, KIND, each.id);
     if (timer !== undefined) each.timer = timer.id;
   };
 
@@ -114,8 +125,8 @@ export function createDelayed(limits: DelayedLimits): Delayed {
         entry.set(head);
         format.writeBlock(entry, head.length, message, message.retain ? format.RETAIN : 0, true);
         const block = entry.subarray(head.length);
-        const state = { isStored: false, isEnding: false, timer: 0 };
-        const each = { id, dueMs: Math.ceil(dueMs), block, isVolatile, ...state };
+        const state = { isStored: false, isEnding: false, timer: 0, timerMs: Math.ceil(dueMs) };
+        const each = { id, dueMs: state.timerMs, block, isVolatile, ...state };
         waiting.add(each);
         start(each);
         return { id, entry };
@@ -140,10 +151,25 @@ export function createDelayed(limits: DelayedLimits): Delayed {
         return { messages, ids, entry: journaled.length === 0 ? undefined : encodeDone(journaled) };
       },
 
+      hasRoomFor(messages) {
+        const bytes = messages.reduce((sum, message) => sum + format.blockBytes(message), 0);
+        return (
+          waiting.count + messages.length <= limits.maxMessages && waiting.bytes + bytes <= limits.maxBytes
+        );
+      },
+
+      postpone(id, dueMs) {
+        const each = waiting.get(id);
+        if (each === undefined || !each.isEnding) return;
+        each.isEnding = false;
+        each.timerMs = Math.ceil(dueMs);
+        start(each, each.timerMs);
+      },
+
       cancel(id) {
         const each = waiting.get(id);
         if (each === undefined || each.isEnding) return undefined;
-        timers.cancel({ id: each.timer, dueMs: each.dueMs });
+        timers.cancel({ id: each.timer, dueMs: each.timerMs });
         each.isEnding = true;
         return encodeDone([id]);
       },
@@ -152,7 +178,7 @@ export function createDelayed(limits: DelayedLimits): Delayed {
         for (const id of ids) {
           const each = waiting.get(id);
           if (each === undefined) continue;
-          if (!each.isEnding) timers.cancel({ id: each.timer, dueMs: each.dueMs });
+          if (!each.isEnding) timers.cancel({ id: each.timer, dueMs: each.timerMs });
           waiting.remove(id);
         }
       },
@@ -160,6 +186,10 @@ export function createDelayed(limits: DelayedLimits): Delayed {
       get(id) {
         const each = waiting.get(id);
         return each === undefined || each.isEnding ? undefined : given(each);
+      },
+
+      *all() {
+        for (const each of waiting.inOrder()) if (!each.isEnding) yield given(each);
       },
 
       list(fromId, max) {
@@ -174,7 +204,7 @@ export function createDelayed(limits: DelayedLimits): Delayed {
         return waiting.from(0, 1, () => true)[0]?.id ?? waiting.nextId;
       },
 
-      table: createDelayedTable(waiting, () => {
+      table: createDelayedTable(identity, waiting, () => {
         timers = newTimers();
         for (const each of waiting.inOrder()) start(each);
       }),

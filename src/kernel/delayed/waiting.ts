@@ -19,8 +19,9 @@ export interface Waiting {
   isStored: boolean;
   /** Given out by `due` or cancelled; what ends it is not committed yet. */
   isEnding: boolean;
-  /** Its number among the timers. */
+  /** Its number among the timers, and when that fires: later than it is due where it was postponed. */
   timer: number;
+  timerMs: number;
 }
 
 export function isLarge({ block }: Waiting): boolean {

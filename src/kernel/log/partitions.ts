@@ -87,10 +87,7 @@ export interface Partitions {
    * when that commit is refused: who must not append then asks for the refusal first.
    */
   append(partition: Partition, record: LogRecord): number | AppendRefusal;
-  /**
-   * A whole valid batch, which is the partition's from now on: its offsets are set in place. Gives the first one. `isSettlement`:
-   * one that ends something, which goes on when the disk is nearly full.
-   */
+  /** A whole valid batch, the partition's from now on: its offsets are set in place. Gives the first. A settlement ignores `full`. */
   appendBatch(partition: Partition, batch: Uint8Array, isSettlement?: boolean): number | AppendRefusal;
   /** Whole batches: the first may begin below `from`. Rejects with RangeError below the start and behind the end. */
   read(partition: Partition, from: number, maxBytes: number): Promise<PartitionRead>;

@@ -11,8 +11,10 @@ import type { LogKernel } from '../../wasm/log.ts';
 import type { ClientMetrics } from './admin/client-metrics.ts';
 import type { GroupConfigs } from './admin/group-configs.ts';
 import type { Telemetry } from './admin/telemetry.ts';
+import type { RecordDelays } from './delay/delay.ts';
 import type { FetchSessions } from './fetch/sessions.ts';
 import type { Groups } from './groups/groups.ts';
+import type { DeadLetters } from './produce/dead-letters.ts';
 import type { Producers } from './producers/producers.ts';
 import type { Authentication } from './security/authentication.ts';
 import type { Authorizer } from './security/authorizer.ts';
@@ -74,6 +76,10 @@ export interface Kafka {
   readonly crossing: Crossing;
   /** Partitions whose records wait for what is decided before. */
   readonly follower: Pick<Holding, 'isHeld'>;
+  /** Records that appear later. */
+  readonly delays: RecordDelays;
+  /** Records that topics give up. */
+  readonly deadLetters: DeadLetters;
   readonly groups: Groups;
   readonly groupConfigs: GroupConfigs;
   readonly shares: Shares;

@@ -25,9 +25,12 @@ import { broughtToLife } from './admin/live-config.ts';
 import { createTelemetry } from './admin/telemetry.ts';
 import { type ConnectionHost, KafkaConnection } from './connection.ts';
 import type { Broker, Endpoint, Kafka } from './context.ts';
+import { createDelays } from './delay/delay.ts';
 import { createFetchSessions } from './fetch/sessions.ts';
 import { createGroups } from './groups/groups.ts';
 import { DEFAULT_GROUP_SETTINGS } from './groups/settings.ts';
+import { append } from './produce/append.ts';
+import { createDeadLetters } from './produce/dead-letters.ts';
 import { openProducers } from './producers/producers.ts';
 import { createBatchOpener } from './records/opener.ts';
 import { WireWriter } from './schema/writer.ts';
@@ -129,6 +132,7 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
     },
     explain: (group, reason) => logger.debug({ group, reason }, 'a share group'),
   });
+  const deadLetters = createDeadLetters(() => kafka, append);
   const follower = createFollower({
     cursors: options.tables.crossings,
     partitions,
@@ -137,6 +141,10 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
     log,
     clock,
     logger,
+    onRefused(partition, record, offset, reason) {
+      const topic = topics.get(partition.name);
+      if (topic !== undefined) deadLetters.bury(topic, partition, record, offset, reason);
+    },
   });
   const producers = await openProducers({
     crossing: follower,
@@ -167,6 +175,11 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
     sink: collector?.sink,
     newInstanceId: () => randomBytes(16).toString('base64url'),
   });
+  const { crossing } = options;
+  const delays = createDelays(
+    { config, kernel: options.kernel, clock, log, logger, topics, partitions, crossing, follower, deadLetters },
+    options.tables.delayed,
+  );
   const kafka: Kafka = {
     config,
     nodeConfig: options.config,
@@ -187,8 +200,10 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
     groups,
     groupConfigs,
     shares,
-    crossing: options.crossing,
+    crossing,
     follower,
+    delays,
+    deadLetters,
     fetchSessions: createFetchSessions(settings.maxFetchSessions, options.random),
     commit: (level, storage = 'journal') =>
       new Promise((resolve, reject) => {
@@ -197,6 +212,7 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
   };
 
   shares.start(kafka);
+  await delays.open();
   const stopCapturing = captureTopics(topics, options.crossing);
   const host: ConnectionHost = {
     kafka,
@@ -270,6 +286,7 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
       for (let poll = 0; connections.size > 0 && poll < STOP_POLLS_MAX; poll++) await delay(STOP_POLL_MS);
       for (const connection of connections) connection.destroy();
       producers.close();
+      delays.stop();
       await follower.stop();
       stopCapturing();
       groups.close();

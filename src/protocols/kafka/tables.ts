@@ -1,5 +1,6 @@
 /** The durable tables of the Kafka front-end, new and empty: the node fills them by its replay before the front-end is made. */
 import { type Cursors, createCursors } from '../../kernel/crossing/cursors.ts';
+import { createDelayed, type Delayed, type DelayedLimits } from '../../kernel/delayed/delayed.ts';
 import { createSettings, type Settings } from '../../kernel/settings-table.ts';
 import { type Table, TableId } from '../../kernel/state/table.ts';
 import { createGroupsTable, type GroupsTable } from './groups/groups-table.ts';
@@ -15,6 +16,8 @@ export interface KafkaTables {
   readonly shares: ShareTable;
   /** What administrators set for other things than topics. */
   readonly settings: Settings;
+  /** Records of topics that wait for their time. */
+  readonly delayed: Delayed;
   /** How far records have crossed to other protocols that waited for a decision. */
   readonly crossings: Cursors;
   /** Below it everybody has settled everything who has said how far they have come; undefined where nobody has. */
@@ -27,15 +30,21 @@ function idOf({ facts }: TopicTable, topic: string): string {
   return '';
 }
 
-export function createKafkaTables(options: ProducerStoreOptions): KafkaTables {
+export interface KafkaTablesOptions extends ProducerStoreOptions {
+  readonly delayed: DelayedLimits;
+}
+
+export function createKafkaTables(options: KafkaTablesOptions): KafkaTables {
   const topics = createTopicTable();
   const groups = createGroupsTable();
   const producers = createProducerStore(options);
   const settings = createSettings(TableId.KafkaSettings, 'kafka settings');
   const crossings = createCursors();
+  const delayed = createDelayed(options.delayed, { id: TableId.KafkaDelayed, name: 'kafka delayed' });
   const shares = createShareTable();
   return {
     crossings,
+    delayed,
     topics,
     groups,
     producers,
@@ -47,6 +56,6 @@ export function createKafkaTables(options: ProducerStoreOptions): KafkaTables {
       if (committed === undefined || acknowledged === undefined) return committed ?? acknowledged;
       return Math.min(committed, acknowledged);
     },
-    all: [topics.table, groups.table, producers.table, settings.table, crossings.table, shares.table],
+    all: [topics.table, groups.table, producers.table, settings.table, crossings.table, delayed.table, shares.table],
   };
 }

@@ -5,6 +5,7 @@ import type { RecordBatch } from '../../../storage/records/record-batch.ts';
 import { type BatchHeader, RECORD_WORDS, RecordField } from '../../../wasm/log.ts';
 import { loadedCodec } from '../compression/compression.ts';
 import type { Kafka } from '../context.ts';
+import type { DelayRefusal, SplitBatch } from '../delay/delay.ts';
 import { ErrorCode } from '../messages/errors.ts';
 import { Attribute } from '../records/header.ts';
 import { codecNeeded, openBatch } from '../records/open.ts';
@@ -73,17 +74,22 @@ function checkTimes({ clock }: Kafka, { settings }: Topic, header: BatchHeader):
 /** What belongs to a transaction may yet be aborted: the follower of the partition has it cross when it is decided. */
 const isOpen = ({ attributes }: BatchHeader): boolean => (attributes & Attribute.transactional) !== 0;
 
-function* recordsOf(batch: RecordBatch): Generator<LogRecord> {
-  for (let i = 0; i < batch.length; i++) yield batch.record(i);
+/** All, or those of the indexes. */
+function* recordsOf(batch: RecordBatch, indexes?: readonly number[]): Generator<LogRecord> {
+  if (indexes !== undefined) for (const i of indexes) yield batch.record(i);
+  else for (let i = 0; i < batch.length; i++) yield batch.record(i);
 }
 
 /** Those that a follower cannot tell from what was published to the address. */
-function* ownMessages({ crossing }: Kafka, topic: string, batch: RecordBatch): Generator<LogRecord> {
-  for (const record of recordsOf(batch)) if (crossing.isOwnMessage(topic, record)) yield record;
+function ownMessages({ crossing }: Kafka, topic: string, batch: RecordBatch): number[] {
+  const found: number[] = [];
+  for (let i = 0; i < batch.length; i++) if (crossing.isOwnMessage(topic, batch.record(i))) found.push(i);
+  return found;
 }
 
 /** To the subscribers of other protocols, whose deliveries are changes in front of the one that is acknowledged. */
-function cross(kafka: Kafka, { name }: Topic, partition: Partition, bytes: Uint8Array): void {
+function cross(kafka: Kafka, topic: Topic, partition: Partition, bytes: Uint8Array): void {
+  const { name } = topic;
   const { kernel, crossing, follower, logger } = kafka;
   const codec = codecNeeded(bytes);
   const { batch, fault } = openBatch(kernel, bytes, codec && loadedCodec(codec));
@@ -91,8 +97,23 @@ function cross(kafka: Kafka, { name }: Topic, partition: Partition, bytes: Uint8
     logger.warn({ topic: name, reason: fault }, 'a batch cannot be opened for other protocols');
     return;
   }
-  const isHeld = follower.isHeld(partition);
-  crossing.publish(name, isHeld ? ownMessages(kafka, name, batch) : recordsOf(batch));
+  const own = follower.isHeld(partition) ? ownMessages(kafka, name, batch) : undefined;
+  for (const { record, index, reason } of crossing.publish(name, recordsOf(batch, own))) {
+    kafka.deadLetters.bury(topic, partition, record, batch.offset(own?.[index] ?? index), reason);
+  }
+}
+
+/** Where records of the batch are to appear later, what of it is to be stored now. */
+function delayed(
+  { log, delays }: Kafka,
+  topic: Topic,
+  partition: Partition,
+  batch: Uint8Array,
+): SplitBatch | DelayRefusal | undefined {
+  if (!topic.settings.delays) return undefined;
+  const refusal = log.refusal() ?? log.refusal(partition.storage);
+  if (refusal === undefined) return delays.split(topic, partition, batch);
+  return { error: REFUSALS[refusal], reason: `the batch could not be stored: ${refusal}` };
 }
 
 /** Appends what may be appended, as a part of the current change of the state log. */
@@ -126,13 +147,18 @@ export function append(
     const { baseOffset, logAppendTimeMs } = verdict;
     return { error: ErrorCode.NONE, message: null, baseOffset, logAppendTimeMs };
   }
+  const split = delayed(kafka, topic, partition, batch);
+  if (split?.error !== undefined) return refused(split.error, split.reason, split.index);
+  const stored = split?.rest ?? batch;
   const logAppendTimeMs = timestampType === 'LogAppendTime' ? clock.wallMs() : -1;
-  if (logAppendTimeMs >= 0) kernel.patchAppendTime(batch, logAppendTimeMs);
-  const baseOffset = partitions.appendBatch(partition, batch);
+  if (logAppendTimeMs >= 0) kernel.patchAppendTime(stored, logAppendTimeMs);
+  split?.wait();
+  const baseOffset = partitions.appendBatch(partition, stored);
   if (typeof baseOffset === 'string') {
+    split?.forgo();
     return refused(REFUSALS[baseOffset], `the batch could not be stored: ${baseOffset}`);
   }
   producers.appended(partition, header, baseOffset, logAppendTimeMs, origin);
-  if (!isOpen(header) && kafka.crossing.isWanted(topic.name)) cross(kafka, topic, partition, batch);
+  if (!isOpen(header) && kafka.crossing.isWanted(topic.name)) cross(kafka, topic, partition, stored);
   return { error: ErrorCode.NONE, message: null, baseOffset, logAppendTimeMs };
 }

@@ -134,7 +134,7 @@ const answer = (outcomes: readonly Outcome[]): Answer => ({
 
 const isError = ({ appended }: { readonly appended: Appended }): boolean => appended.error !== ErrorCode.NONE;
 
-/** Codecs of batches that have to be opened, for their keys or for other protocols, and that are not loaded yet. */
+/** Codecs of batches that have to be opened, for their keys, their delays or other protocols, and that are not loaded yet. */
 function missingCodecs(kafka: Kafka, { version, request }: Call<Produce>): Promise<unknown>[] {
   const missing: Promise<unknown>[] = [];
   for (const topicRequest of request.topicData) {
@@ -142,8 +142,9 @@ function missingCodecs(kafka: Kafka, { version, request }: Call<Produce>): Promi
       const codec = records === null ? undefined : codecNeeded(records);
       if (codec === undefined || loadedCodec(codec) !== undefined) continue;
       const topic = topicOf(kafka, version, topicRequest);
-      const isOpened =
-        topic !== undefined && (topic.settings.cleanup !== 'delete' || kafka.crossing.isWanted(topic.name));
+      if (topic === undefined) continue;
+      const { cleanup, delays } = topic.settings;
+      const isOpened = cleanup !== 'delete' || delays || kafka.crossing.isWanted(topic.name);
       if (isOpened) missing.push(loadCodec(codec));
     }
   }

@@ -4,6 +4,7 @@
  * with it, and cannot be set to another.
  */
 import type { Config } from '../../../config/config.ts';
+import { nameFault } from './names.ts';
 import type { TopicSettings } from './settings.ts';
 
 /** As the protocol numbers them. */
@@ -266,6 +267,22 @@ const all: readonly TopicConfig[] = [
     check: wholeNumber(-1, LONG_MAX),
   }),
   effective({
+    name: 'robustmq.dead.letter.topic',
+    type: Text,
+    usual: '',
+    documentation:
+      'Topic to which records go that expired while they were delayed, or that cannot cross to MQTT; empty: none.',
+    check: (value) => (value === '' ? undefined : nameFault(value)),
+  }),
+  effective({
+    name: 'robustmq.delay.enable',
+    type: Bool,
+    usual: 'false',
+    documentation:
+      'Whether a record with the header robustmq.delay.ms appears that many milliseconds later, at an offset of its own.',
+    check: oneOf('true', 'false'),
+  }),
+  effective({
     name: 'robustmq.retention.settled',
     type: Bool,
     usual: 'false',
@@ -343,6 +360,8 @@ export function understand(overrides: Overrides, config: Config): TopicSettings 
     retentionMs: retentionMs < 0 ? Number.POSITIVE_INFINITY : retentionMs,
     // Zero bytes means "keep nothing that can go", which one byte says as well: zero is our "no limit".
     retentionBytes: retentionBytes < 0 || !Number.isFinite(retentionBytes) ? 0 : Math.max(1, retentionBytes),
+    delays: text('robustmq.delay.enable') === 'true',
+    deadLetterTopic: text('robustmq.dead.letter.topic'),
     removesSettled: text('robustmq.retention.settled') === 'true',
     tombstoneMs: number('delete.retention.ms'),
     segmentBytes: number('segment.bytes'),

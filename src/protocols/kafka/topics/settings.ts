@@ -16,6 +16,10 @@ export interface TopicSettings {
   readonly retentionBytes: number;
   /** What every group has passed that has committed an offset goes, too. */
   readonly removesSettled: boolean;
+  /** Whether records may be delayed by a header. */
+  readonly delays: boolean;
+  /** Empty: none. */
+  readonly deadLetterTopic: string;
   readonly tombstoneMs: number;
   /** When compaction runs, and over what: as the kernel has it. */
   readonly minDirtyRatio: number;

@@ -1,0 +1,87 @@
+/**
+ * Records that a topic gives up, written to the topic that its configuration `robustmq.dead.letter.topic` names, as part of the
+ * change that gives them up. The copy has key, value and headers of the record, and headers that say what happened. What has died
+ * before is given up for good, so that dead letters never go round.
+ */
+import type { Partition } from '../../../kernel/log/partitions.ts';
+import {
+  decodeHeaders,
+  encodeHeaders,
+  type LogRecord,
+  type RecordHeader,
+} from '../../../storage/records/record.ts';
+import type { Kafka } from '../context.ts';
+import { ErrorCode } from '../messages/errors.ts';
+import { buildBatch } from '../records/build.ts';
+import type { Topic } from '../topics/topics.ts';
+import type { Appended } from './append.ts';
+import type { ProduceOrigin } from './gate.ts';
+
+/** `topic` and `too-large`: it cannot be a message of MQTT. */
+export type DeathReason = 'expired' | 'topic' | 'too-large';
+
+export interface DeadLetters {
+  /** `offset`: where it is, or was to be. The caller commits. */
+  bury(topic: Topic, partition: Partition, record: LogRecord, offset: number, reason: DeathReason): void;
+  readonly counters: { buried: number; refused: number };
+}
+
+type Append = (
+  kafka: Kafka,
+  topic: Topic,
+  partition: Partition,
+  batch: Uint8Array,
+  origin: ProduceOrigin,
+) => Appended;
+
+/** What the broker itself writes: any version of Produce would do. */
+const ORIGIN: ProduceOrigin = { apiVersion: 13, transactionalId: null };
+const REASON = Buffer.from('dead-letter-reason');
+
+const header = (name: string, value: string): RecordHeader => ({
+  name: Buffer.from(`dead-letter-${name}`),
+  value: Buffer.from(value),
+});
+
+/** `kafka`: once it is there. */
+export function createDeadLetters(kafka: () => Kafka, append: Append): DeadLetters {
+  const counters = { buried: 0, refused: 0 };
+  return {
+    counters,
+    bury(topic, origin, { key, value, headers }, offset, reason) {
+      const name = topic.settings.deadLetterTopic;
+      if (name === '' || name === topic.name) return;
+      const before = decodeHeaders(headers);
+      if (before.some((each) => REASON.equals(each.name))) return;
+      const context = kafka();
+      const target = context.topics.get(name);
+      const partition = target?.partitions[origin.number % target.partitions.length];
+      const nowMs = context.clock.wallMs();
+      const marked = [
+        ...before,
+        header('reason', reason),
+        header('topic', topic.name),
+        header('partition', `${origin.number}`),
+        header('offset', `${offset}`),
+        header('time', new Date(nowMs).toISOString()),
+        header('count', '1'),
+      ];
+      const letter = { timestampMs: nowMs, key, value, headers: encodeHeaders(marked) };
+      const appended =
+        target &&
+        partition &&
+        append(context, target, partition, buildBatch(context.kernel, [letter]), ORIGIN);
+      if (appended?.error === ErrorCode.NONE) {
+        counters.buried++;
+        return;
+      }
+      counters.refused++;
+      const fields = {
+        topic: topic.name,
+        deadLetterTopic: name,
+        reason: appended?.message ?? 'no such topic',
+      };
+      context.logger.warn(fields, 'a record that is given up is not taken as a dead letter');
+    },
+  };
+}
