@@ -68,6 +68,8 @@ export interface ConsumerGroup {
   readonly members: Map<string, ConsumerMember>;
   /** Of all members. */
   subscriptionBytes: number;
+  /** Ids that were given to classic members that are to come back with them. */
+  readonly pending: Map<string, Deadline>;
   /** Member by instance id. */
   readonly statics: Map<string, string>;
   /** Who has a partition, or has not given it up yet: member by topic id and partition. */
@@ -90,6 +92,7 @@ export const newConsumerGroup = (
   assignmentEpoch: epoch,
   members: new Map(),
   subscriptionBytes: 0,
+  pending: new Map(),
   statics: new Map(),
   owners: new Map(),
   topics: new Map(),

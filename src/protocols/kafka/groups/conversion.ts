@@ -6,7 +6,7 @@
 import { decodeAssignment, decodeSubscription, encodeAssignment } from '../messages/consumer-protocol.ts';
 import { ErrorCode } from '../messages/errors.ts';
 import type { Topics } from '../topics/topics.ts';
-import { type Assignment, filterPartitions, NO_PARTITIONS, toAssignment } from './assignment.ts';
+import { type Assignment, filterPartitions, NO_PARTITIONS, toAssignment, union } from './assignment.ts';
 import {
   addMember,
   answerJoin,
@@ -86,7 +86,10 @@ function membersOf(group: ClassicGroup, topics: KnownTopics): KeptMember[] | und
     const assignment = decodeAssignment(member.assignment).value;
     if (subscription === undefined) return undefined;
     if (assignment === undefined && member.assignment.byteLength > 0) return undefined;
-    const assigned = byTopicId(assignment?.assignedPartitions ?? [], topics);
+    const given = byTopicId(assignment?.assignedPartitions ?? [], topics);
+    // Amidst a rebalance a member may still have what it said when it joined.
+    const assigned =
+      group.state === 'Stable' ? given : union(given, byTopicId(subscription.ownedPartitions, topics));
     members.push({
       id,
       instanceId,
@@ -109,13 +112,18 @@ function membersOf(group: ClassicGroup, topics: KnownTopics): KeptMember[] | und
   return members;
 }
 
+/** Those who were given an id have to ask for another one. */
+export function forgetPending({ pending }: Pick<ConsumerGroup, 'pending'>): void {
+  for (const deadline of pending.values()) deadline.clear();
+  pending.clear();
+}
+
 /** A group in whose place another one has come. Who waits for an answer asks again. */
 function retire(group: ClassicGroup): void {
   group.state = 'Dead';
   group.rebalance.clear();
   group.syncing.clear();
-  for (const deadline of group.pending.values()) deadline.clear();
-  group.pending.clear();
+  forgetPending(group);
   for (const member of group.members.values()) {
     member.session.clear();
     answerJoin(group, member, failedJoin(member.id, ErrorCode.REBALANCE_IN_PROGRESS));
@@ -131,6 +139,8 @@ export function toConsumerGroup(
   const members = membersOf(from, coordinator.topics);
   if (members === undefined) return undefined;
   const group = newConsumerGroup(from.id, from.generation, from.keeping);
+  // What a leader has made is no target of ours: whoever comes next makes a new epoch.
+  group.isStale = true;
   for (const kept of members) {
     // Of what a leader has given to two members, the first has it.
     const assigned = filterPartitions(
@@ -146,6 +156,7 @@ export function toConsumerGroup(
 /** All of its members are classic ones. It rebalances, and it is for the caller to have it written down. */
 export function toClassicGroup(host: GroupHost, from: ConsumerGroup, topics: KnownTopics): ClassicGroup {
   const group = createClassicGroup(host, from.id, from.keeping);
+  forgetPending(from);
   group.isKept = true;
   group.generation = from.epoch;
   for (const { classic, ...each } of from.members.values()) {

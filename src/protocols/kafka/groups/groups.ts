@@ -17,7 +17,7 @@ import { createClassicGroup, restoreClassicGroup } from './classic-rebalance.ts'
 import { type ConsumerGroup, newConsumerGroup, readsTopic, stateOf } from './consumer-group.ts';
 import { ConsumerCoordinator } from './consumer-heartbeat.ts';
 import { CONSUMER_PART, groupImage, memberImage, memberPart, noPart } from './consumer-image.ts';
-import { toClassicGroup, toConsumerGroup } from './conversion.ts';
+import { forgetPending, toClassicGroup, toConsumerGroup } from './conversion.ts';
 import { createDeadlines } from './deadlines.ts';
 import type { GroupsTable } from './groups-table.ts';
 import { createHost, type GroupHost, type HostOptions, stageAll } from './host.ts';
@@ -132,6 +132,7 @@ export function createGroups(options: GroupsOptions): Groups {
     live.set(group.id, group);
     const parts = [...gone, ...from.members.keys()].map((id) => noPart(group.id, memberPart(id)));
     host.keep(group, [...parts, noPart(group.id, CONSUMER_PART), imageOf(group)]);
+    from.members.clear();
     return true;
   };
   const consumers = new ConsumerCoordinator({ host, topics, downgrade });
@@ -161,6 +162,7 @@ export function createGroups(options: GroupsOptions): Groups {
   const openClassic = (id: string): Group | undefined => {
     const known = open(id);
     if (known?.kind !== 'consumer' || hasMembers(known)) return known;
+    forgetPending(known);
     const group = put(createClassicGroup(host, id, known.keeping));
     // Its generations go on from the epochs that there were.
     group.generation = known.epoch;
@@ -186,11 +188,8 @@ export function createGroups(options: GroupsOptions): Groups {
 
   const remove = (group: Group): void => {
     live.delete(group.id);
-    if (group.kind === 'classic') {
-      group.state = 'Dead';
-      for (const deadline of group.pending.values()) deadline.clear();
-      group.pending.clear();
-    }
+    forgetPending(group);
+    if (group.kind === 'classic') group.state = 'Dead';
     if (group.keeping.pending === 0 && !table.records.has(group.id)) return;
     host.keep(group, [{ kind: 'remove', group: group.id }]);
   };
