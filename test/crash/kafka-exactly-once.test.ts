@@ -28,8 +28,8 @@ test.each(Array.from({ length: RUNS }, (_, i) => FIRST_SEED + i))(
       kills: KILLS,
       folder,
       settings: SETTINGS,
-      groups: { old: 'classic', new: 'consumer' },
-      slots: isLong ? 4 : 3,
+      groups: { old: 'classic', new: 'consumer', both: 'either' },
+      slots: isLong ? 3 : 2,
       say: (line) => {
         if (isLong) process.stderr.write(`${line}\n`);
       },

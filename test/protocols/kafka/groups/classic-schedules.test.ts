@@ -8,7 +8,7 @@ import { type Answer, createWorld, join, sync, type World } from './support.ts';
 
 const PARTITIONS = 6;
 const CLIENTS = 4;
-const RUNS = Number(process.env.GROUP_RUNS ?? 150);
+const RUNS = Number(process.env.GROUP_RUNS ?? 60);
 
 interface Client {
   readonly name: string;
@@ -192,7 +192,7 @@ describe('classic groups in random schedules', () => {
   it('have one owner for each partition of a generation, go forward, and agree in the end', () => {
     fc.assert(
       fc.property(
-        fc.array(action, { maxLength: 120 }),
+        fc.array(action, { minLength: 30, maxLength: 120, size: 'max' }),
         fc.boolean(),
         fc.constantFrom(0, 3000),
         (actions, isPrompt, delayMs) => {
@@ -212,7 +212,7 @@ describe('classic groups in random schedules', () => {
           life.world.groups.close();
         },
       ),
-      { numRuns: RUNS },
+      { numRuns: RUNS, endOnFailure: true },
     );
   });
 });
