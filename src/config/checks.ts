@@ -1,5 +1,6 @@
 /** What no single key can tell: values that contradict each other, and combinations worth a warning. */
 import type { ConfigProblem } from './assignments.ts';
+import { checkAuthorization } from './authorization-checks.ts';
 import type { Config, TcpListenerConfig, TlsListenerConfig } from './config.ts';
 import { checkKafkaSecurity, kafkaSecurityWarnings } from './kafka-security-checks.ts';
 import { checkSecurity, isLoopback, securityWarnings } from './security-checks.ts';
@@ -48,6 +49,7 @@ export function checkConfig(config: Config, placeOf: PlaceOf): ConfigProblem[] {
   }
 
   checkSecurity(config, problem);
+  checkAuthorization(config, problem);
   checkKafkaSecurity(config.kafka.security, problem);
   checkStorage(config, problem);
 

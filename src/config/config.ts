@@ -3,6 +3,9 @@
  * How it is written by users (file, environment, --set), with which spellings of sizes and durations, is the
  * schema's business (schema.ts), and a test holds the two together.
  */
+
+import type { authorizationSchema } from './authorization-schema.ts';
+import type { auditSchema, guardSchema, tenantsSchema } from './guard-schema.ts';
 import type { kafkaSchema } from './kafka-schema.ts';
 import type { Static } from './schema-kit.ts';
 import type { securitySchema } from './security-schema.ts';
@@ -10,6 +13,10 @@ import type { policies, storageSchema, streams, topicRules } from './storage-sch
 
 export type KafkaConfig = Static<typeof kafkaSchema>;
 export type SecurityConfig = Static<typeof securitySchema>;
+export type AuthorizationSettings = Static<typeof authorizationSchema>;
+export type GuardSettings = Static<typeof guardSchema>;
+export type TenantSettings = Static<typeof tenantsSchema>;
+export type AuditSettings = Static<typeof auditSchema>;
 export type StorageConfig = Static<typeof storageSchema>;
 export type TopicRule = Static<typeof topicRules>[number];
 export type StreamConfig = Static<typeof streams>[number];
@@ -45,6 +52,10 @@ export interface Config {
     readonly memoryBytes: number;
   };
   readonly security: SecurityConfig;
+  readonly authorization: AuthorizationSettings;
+  readonly guard: GuardSettings;
+  readonly tenants: TenantSettings;
+  readonly audit: AuditSettings;
   readonly mqtt: MqttConfig;
   readonly kafka: KafkaConfig;
   readonly limits: LimitsConfig;

@@ -5,8 +5,11 @@
  * Names here are those of `Config`; what users write differs by the unit suffix only, see `writtenName`.
  */
 import { isIP } from 'node:net';
+import { authorizationSchema } from './authorization-schema.ts';
+import { auditSchema, guardSchema, tenantsSchema } from './guard-schema.ts';
 import { httpListener } from './http-schema.ts';
 import { kafkaSchema } from './kafka-schema.ts';
+import { isNetwork } from './network-text.ts';
 import { boolean, bytes, choice, count, list, milliseconds, seconds, section, string } from './schema-kit.ts';
 import { securitySchema } from './security-schema.ts';
 import { policies, storageSchema, streams, topicRules } from './storage-schema.ts';
@@ -216,6 +219,10 @@ export const schema = section('Configuration of a RobustMQ node.', {
     ),
   }),
   security: securitySchema,
+  authorization: authorizationSchema,
+  guard: guardSchema,
+  tenants: tenantsSchema,
+  audit: auditSchema,
   kafka: kafkaSchema,
   storage: storageSchema,
   topics: topicRules,
@@ -225,11 +232,3 @@ export const schema = section('Configuration of a RobustMQ node.', {
     intervalMs: milliseconds(10_000, 'How often they are published.', { max: 86_400_000, words: { off: 0 } }),
   }),
 });
-
-function isNetwork(text: string): boolean {
-  const [address = '', prefix, ...rest] = text.split('/');
-  const family = isIP(address);
-  if (family === 0 || rest.length > 0) return false;
-  if (prefix === undefined) return true;
-  return /^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128);
-}

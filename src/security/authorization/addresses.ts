@@ -2,14 +2,12 @@
  * What of the name that a client writes is authorized: the levels of an address. Prefixes that only say how a message comes
  * or goes (`$share/group/`, `$queue/`, `$delayed/seconds/`) are taken off, so that none of them is a way around a rule.
  */
+import { isFilterLevel, isText } from '../../config/rule-filter.ts';
 import { mqttAddress } from '../../kernel/crossing/addresses.ts';
 
 export type Levels = readonly string[];
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
-/** Without half of a surrogate pair, which UTF-8 has no bytes for. */
-export const isText = (text: string): boolean => !/\p{Surrogate}/u.test(text);
 
 /** The text of a name in UTF-8; undefined where it is not that. */
 export function textOf(name: Uint8Array | string): string | undefined {
@@ -52,11 +50,6 @@ export function levelsOfFilter(filter: string): Levels | undefined {
   if (inner === '' || inner.includes('\0')) return undefined;
   const levels = inner.split('/');
   return levels.every(isFilterLevel) ? levels : undefined;
-}
-
-export function isFilterLevel(level: string, index: number, all: Levels): boolean {
-  if (level === '+') return true;
-  return level === '#' ? index === all.length - 1 : !/[+#]/.test(level);
 }
 
 /** The address of a topic of Kafka, as authorization is asked for it. */

@@ -2,9 +2,10 @@
  * What a set of rules says about addresses: a trie over the levels of their filters, so that a decision costs what matches
  * and not what there is. Whom the rules are for was decided before; only what placeholders stand for is still open.
  */
+import { type Placeholder, placeholderOf } from '../../config/rule-filter.ts';
 import type { Action } from '../security.ts';
 import type { Levels } from './addresses.ts';
-import { type Placeholder, placeholderOf, type Values } from './filters.ts';
+import type { Values } from './filters.ts';
 import { ACTIONS, type ReadyRule } from './rules.ts';
 
 type Effect = 'allow' | 'deny';

@@ -1,8 +1,9 @@
 /** Rules made ready to be asked: whom each is for, found without a look at those for others. */
+import { filterProblem, type Placeholder, placeholderOf } from '../../config/rule-filter.ts';
 import { createNetworkMap, type Network, type NetworkMap, parseNetwork } from '../networks.ts';
 import type { Action, Principal, Rule } from '../security.ts';
 import type { Levels } from './addresses.ts';
-import { filterProblem, levelsOfRule, type Placeholder, placeholderOf } from './filters.ts';
+import { levelsOfRule } from './filters.ts';
 
 /** Where a rule stands, for who wants to know why. */
 export type RuleSource =

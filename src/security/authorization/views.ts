@@ -3,8 +3,9 @@
  * are about them, what placeholders stand for, and what holds where no rule does. Decisions are remembered there.
  */
 import { createHash } from 'node:crypto';
+import type { Placeholder } from '../../config/rule-filter.ts';
 import type { Principal } from '../security.ts';
-import { type Placeholder, usableValue, type Values } from './filters.ts';
+import { usableValue, type Values } from './filters.ts';
 import { createPolicy, type Policy, together } from './policy.ts';
 import {
   actionBit,
