@@ -248,6 +248,43 @@ describe('delayed messages', () => {
     expect([delayed.count, delayed.due(9, 9).messages]).toEqual([0, []]);
   });
 
+  it('that were given out and cannot go are given out again later, and can be cancelled until then', () => {
+    const delayed = createDelayed(limits);
+    const ids = ['x', 'y'].map((payload) => {
+      const scheduled = delayed.schedule(message('a', payload), 5);
+      if (scheduled === 'full') throw new Error('full');
+      delayed.stored(scheduled.id);
+      return scheduled.id;
+    });
+    const payloads = (nowMs: number): string[] =>
+      delayed.due(nowMs, 9).messages.map((each) => text(each.message.payload));
+    expect(payloads(5)).toEqual(['x', 'y']);
+    for (const id of ids) delayed.postpone(id, 20);
+    expect([...delayed.all()].map(({ id }) => id)).toEqual(ids);
+    expect([payloads(19), delayed.nextDueMs() <= 20]).toEqual([[], true]);
+    expect(delayed.cancel(ids[1] ?? 0)).toBeDefined();
+    expect(payloads(20)).toEqual(['x']);
+    delayed.ended(ids);
+    expect([delayed.count, delayed.nextDueMs()]).toEqual([0, Number.POSITIVE_INFINITY]);
+    delayed.postpone(ids[0] ?? 0, 30);
+    expect(payloads(99)).toEqual([]);
+  });
+
+  it('have room or not, and a table of the number that they are given', () => {
+    const delayed = createDelayed({ maxMessages: 3, maxBytes: 200 }, { id: 99, name: 'others' });
+    expect([delayed.table.id, delayed.table.name]).toEqual([99, 'others']);
+    const one = message('a', 'x'.repeat(20));
+    expect([1, 2, 3, 4].map((count) => delayed.hasRoomFor(Array(count).fill(one)))).toEqual([
+      true,
+      true,
+      true,
+      false,
+    ]);
+    expect(delayed.hasRoomFor([message('a', 'x'.repeat(200))])).toBe(false);
+    delayed.schedule(one, 5);
+    expect(delayed.hasRoomFor([one, one, one])).toBe(false);
+  });
+
   it('stay in pages until their end is committed', () => {
     const delayed = createDelayed(limits);
     const scheduled = delayed.schedule(message('a', 'x'), 5);
