@@ -85,6 +85,11 @@ export const kafkaSchema = section("Kafka's protocol.", {
       min: 100,
       max: MAX_MS,
     }),
+    migrationPolicy: choice(
+      ['bidirectional', 'upgrade', 'downgrade', 'disabled'],
+      'bidirectional',
+      'Which groups with members may change to the other protocol: to that in which the broker assigns (upgrade) when such a member joins, back when the last of them has gone.',
+    ),
     offsetsRetentionMs: milliseconds(7 * DAY_MS, 'How long offsets of a group without members are kept.', {
       min: 1000,
       max: 3650 * DAY_MS,

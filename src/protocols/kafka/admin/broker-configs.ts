@@ -196,6 +196,12 @@ const own: readonly BrokerConfig[] = [
     'Of members whose broker assigns.',
   ),
   fixed(
+    'group.consumer.migration.policy',
+    Text,
+    ofKafka((kafka) => kafka.groups.migrationPolicy),
+    'Which groups with members may change to the other protocol.',
+  ),
+  fixed(
     'group.consumer.session.timeout.ms',
     Int,
     ofKafka((kafka) => kafka.groups.sessionTimeoutMs),
