@@ -66,9 +66,11 @@ export function createNodeTables({ config, clock, journals, leaderEpoch }: NodeT
     delayed: { maxMessages: config.delay.maxMessages, maxBytes: DELAYED_RECORDS_MAX_BYTES },
   });
   const security = createSettings(TableId.Security, 'security');
+  // What is largest outside the engine's heap comes first: its memory makes the collector run, which costs by what is on
+  // the heap by then.
   const all = [
-    ...mqtt.all,
     retained.table,
+    ...mqtt.all,
     delayed.table,
     deduplication.table,
     partitions.table,

@@ -14,6 +14,8 @@ const MIN_CLASS: u32 = 4;
 /** 2^16: what is taken from memory at once for smaller blocks. */
 const CHUNK_CLASS: u32 = 16;
 const PAGE_BYTES: u32 = 65536;
+/** 256 MiB: below it memory doubles, from four times that on it grows by a quarter. */
+const LARGE_STEP_PAGES: u32 = 4096;
 
 /** Heads of the free lists by class; bit c of `available` says that list c is not empty. */
 const freeHeads = memory.data(32 * 4);
@@ -68,8 +70,9 @@ function extend(bytes: u32): u32 {
   if (end > committed) {
     const needed = <u32>((end - committed + PAGE_BYTES - 1) / PAGE_BYTES);
     // Growing detaches the host's views, and V8 counts the memory once more until its collector has run, which it then does
-    // at nearly every step of a large memory. So steps are a quarter of what there is; what is not touched yet costs nothing.
-    if (memory.grow(max<u32>(needed, pages >> 2)) < 0 && memory.grow(needed) < 0) unreachable();
+    // at nearly every step of a large memory. So steps are large; what is not touched yet costs nothing.
+    const step = max<u32>(min<u32>(pages, LARGE_STEP_PAGES), pages >> 2);
+    if (memory.grow(max<u32>(needed, step)) < 0 && memory.grow(needed) < 0) unreachable();
   }
   const block = top;
   top += bytes;

@@ -10,7 +10,7 @@ import { initSinks, placesOf as places, sinkCount } from './sinks';
 import { initMatch, outCapacity, outGroupCount, outGroups, outIdentifiers, outOptions, outSinks } from './match';
 import { trieNodes } from './nodes';
 import { describedIdentifier, describedOptions, initTrie, trieSubscriptions } from './trie';
-import { cursorDepth, cursorSteps, initTree, outValues, reserveCursor, treeNodes } from './tree';
+import { cursorDepth, cursorSteps, initTree, occupant, outValues, reserveCursor, treeNodes } from './tree';
 
 export { trieMatch } from './match';
 export { trieAdd, trieDescribe, trieRemove, trieRemoveLast } from './trie';
@@ -37,6 +37,7 @@ export function matchedGroupCount(): u32 { return outGroupCount; }
 export function lastOptions(): u32 { return describedOptions; }
 export function lastIdentifier(): u32 { return describedIdentifier; }
 export function placesOf(sink: u32): u32 { return places(sink); }
+export function placeOccupant(): u32 { return occupant; }
 export function pageValues(): u32 { return outValues; }
 export function pageCursorDepth(): u32 { return cursorDepth; }
 export function pageCursor(): u32 { return cursorSteps; }

@@ -143,15 +143,21 @@ export function treeSet(length: u32, value: u32): u32 {
   return previous;
 }
 
+/** Why the last treePlace did nothing: the value that the topic has, or 0 for a full memory. */
+export let occupant: u32 = 0;
+
 /**
  * Gives the topic that lies at `topic` a value (not 0) and a block with a copy of the bytes at `from`. Returns the block;
  * 0, with nothing changed, when the topic has a value or the memory is full.
  */
 export function treePlace(topic: u32, length: u32, value: u32, from: u32, bytes: u32): u32 {
+  occupant = 0;
   if (isHeapFull()) return 0;
   memory.copy(inputText, topic, length);
   const node = nodeForSet(length);
-  if (node == 0 || load<u32>(node, VALUE) != 0) return 0;
+  if (node == 0) return 0;
+  occupant = load<u32>(node, VALUE);
+  if (occupant != 0) return 0;
   const block = allocate(classFor(bytes));
   memory.copy(block, from, bytes);
   store<u32>(node, value, VALUE);

@@ -208,6 +208,11 @@ export class RetainedSlots {
     return true;
   }
 
+  /** After `place` returned false: the slot that the topic has; -1 = the memory is full. */
+  occupied(): number {
+    return this.tree.occupant() - 1;
+  }
+
   /** Whether the block that lies at `at` of `from` is what the slot has; false for what has its payload elsewhere. */
   has(slot: number, from: Uint8Array, at: number, bytes: number): boolean {
     const block = this.blocks[slot] ?? 0;

@@ -163,7 +163,7 @@ export function createRetainedTable(slots: RetainedSlots, clock: Clock): Table {
         return false;
       if (slots.isTaken(slot)) vacate(slot);
       if (place(slot, at, length)) return true;
-      const other = slots.slotOf(topicAt(page, view, at));
+      const other = slots.occupied();
       if (other < 0) throw new Error(NO_ROOM);
       if ((setAt[other] ?? 0) > position) return false;
       remove(other);
@@ -210,7 +210,7 @@ export function createRetainedTable(slots: RetainedSlots, clock: Clock): Table {
     // Most topics are new: that this one is not, is found out by trying.
     if (!slots.place(slot, entry, staged, 2, length)) {
       slots.giveBack(slot);
-      slot = slots.slotOf(topic());
+      slot = slots.occupied();
       if (slot < 0) throw new Error(NO_ROOM);
       // Pages are made while changes go on: what is replayed on top of them is in them for a good part.
       if (slots.has(slot, entry, 2, length)) {

@@ -37,6 +37,7 @@ interface TopicsExports {
   treeGet(length: number): number;
   treeSet(length: number, value: number): number;
   treePlace(topic: number, length: number, value: number, from: number, bytes: number): number;
+  placeOccupant(): number;
   treeRemove(length: number): number;
   treePage(length: number, resumeDepth: number, maxValues: number, maxVisits: number): number;
   pageValues(): number;
@@ -229,6 +230,8 @@ export interface TopicTree {
    * reached.
    */
   place(topicAt: number, topicLength: number, value: number, from: number, bytes: number): number;
+  /** After `place` returned 0: the value that the topic has; 0 = the limit is reached. */
+  occupant(): number;
   /** 0 if none. */
   get(topic: Uint8Array): number;
   /** Returns the value removed, 0 if none. */
@@ -268,6 +271,9 @@ export function createTopicTree(options: TopicsOptions = {}): TopicTree {
     },
     place(topicAt, topicLength, value, from, bytes) {
       return exports.treePlace(topicAt, topicLength, value, from, bytes) >>> 0;
+    },
+    occupant() {
+      return exports.placeOccupant() >>> 0;
     },
     get(topic) {
       return exports.treeGet(instance.put(topic)) >>> 0;
