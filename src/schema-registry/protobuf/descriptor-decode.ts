@@ -13,6 +13,7 @@ import {
 } from './descriptor-options.ts';
 import {
   FIELD_TYPES,
+  jsonName,
   type ProtoEnum,
   type ProtoExtension,
   type ProtoField,
@@ -112,6 +113,7 @@ function messageOf(bytes: Uint8Array, isProto2: boolean, depth: number): ProtoMe
       .filter(({ get }) => !isMapEntry(get))
       .map(({ bytes }) => messageOf(bytes, isProto2, depth + 1))
       .map((message) => (groups.has(message.name) ? { ...message, isGroup: true } : message)),
+    nested: nested.map(({ get }) => textAt(get, 1)),
     enums: get(4).map(({ bytes }) => enumOf(bytes)),
     extensions: extensionsOf(get(6), isProto2),
     extensionRanges: ranges(5),
@@ -163,7 +165,10 @@ function fieldOf(
 
 function fieldOptions(get: Get, type: string): ProtoOption[] {
   const byDefault = last(get, 7);
+  const json = textAt(get, 10);
   const options = optionsAt(get, 8, FIELD_OPTIONS);
+  if (json !== '' && json !== jsonName(textAt(get, 1)))
+    options.push({ name: 'json_name', value: quoted(json) });
   if (byDefault === undefined) return options;
   // Strings and bytes stand there without their quotes, bytes with their escapes.
   const value =

@@ -10,8 +10,10 @@ import {
   SERVICE_OPTIONS,
 } from './descriptor-options.ts';
 import {
+  entryName,
   FIELD_TYPES,
   isScalar,
+  jsonName,
   type ProtoEnum,
   type ProtoField,
   type ProtoFile,
@@ -68,8 +70,12 @@ export function encodeDescriptor(file: ProtoFile, names: ProtoNames): Uint8Array
     to.text(1, message.name);
     to.each(2, message.fields, (to, field) => writeField(to, field, fullName, undefined, oneofs));
     const maps = message.fields.filter(({ map }) => map !== undefined);
-    to.each(3, message.messages, (to, nested) => writeMessage(to, nested, fullName));
-    to.each(3, maps, (to, field) => writeMapEntry(to, field, fullName));
+    for (const name of message.nested) {
+      const own = message.messages.filter((nested) => nested.name === name);
+      to.each(3, own, (to, nested) => writeMessage(to, nested, fullName));
+      const entries = maps.filter((field) => entryName(field.name) === name);
+      to.each(3, entries, (to, field) => writeMapEntry(to, field, fullName));
+    }
     to.each(4, message.enums, writeEnum);
     to.each(5, message.extensionRanges, (to, { first, last }) => to.number(1, first).number(2, last + 1));
     for (const { of, fields } of message.extensions) {
@@ -139,18 +145,16 @@ function writeEnum(to: WireWriter, { name, values, options, reserved }: ProtoEnu
   for (const each of reserved.names) to.text(5, each);
 }
 
-/** `some_field` is `someField`. */
-const jsonName = (name: string): string =>
-  name.replace(/_+([A-Za-z0-9]?)/g, (_all, letter: string) => letter.toUpperCase());
-
-/** The message of the entries of a map `some_field` is `SomeFieldEntry`. */
-const entryName = (name: string): string => {
-  const camel = jsonName(name);
-  return `${camel.slice(0, 1).toUpperCase()}${camel.slice(1)}Entry`;
-};
-
-/** Strings without quotes, bytes without quotes and with their escapes, everything else as it is written. */
+/** Strings without quotes, bytes without quotes and with their escapes, numbers in one form. */
 function plainDefault(value: string, type: string): string {
   if (type === 'string') return unquoted(value);
-  return type === 'bytes' ? value.slice(1, -1) : value;
+  if (type === 'bytes') return value.slice(1, -1);
+  return /^-?[\d.]/.test(value) ? plainNumber(value, type) : value;
+}
+
+function plainNumber(value: string, type: string): string {
+  if (type === 'float' || type === 'double') return String(Number(value.replace(/[fF]$/, '')));
+  const [, sign = '', digits = value] = /^(-?)(\w+)$/.exec(value) ?? [];
+  const whole = /^0[0-7]+$/.test(digits) ? BigInt(`0o${digits.slice(1)}`) : BigInt(digits);
+  return `${sign}${whole}`;
 }

@@ -30,6 +30,8 @@ export interface ProtoMessage {
   readonly fields: readonly ProtoField[];
   readonly oneofs: readonly ProtoOneof[];
   readonly messages: readonly ProtoMessage[];
+  /** Names of messages, and of the entries of maps, as they follow each other: serializers count them. */
+  readonly nested: readonly string[];
   readonly enums: readonly ProtoEnum[];
   readonly extensions: readonly ProtoExtension[];
   readonly extensionRanges: readonly Range[];
@@ -128,3 +130,13 @@ export const isScalar = (type: string): boolean => SCALARS.has(type);
 
 export const MAX_FIELD_NUMBER = 536_870_911;
 export const MAX_ENUM_NUMBER = 2 ** 31 - 1;
+
+/** `some_field` is `someField` in JSON. */
+export const jsonName = (name: string): string =>
+  name.replace(/_+([A-Za-z0-9]?)/g, (_all, letter: string) => letter.toUpperCase());
+
+/** The message of the entries of a map `some_field` is `SomeFieldEntry`. */
+export function entryName(name: string): string {
+  const camel = jsonName(name);
+  return `${camel.slice(0, 1).toUpperCase()}${camel.slice(1)}Entry`;
+}

@@ -1,6 +1,7 @@
 /** Reads a file of Protobuf: proto2, proto3 and editions. What the words mean together is checked in names.ts. */
 import { MAX_SCHEMA_DEPTH } from '../limits.ts';
 import {
+  entryName,
   MAX_ENUM_NUMBER,
   MAX_FIELD_NUMBER,
   type ProtoEnum,
@@ -104,6 +105,7 @@ const emptyMessage = (name: string, isGroup: boolean): Growing<ProtoMessage> => 
   fields: [],
   oneofs: [],
   messages: [],
+  nested: [],
   enums: [],
   extensions: [],
   extensionRanges: [],
@@ -121,6 +123,7 @@ function readMessage(reader: Reader, depth: number): ProtoMessage {
 function readBody(reader: Reader, message: Growing<ProtoMessage>, depth: number): void {
   if (depth > MAX_SCHEMA_DEPTH) throw reader.error(`messages are nested deeper than ${MAX_SCHEMA_DEPTH}`);
   reader.expect('{');
+  let noted = message.messages.length;
   while (!reader.takes('}')) {
     if (reader.takes(';')) continue;
     // A word that opens a part may also be the name of a type.
@@ -157,9 +160,15 @@ function readBody(reader: Reader, message: Growing<ProtoMessage>, depth: number)
         break;
       default:
         message.fields.push(readField(reader, message.messages, undefined, depth));
+        message.nested.push(...entryOf(message.fields.at(-1)));
     }
+    message.nested.push(...message.messages.slice(noted).map(({ name }) => name));
+    noted = message.messages.length;
   }
 }
+
+const entryOf = (field: ProtoField | undefined): string[] =>
+  field?.map === undefined ? [] : [entryName(field.name)];
 
 function readField(
   reader: Reader,

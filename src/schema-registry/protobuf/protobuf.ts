@@ -33,13 +33,14 @@ export const protobuf: SchemaKind<ParsedProtobuf> = {
       file,
       new Map(references.map((reference) => [reference.name, readReferred(reference)])),
     );
-    const printed = printProto(file, { sorted: false });
+    const normalized = printProto(file, { names });
     return {
       file,
       names,
-      text: isText ? text : printed,
-      identity: printed,
-      normalized: printProto(file, { sorted: true }),
+      text: isText ? text : printProto(file, { names: undefined }),
+      // Those who send descriptors and those who send text are to find each other's schemas.
+      identity: normalized,
+      normalized,
       formatted(format) {
         return format === 'serialized'
           ? Buffer.from(encodeDescriptor(file, names)).toString('base64')
