@@ -24,6 +24,45 @@ export interface Probe {
   readonly what?: string;
 }
 
+const share = { groupId: G, memberId: 'm', shareSessionEpoch: 0, topics: [] };
+const shareProbes: readonly Probe[] = [
+  {
+    api: Apis.shareGroupHeartbeat,
+    version: 1,
+    request: { groupId: G, memberId: 'm', memberEpoch: 0, rackId: null, subscribedTopicNames: [T] },
+    refusal: group,
+  },
+  {
+    api: Apis.shareGroupDescribe,
+    version: 1,
+    request: { groupIds: [G], includeAuthorizedOperations: false },
+    refusal: group,
+  },
+  {
+    api: Apis.shareFetch,
+    version: 2,
+    request: {
+      ...share,
+      maxWaitMs: 0,
+      minBytes: 0,
+      maxBytes: 1,
+      maxRecords: 1,
+      batchSize: 1,
+      forgottenTopicsData: [],
+    },
+    refusal: group,
+  },
+  { api: Apis.shareAcknowledge, version: 2, request: { ...share, shareSessionEpoch: 1 }, refusal: group },
+  {
+    api: Apis.describeShareGroupOffsets,
+    version: 1,
+    request: { groups: [{ groupId: G, topics: null }] },
+    refusal: group,
+  },
+  { api: Apis.alterShareGroupOffsets, version: 0, request: { groupId: G, topics: [] }, refusal: group },
+  { api: Apis.deleteShareGroupOffsets, version: 0, request: { groupId: G, topics: [] }, refusal: group },
+];
+
 const txn = { transactionalId: X, producerId: 1, producerEpoch: 0 };
 export const probes: readonly Probe[] = [
   { api: Apis.produce, version: 9, request: produceRequest(T, batchOf('x')), refusal: topic },
@@ -321,6 +360,7 @@ export const probes: readonly Probe[] = [
     },
     refusal: cluster,
   },
+  ...shareProbes,
   {
     api: Apis.describeAcls,
     version: 2,
