@@ -2,6 +2,7 @@
 import type { Crossing } from '../../../../src/kernel/crossing/crossing.ts';
 import { createCursors } from '../../../../src/kernel/crossing/cursors.ts';
 import { createFollower, type Follower } from '../../../../src/kernel/crossing/follower.ts';
+import { createDelayed, type Delayed } from '../../../../src/kernel/delayed/delayed.ts';
 import { createPartitions, type Partition, type Partitions } from '../../../../src/kernel/log/partitions.ts';
 import { openStateLog } from '../../../../src/kernel/state/open.ts';
 import type { OpenStateLog, Storage } from '../../../../src/kernel/state/state-log.ts';
@@ -101,6 +102,7 @@ function createInbox(): Inbox {
 }
 
 export interface Opened {
+  readonly delayed: Delayed;
   readonly inbox: Inbox;
   readonly follower: Follower;
   readonly crossing: Pick<Crossing, 'isWanted' | 'publishWith' | 'isOwnMessage'>;
@@ -137,8 +139,10 @@ function newTables({ clock }: World, journals: Awaited<ReturnType<typeof openJou
   const store = createProducerStore({ partitions, kernel, wallMs: () => clock.wallMs() });
   const groups = createGroupsTable();
   const [inbox, cursors] = [createInbox(), createCursors()];
-  const all = [partitions.table, groups.table, store.table, cursors.table, inbox.table];
-  return { partitions, store, groups, inbox, cursors, all };
+  const limits = { maxMessages: 1000, maxBytes: 1_000_000 };
+  const delayed = createDelayed(limits, { id: TableId.KafkaDelayed, name: 'kafka delayed' });
+  const tables = [partitions.table, groups.table, store.table, cursors.table, delayed.table, inbox.table];
+  return { partitions, store, groups, inbox, cursors, delayed, all: tables };
 }
 
 /** All that may cross has crossed, and is kept. */
@@ -165,7 +169,7 @@ export async function audit(world: World): Promise<string[]> {
 export async function openWorld(world: World): Promise<Opened> {
   const { clock, kv, limits, space } = world;
   const journals = await openJournals(world);
-  const { partitions, store, groups, inbox, cursors, all } = newTables(world, journals);
+  const { partitions, store, groups, inbox, cursors, delayed, all } = newTables(world, journals);
   const { journal, ...others } = journals;
   const state = { journal, journals: others, tables: all, clock };
   const log = await openStateLog({ ...state, ...(kv && { kv }), ...(space && { space }) });
@@ -197,7 +201,7 @@ export async function openWorld(world: World): Promise<Opened> {
   const parts = { store, partitions, kernel, log, offsets, clock, crossing: follower };
   const options = { ...parts, level: 'sync' } as const;
   const producers = await openProducers({ ...options, ...(limits && { limits }) });
-  return { log, journal, partitions, producers, groups, inbox, follower, crossing };
+  return { log, journal, partitions, producers, groups, inbox, delayed, follower, crossing };
 }
 
 function stage({ log, groups }: Pick<Opened, 'log' | 'groups'>, change: GroupChange): () => void {
