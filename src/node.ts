@@ -29,7 +29,7 @@ import { createDurable } from './protocols/mqtt/durable/durable.ts';
 import { createMqttFrontEnd, type MqttFrontEnd } from './protocols/mqtt/front-end.ts';
 import { policyKeys } from './protocols/mqtt/policies.ts';
 import { stripeOf } from './scheduling/stripes.ts';
-import { openSecurity } from './security/open-security.ts';
+import { type OpenSecurity, openSecurity } from './security/open-security.ts';
 import { type DataDirectory, openDataDirectory } from './storage/data-directory/data-directory.ts';
 import { createDataPlane } from './wasm/create-data-plane.ts';
 import type { DataPlane } from './wasm/data-plane.ts';
@@ -51,6 +51,8 @@ export interface RunningNode {
   readonly mqtt: MqttFrontEnd;
   /** Where one of its listeners is enabled. */
   readonly kafka: KafkaFrontEnd | undefined;
+  /** Users, authentication, and what lets into the administration. */
+  readonly security: OpenSecurity;
   readonly dataPlane: DataPlane;
   readonly router: Router;
   readonly retained: RetainedStore;
@@ -285,6 +287,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     },
     mqtt,
     kafka,
+    security,
     dataPlane,
     router,
     retained,

@@ -19,7 +19,14 @@ export interface HttpClientOptions {
   readonly allowLinkLocal: boolean;
   /** PEM of authorities in place of the system's. */
   readonly ca?: string;
+  /** All addresses of a name; in place of the system's. */
+  readonly resolve?: Resolve;
 }
+
+export type Resolve = (
+  host: string,
+  done: (error: Error | null, addresses: readonly LookupAddress[]) => void,
+) => void;
 
 export interface HttpAnswer {
   readonly status: number;
@@ -59,19 +66,25 @@ const refusal = (host: string): Error =>
 
 type LookupDone = (error: Error | null, address: string | LookupAddress[], family?: number) => void;
 
-/** All addresses of a name are checked before any is given. */
-function checkedLookup(host: string, options: { readonly all?: boolean }, done: LookupDone): void {
-  lookup(host, { all: true }, (error, addresses) => {
-    const [first] = addresses ?? [];
-    if (error !== null || first === undefined) done(error ?? new Error(`${host} has no address`), '');
-    else if (addresses.some(({ address }) => isLinkLocal(address))) done(refusal(host), '');
-    else if (options.all === true) done(null, addresses);
-    else done(null, first.address, first.family);
-  });
-}
+const resolveBySystem: Resolve = (host, done) => {
+  lookup(host, { all: true }, (error, addresses) => done(error, addresses ?? []));
+};
+
+/** All addresses of a name are checked before any is given: the one that is connected to is one of them. */
+const checkedLookup =
+  (resolve: Resolve) =>
+  (host: string, options: { readonly all?: boolean }, done: LookupDone): void => {
+    resolve(host, (error, addresses) => {
+      const [first] = addresses;
+      if (error !== null || first === undefined) done(error ?? new Error(`${host} has no address`), '');
+      else if (addresses.some(({ address }) => isLinkLocal(address))) done(refusal(host), '');
+      else if (options.all === true) done(null, [...addresses]);
+      else done(null, first.address, first.family);
+    });
+  };
 
 function exchange(
-  { method, url, headers, body, signal }: HttpRequest,
+  { method, url, headers, ...rest }: HttpRequest,
   options: HttpClientOptions,
   agent: http.Agent,
 ): Promise<HttpAnswer> {
@@ -81,6 +94,8 @@ function exchange(
       reject(refusal(host));
       return;
     }
+    const { body, signal } = rest;
+    let hasAnswered = false;
     const deadline = AbortSignal.timeout(options.timeoutMs);
     const request = (url.protocol === 'https:' ? https : http).request(url, {
       method,
@@ -88,10 +103,18 @@ function exchange(
       maxHeaderSize: MAX_HEADER_BYTES,
       signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]),
       headers: body === undefined ? headers : { ...headers, 'content-length': Buffer.byteLength(body) },
-      ...(options.allowLinkLocal ? {} : { lookup: checkedLookup as net.LookupFunction }),
+      ...(options.allowLinkLocal
+        ? {}
+        : { lookup: checkedLookup(options.resolve ?? resolveBySystem) as net.LookupFunction }),
     });
-    request.on('error', reject);
+    request.on('error', (error: NodeJS.ErrnoException) => {
+      // A kept connection that the service closed just now: it has not seen the request.
+      const isStale = request.reusedSocket && error.code === 'ECONNRESET' && !hasAnswered;
+      if (isStale) exchange({ method, url, headers, ...rest }, options, agent).then(resolve, reject);
+      else reject(error);
+    });
     request.on('response', (response) => {
+      hasAnswered = true;
       const parts: Buffer[] = [];
       let bytes = 0;
       response.on('error', reject);

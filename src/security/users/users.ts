@@ -363,11 +363,14 @@ export function createUsers(options: UsersOptions): Users {
       return () => listeners.delete(listener);
     },
     async prepare() {
-      await settings.change(() =>
-        settings.get(SettingKind.Secret, DECOY_SECRET) !== undefined
-          ? []
-          : [{ kind: SettingKind.Secret, name: DECOY_SECRET, value: decoySecret }],
-      );
+      // Where it cannot be kept, decoys are others after the next start, and nothing else is.
+      await settings
+        .change(() =>
+          settings.get(SettingKind.Secret, DECOY_SECRET) !== undefined
+            ? []
+            : [{ kind: SettingKind.Secret, name: DECOY_SECRET, value: decoySecret }],
+        )
+        .catch(() => {});
     },
   };
 }

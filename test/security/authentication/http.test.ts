@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -16,6 +17,7 @@ import {
   isLinkLocal,
 } from '../../../src/security/outbound/request.ts';
 import type { Attempt } from '../../../src/security/security.ts';
+import { createCertificate } from '../../support/certificates.ts';
 import { attempt, bytes, withPassword } from '../support.ts';
 
 const ends: (() => void)[] = [];
@@ -252,6 +254,65 @@ describe('a service that is asked by HTTP', () => {
     for (const address of ['169.254.0.1', '::ffff:169.254.0.1', 'fe80::1', 'febf::1']) {
       expect(isLinkLocal(address)).toBe(true);
     }
+  });
+
+  it('ops 50: is not asked under a name that leads to the link, also not when it did not a moment ago', async () => {
+    const url = await service(json({ result: 'deny' }));
+    let addresses = [{ address: '127.0.0.1', family: 4 }];
+    let asked = 0;
+    const named = new URL(`http://auth.example:${url.port}/`);
+    const authenticator = asking(named, {
+      resolve: (_host, done) => {
+        asked++;
+        done(null, addresses);
+      },
+    });
+    expect(await ask(authenticator, alice)).toMatchObject({ refusal: 'bad-credentials' });
+    const others = asking(named, { resolve: (_host, done) => done(null, addresses) });
+    addresses = [
+      { address: '127.0.0.1', family: 4 },
+      { address: '169.254.169.254', family: 4 },
+    ];
+    expect(await ask(others, alice)).toMatchObject({ reason: expect.stringContaining('of the link') });
+    // One look-up decides and is connected to.
+    expect(asked).toBe(1);
+  });
+
+  it('is asked anew when it closes the connection that was kept', async () => {
+    let asked = 0;
+    const url = await service((request, response) => {
+      asked++;
+      response.end('{"result":"deny"}', () => {
+        if (asked === 1) setImmediate(() => request.socket.resetAndDestroy());
+      });
+    });
+    const authenticator = asking(url);
+    for (let i = 0; i < 3; i++) {
+      expect(await ask(authenticator, alice)).toMatchObject({ refusal: 'bad-credentials' });
+    }
+  });
+
+  it('must have a certificate of an authority that is trusted', async () => {
+    const authority = createCertificate({ commonName: 'authority', authority: true });
+    const own = createCertificate({ commonName: 'localhost', names: ['127.0.0.1'], issuer: authority });
+    const other = createCertificate({ commonName: 'localhost', names: ['10.0.0.1'], issuer: authority });
+    const serve = async ({ certPem, keyPem }: typeof own): Promise<URL> => {
+      const server = createSecureServer({ cert: certPem, key: keyPem }, (_request, response) => {
+        response.end('{"result":"allow"}');
+      });
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      ends.push(() => {
+        server.closeAllConnections();
+        server.close();
+      });
+      return new URL(`https://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    };
+    const url = await serve(own);
+    expect(await ask(asking(url), alice)).toMatchObject({ refusal: 'unavailable' });
+    expect(await ask(asking(url, { ca: authority.certPem }), alice)).toMatchObject({ kind: 'let-in' });
+    const wrongName = asking(await serve(other), { ca: authority.certPem });
+    expect(await ask(wrongName, alice)).toMatchObject({ refusal: 'unavailable' });
   });
 
   it('refuses passwords that JSON could not carry as they are', async () => {
