@@ -29,12 +29,13 @@ const OVERHEAD_BYTES = 128;
 
 export type Letters = ReadonlyMap<number, LogRecord>;
 
-/** Where they go; undefined where they end instead. */
+/** Where they go: as the group says, or else as the topic does; undefined where they end instead. */
 export function deadLetterTopic(
   { topics, shares }: Kafka,
   { state, partition }: SharePartition,
 ): Topic | undefined {
-  const name = shares.settingsOf(state.group).deadLetterTopic;
+  const source = topics.get(partition.name);
+  const name = shares.settingsOf(state.group).deadLetterTopic || (source?.settings.deadLetterTopic ?? '');
   return name === '' || name === partition.name ? undefined : topics.get(name);
 }
 
