@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -123,6 +126,53 @@ describe('security as configured', () => {
     const exp = security.clock.wallMs() / 1000 + 60;
     expect(await letsIn(security, withPassword('', signedToken('ES256', { sub: 'alice', exp })))).toBe(true);
     expect(await letsIn(security, withPassword('', signedToken('RS256', { sub: 'alice', exp })))).toBe(false);
+  });
+
+  async function serve(answer: (body: string) => object): Promise<string> {
+    const server = createServer(async (request, response) => {
+      let body = '';
+      for await (const part of request) body += part;
+      response.end(JSON.stringify(answer(body)));
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    cleanUp.push(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  }
+
+  it('fetches the keys of an issuer when the first token comes', async () => {
+    let fetched = 0;
+    const url = await serve(() => {
+      fetched++;
+      return { keys: [{ ...pairs.ed25519.publicKey.export({ format: 'jwk' }), kid: 'a', use: 'sig' }] };
+    });
+    const security = await opened(chain('jwt'), `security.authentication.jwt.jwks.url=${url}`);
+    expect(fetched).toBe(0);
+    const exp = security.clock.wallMs() / 1000 + 60;
+    const show = (kid: string) =>
+      letsIn(security, withPassword('', signedToken('EdDSA', { sub: 'alice', exp }, { kid })));
+    expect(await show('a')).toBe(true);
+    expect(await show('b')).toBe(false);
+    expect(fetched).toBe(1);
+  });
+
+  it('asks a service with the fields and headers that are configured', async () => {
+    const asked: string[] = [];
+    const url = await serve((body) => {
+      asked.push(body);
+      return { result: 'allow', roles: ['r'] };
+    });
+    const fields = JSON.stringify([{ name: 'login', value: `${'$'}{username}` }]);
+    const security = await opened(
+      chain('http'),
+      `security.authentication.http.url=${url}`,
+      `security.authentication.http.body=${fields}`,
+    );
+    expect(await letsIn(security, withPassword('alice', 'x'))).toBe(true);
+    expect(asked).toEqual(['{"login":"alice"}']);
   });
 
   it('ops 35: does not start without its password file, and keeps it when it is gone later', async () => {
