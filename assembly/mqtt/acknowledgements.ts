@@ -25,7 +25,7 @@ import {
   setSentReleased,
   stateOfEntry,
 } from './packet-ids';
-import { ROW_ACK, ROW_RELEASE, ROW_WINDOW, addRow } from './rows';
+import { R_A, R_B, R_COUNT, ROW_ACK, ROW_RELEASE, ROW_WINDOW, addRow, lastRunUpTo } from './rows';
 
 export const PUBACK: i32 = 4;
 export const PUBREC: i32 = 5;
@@ -45,6 +45,12 @@ export function putAcknowledgement(c: usize, type: i32, id: i32, reason: i32): b
   if (withReason) store<u8>(to, <u8>reason, 4);
   commit(c, withReason ? 5 : 4);
   countAnswer();
+  return true;
+}
+
+/** The same acknowledgement for `count` identifiers in a row. False = no memory. */
+export function putAcknowledgements(c: usize, type: i32, firstId: i32, count: i32, reason: i32): bool {
+  for (let i = 0; i < count; i++) if (!putAcknowledgement(c, type, firstId + i, reason)) return false;
   return true;
 }
 
@@ -90,9 +96,19 @@ export function settle(c: usize, type: i32, id: i32, reason: i32): i32 {
 export function settleScanned(c: usize, type: i32, id: i32, reason: i32): bool {
   const outcome = settle(c, type, id, reason);
   if (outcome == SETTLED_NO_MEMORY) return false;
-  if (outcome == SETTLED_HOST) addRow(ROW_ACK, type, reason, id, slotOf(c));
+  if (outcome == SETTLED_HOST) tellSettled(c, type, id, reason);
   tellWindow(c);
   return true;
+}
+
+/** Clients acknowledge what they got in order: a run of identifiers is one row. Precondition: room for one row. */
+function tellSettled(c: usize, type: i32, id: i32, reason: i32): void {
+  const run = lastRunUpTo(ROW_ACK, id);
+  if (run != 0 && load<i32>(run, R_A) == type && load<i32>(run, R_B) == reason) {
+    store<i32>(run, load<i32>(run, R_COUNT) + 1, R_COUNT);
+    return;
+  }
+  store<i32>(addRow(ROW_ACK, type, reason, id, slotOf(c)), 1, R_COUNT);
 }
 
 /** A row once the window has room again and the host waits for that. Precondition: room for one row. */

@@ -25,6 +25,8 @@ export const F_ROWS: usize = 44;
 export const FLOW_HOST_PART: u16 = 1;
 const FLOW_USED: u16 = 2;
 const FLOW_LIVE: u16 = 4;
+/** Its host part takes messages in batches. */
+export const FLOW_BATCHED: u16 = 8;
 
 const CLASS_SEED: u32 = 0x5bd1e995;
 const EXACT_SEED: u32 = 0x2545f491;
@@ -186,8 +188,8 @@ export function isLiveFlow(id: i32): bool {
   return (load<u16>(flowOf(id), F_FLAGS) & FLOW_LIVE) != 0;
 }
 
-/** Writes the flow into record `id`, which is empty. `groups` is an array of u32. False = no room for topic or list. */
-export function installFlow(id: i32, classId: u32, topic: usize, length: i32, groups: usize, count: i32, rows: i32, hostPart: bool): bool {
+/** Writes the flow into record `id`, which is empty. `groups` is an array of u32; `hostFlags`: FLOW_HOST_PART, and with it FLOW_BATCHED. False = no room for topic or list. */
+export function installFlow(id: i32, classId: u32, topic: usize, length: i32, groups: usize, count: i32, rows: i32, hostFlags: u16): bool {
   const f = flowOf(id);
   assert((load<u16>(f, F_FLAGS) & FLOW_LIVE) == 0);
   const text = allocateSlab(max(1, length));
@@ -207,7 +209,7 @@ export function installFlow(id: i32, classId: u32, topic: usize, length: i32, gr
   store<u32>(f, classId, F_CLASS);
   store<u32>(f, <u32>text, F_TOPIC);
   store<u16>(f, <u16>length, F_TOPIC_LENGTH);
-  store<u16>(f, FLOW_LIVE | FLOW_USED | (hostPart ? FLOW_HOST_PART : 0), F_FLAGS);
+  store<u16>(f, FLOW_LIVE | FLOW_USED | hostFlags, F_FLAGS);
   store<u32>(f, <u32>list, F_GROUPS);
   store<u32>(f, count, F_GROUP_COUNT);
   store<u32>(f, rows, F_ROWS);

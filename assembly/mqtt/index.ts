@@ -2,7 +2,7 @@
 // precondition there. Malformed input is a reason code, never a trap.
 
 import { initSlabs } from '../lib/slab';
-import { putAcknowledgement, settle as settleOne } from './acknowledgements';
+import { putAcknowledgements, settle as settleOne } from './acknowledgements';
 import { initBlocks } from './blocks';
 import {
   C_CLASS,
@@ -35,7 +35,7 @@ import {
   setFlag,
 } from './connections';
 import { append as appendBytes, breakOff, dropOutput, heldBytes as heldBytesOf, initEgress, takeDirty as takeDirtySlots } from './egress';
-import { dropFlow as dropFlowAt, flowOf, initFlows, installFlow as installFlowAt, isLiveFlow, placeFlow } from './flows';
+import { FLOW_BATCHED, FLOW_HOST_PART, dropFlow as dropFlowAt, flowOf, initFlows, installFlow as installFlowAt, isLiveFlow, placeFlow } from './flows';
 import { closeTouchedGroups, createGroup as createGroupAt, initGroups, releaseGroup as releaseGroupAt } from './groups';
 import * as layout from './layout';
 import {
@@ -52,6 +52,7 @@ import {
 export { collect, complete, dirtyOffset } from './egress';
 export { invalidateAll, invalidateFilter } from './flows';
 export { ingest, setTick } from './ingest';
+export { putStored } from './stored';
 export { readCounters } from './counters';
 export { setPolicyKeys } from './policy-keys';
 export { setStrictText } from './text';
@@ -213,8 +214,9 @@ export function hasReceived(slot: i32, id: i32): bool {
   return isReceived(connectionOf(slot), <u32>id);
 }
 
-export function acknowledge(slot: i32, type: i32, id: i32, reason: i32): bool {
-  return putAcknowledgement(connectionOf(slot), type, id, reason);
+/** `count` identifiers from `id` on. */
+export function acknowledge(slot: i32, type: i32, id: i32, count: i32, reason: i32): bool {
+  return putAcknowledgements(connectionOf(slot), type, id, count, reason);
 }
 
 /** See `DataPlane.setOwes`. */
@@ -253,7 +255,8 @@ export function dropFlow(id: i32): void {
 }
 
 /** The scratch area holds the topic, then, aligned to 4, the groups. */
-export function installFlow(id: i32, classId: u32, topicLength: i32, groupCount: i32, rows: i32, hostPart: bool): bool {
+export function installFlow(id: i32, classId: u32, topicLength: i32, groupCount: i32, rows: i32, hostPart: bool, batched: bool): bool {
   const groups = layout.scratch + ((<usize>topicLength + 3) & ~3);
-  return installFlowAt(id, classId, layout.scratch, topicLength, groups, groupCount, rows, hostPart);
+  const hostFlags: u16 = (hostPart ? FLOW_HOST_PART : 0) | (hostPart && batched ? FLOW_BATCHED : 0);
+  return installFlowAt(id, classId, layout.scratch, topicLength, groups, groupCount, rows, hostFlags);
 }

@@ -27,7 +27,7 @@ import {
 import { countAnswer, countFlowHit, countFlowMiss, countInput, countReceived } from './counters';
 import { deliverFlow } from './deliver';
 import { commit, reserve } from './egress';
-import { FLOW_HOST_PART, F_FLAGS, F_GROUP_COUNT, F_ROWS, hashFlow, idOfFlow, lookupFlow, sight } from './flows';
+import { FLOW_BATCHED, FLOW_HOST_PART, F_FLAGS, F_GROUP_COUNT, F_ROWS, hashFlow, idOfFlow, lookupFlow, sight } from './flows';
 import { resultBlock } from './layout';
 import * as message from './message';
 import { RECEIVED_NO_MEMORY, isReceived, recordReceivedId } from './packet-ids';
@@ -46,6 +46,7 @@ import {
   scanPublishProperties,
   topicAlias,
 } from './properties';
+import { clearStage, hasStageRoom, isStageable, stageMessage } from './staging';
 import { ROW_CONTROL, ROW_HOST_PART, ROW_PUBLISH, addRow, clearRows, hasRoomFor, rowCount } from './rows';
 import { isPlainText } from './text';
 
@@ -114,6 +115,7 @@ export function ingest(slot: i32, offset: usize, length: i32): i32 {
   const c = connectionOf(slot);
   const end = offset + length;
   clearRows();
+  clearStage();
   hostOwesAck = false;
   let p = offset;
   let packetCount = 0;
@@ -348,7 +350,10 @@ function publish(c: usize, slot: i32, version: u8, p: usize, headerLength: i32, 
 /** Serves the current message by its flow. */
 function serve(c: usize, slot: i32, f: usize, qos: i32, id: i32): i32 {
   const isHosts = qos > 0 && (hasFlag(c, FLAG_OWES) || (qos == 2 && hasFlag(c, FLAG_DURABLE)));
-  const hostPart = isHosts || (load<u16>(f, F_FLAGS) & FLOW_HOST_PART) != 0;
+  const flags = load<u16>(f, F_FLAGS);
+  const hostPart = isHosts || (flags & FLOW_HOST_PART) != 0;
+  const isStaged = qos == 1 && (flags & FLOW_BATCHED) != 0 && isStageable();
+  if (isStaged && !hasStageRoom()) return LATER;
   if (!hasRoomFor(<i32>load<u32>(f, F_ROWS) + 3)) return LATER;
   if (qos > 0 && !hostPart && hostOwesAck) return LATER;
   if (qos == 2 && recordReceivedId(c, <u32>id) == RECEIVED_NO_MEMORY) return REASON_QUOTA_EXCEEDED;
@@ -356,7 +361,8 @@ function serve(c: usize, slot: i32, f: usize, qos: i32, id: i32): i32 {
   countReceived(qos);
   deliverFlow(f, slot);
   if (hostPart) {
-    message.addMessageRow(ROW_HOST_PART, idOfFlow(f));
+    if (isStaged) stageMessage(idOfFlow(f));
+    else message.addMessageRow(ROW_HOST_PART, idOfFlow(f));
     hostOwesAck = hostOwesAck || qos > 0;
     return SERVED;
   }

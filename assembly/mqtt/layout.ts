@@ -2,7 +2,7 @@
 // detach the views that sockets read into. Every region is sized here, once, from the numbers the host gives.
 //
 //   0        static data of the compiler
-//   heap     result block | rows | spans out | dirty lists ×2 | scratch | carry | read window
+//   heap     result block | rows | spans out | dirty lists ×2 | stage | scratch | carry | read window
 //            connections (128 B each) | flows (64 B each) | flow index | sightings | generations
 //            slabs (groups, windows, topics, span chunks) | block reference counts | blocks (16 KiB each)
 //
@@ -11,6 +11,8 @@
 export const ROW_BYTES: i32 = 48;
 export const ROWS_MAX: i32 = 32768;
 export const SPANS_OUT_MAX: i32 = 4096;
+/** Bodies of one `ingest` that the host keeps. */
+export const STAGE_BYTES: i32 = 262144;
 export const SCRATCH_BYTES: i32 = 262144;
 export const CARRY_BYTES: i32 = 262144;
 export const READ_BYTES: i32 = 131072;
@@ -30,6 +32,7 @@ export let resultBlock: usize = 0;
 export let rowsBase: usize = 0;
 export let spansOut: usize = 0;
 export let dirtyLists: usize = 0;
+export let stage: usize = 0;
 export let scratch: usize = 0;
 export let carry: usize = 0;
 export let readWindow: usize = 0;
@@ -62,7 +65,8 @@ export function initLayout(memoryBytes: u32, connectionCount: i32, flowEntries: 
   rowsBase = resultBlock + 256;
   spansOut = rowsBase + ROWS_MAX * ROW_BYTES;
   dirtyLists = spansOut + SPANS_OUT_MAX * 8;
-  scratch = align(dirtyLists + <usize>connectionCount * 8, 64);
+  stage = align(dirtyLists + <usize>connectionCount * 8, 64);
+  scratch = stage + STAGE_BYTES;
   carry = scratch + SCRATCH_BYTES;
   readWindow = carry + CARRY_BYTES;
   connections = align(readWindow + READ_BYTES, 128);

@@ -54,11 +54,11 @@ export function addMessageRow(kind: i32, extra: i32): usize {
 
 // @ts-ignore: decorator
 @inline
-function varintLength(value: i32): i32 {
+export function varintLength(value: i32): i32 {
   return value < 128 ? 1 : value < 16384 ? 2 : value < 2097152 ? 3 : 4;
 }
 
-function writeVarint(to: usize, value: i32): usize {
+export function writeVarint(to: usize, value: i32): usize {
   let left = value;
   let p = to;
   while (left >= 128) {

@@ -104,6 +104,13 @@ export class ByteReader {
     return 0;
   }
 
+  /** Passes everything up to there; false when that is behind, or not there. */
+  skipTo(at: number): boolean {
+    if (at < this.at || at > this.buffer.length) return this.fail() !== 0;
+    this.at = at;
+    return true;
+  }
+
   u8(): number {
     return this.at < this.buffer.length ? this.buffer[this.at++] : this.fail();
   }

@@ -12,6 +12,9 @@ const SCRATCH_BYTES = 262144;
 const ROWS_MAX = 32768;
 /** Up to here a loop is faster than a call. */
 const SHORT_BYTES = 32;
+/** Of `putStored` in the scratch area: behind the identifiers the places, then the bodies. */
+const STORED_LIST_BYTES = 256;
+const STORED_PLACE_BYTES = 8;
 const POLICY_KEYS_BYTES = 520;
 const SPANS_OUT_MAX = 4096;
 const CONNECTIONS_MAX = 4_000_000;
@@ -56,13 +59,14 @@ interface MqttModule {
   takePacketId(slot: number, qos: number, host: boolean): number;
   restorePacketId(slot: number, id: number, state: number, host: boolean): number;
   settle(slot: number, type: number, id: number, reason: number): number;
+  putStored(slot: number, count: number, firstId: number, idsLength: number): number;
   releasePacketId(slot: number, id: number): number;
   exportReceived(slot: number): number;
   hasReceived(slot: number, id: number): number;
   receivedCount(slot: number): number;
   recordReceived(slot: number, id: number): number;
   forgetReceived(slot: number, id: number): number;
-  acknowledge(slot: number, type: number, id: number, reason: number): number;
+  acknowledge(slot: number, type: number, id: number, count: number, reason: number): number;
   setHostMode(slot: number, on: boolean): void;
   setOwes(slot: number, on: boolean): void;
   createGroup(
@@ -84,6 +88,7 @@ interface MqttModule {
     groupCount: number,
     rows: number,
     hostPart: boolean,
+    batched: boolean,
   ): number;
   invalidateFilter(from: number, length: number): void;
   invalidateAll(): void;
@@ -108,6 +113,9 @@ class Result {
   get needBytes(): number {
     return this.words[3] as number;
   }
+  get storedBytes(): number {
+    return this.words[4] as number;
+  }
 }
 
 /** Throws when the memory is too small for the tables that the options ask for. */
@@ -129,7 +137,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   const buffer = linear.buffer;
   const memory = Buffer.from(buffer);
   const at = (region: number): number => core.regionOffset(region) >>> 0;
-  const resultWords = new Int32Array(buffer, at(Region.Result), 4);
+  const resultWords = new Int32Array(buffer, at(Region.Result), 5);
   const rows = new Int32Array(buffer, at(Region.Rows), ROWS_MAX * 12);
   const spans = new Uint32Array(buffer, at(Region.SpansOut), SPANS_OUT_MAX * 2);
   const scratchOffset = at(Region.Scratch);
@@ -179,6 +187,8 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     rows,
     result,
     scratch,
+    storedPlaces: scratchWords.subarray(STORED_LIST_BYTES >> 2),
+    maxStoredBytes: SCRATCH_BYTES - STORED_LIST_BYTES,
     onEvict: () => {},
 
     open: (slot, maxPacketBytesIn) => core.open(slot, maxPacketBytesIn),
@@ -214,6 +224,11 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       return core.append(slot, scratchOffset, headBytes + length) !== 0;
     },
     appendScratch: (slot, length) => core.append(slot, scratchOffset, length) !== 0,
+    putStored(slot, bodies, count, firstId, subscriptionIds) {
+      scratch.set(subscriptionIds);
+      scratch.set(bodies, STORED_LIST_BYTES + STORED_PLACE_BYTES * count);
+      return core.putStored(slot, count, firstId, subscriptionIds.length);
+    },
     heldBytes: (slot) => core.heldBytes(slot) >>> 0,
     takeDirty() {
       const count = core.takeDirty();
@@ -254,8 +269,8 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     receivedCount: (slot) => core.receivedCount(slot),
     recordReceived: (slot, packetId) => core.recordReceived(slot, packetId) === 0,
     forgetReceived: (slot, packetId) => core.forgetReceived(slot, packetId) !== 0,
-    acknowledge(slot, type, packetId, reason) {
-      core.acknowledge(slot, type, packetId, reason);
+    acknowledge(slot, type, packetId, reason, count = 1) {
+      core.acknowledge(slot, type, packetId, count, reason);
     },
     setHostMode: (slot, on) => core.setHostMode(slot, on),
     setOwes: (slot, on) => core.setOwes(slot, on),
@@ -275,7 +290,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       rowsOfGroup.delete(handle);
       core.releaseGroup(handle);
     },
-    installFlow(classId, topic, groups, hostPart) {
+    installFlow(classId, topic, groups, hostPart, isBatched = false) {
       const listAt = (topic.length + 3) >> 2;
       if (topic.length + groups.length * 4 + 8 > SCRATCH_BYTES) return -1;
       let rowsNeeded = 0;
@@ -292,7 +307,9 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
         scratch.set(topic);
         scratchWords.set(groups, listAt);
       }
-      return core.installFlow(id, classId, topic.length, groups.length, rowsNeeded, hostPart) !== 0 ? id : -1;
+      return core.installFlow(id, classId, topic.length, groups.length, rowsNeeded, hostPart, isBatched) !== 0
+        ? id
+        : -1;
     },
     invalidateFilter(filter) {
       scratch.set(filter);

@@ -26,12 +26,18 @@ export const Row = {
   HostPart: 3,
   /** A PUBLISH (QoS 1 or 2 towards that slot) that a fast destination could not take: the host queues it. extra = destination slot. It stays in host mode until setHostMode(slot, false). */
   Overflow: 4,
-  /** Acknowledgement of a packet identifier marked as the host's: frameOff = packet type (4, 5 or 7), frameLen = reason code, packetId. Comes after the data plane updated its window. */
+  /** Acknowledgement of a packet identifier marked as the host's: frameOff = packet type (4, 5 or 7), frameLen = reason code, packetId, count: so many identifiers in a row. Comes after the data plane updated its window. */
   Ack: 5,
   /** The send window of the ingesting slot has room again, after takePacketId returned 0 or an Overflow row. */
   Window: 6,
   /** PUBREL of a durable connection: the identifier is forgotten here, the host answers PUBCOMP. frameLen = reason code for it. */
   Release: 7,
+  /**
+   * QoS 1 messages of a batched flow, already served to its fast destinations: the host serves the host part and acknowledges
+   * `count` packet identifiers from packetId on. Frame: their bodies, `frameLen` bytes as the message store has them, valid
+   * until the next ingest. extra = flow id. Messages that a batch cannot hold come as HostPart rows.
+   */
+  Batch: 8,
 } as const;
 
 /** Positions inside a row. `rows` holds row r at [r * ROW_FIELDS, (r + 1) * ROW_FIELDS). */
@@ -48,6 +54,8 @@ export const RowField = {
   /** Control: first byte of the fixed header. Publish: PublishFlag bits. HostPart: flow id. Overflow: destination slot. */
   Extra: 7,
   MessageExpiry: 8,
+  /** Of Ack and Batch rows. */
+  Count: 8,
   /** In an Overflow row: the group that the destination is a member of. */
   TopicAlias: 9,
   Properties: 10,
@@ -144,6 +152,8 @@ export interface DataPlane {
     readonly status: number;
     readonly reason: number;
     readonly needBytes: number;
+    /** Bytes of the packets of the last `putStored`. */
+    readonly storedBytes: number;
   };
 
   /** A connection appears in a free slot: every packet of it is a Control row until `establish`. */
@@ -168,6 +178,22 @@ export interface DataPlane {
   appendScratch(slot: number, length: number): boolean;
   /** One packet: its head, which lies in the scratch area, and a payload of any length. */
   appendPacket(slot: number, headBytes: number, payload: Uint8Array): boolean;
+  /** Offset and length of each body, relative to the bytes that `putStored` is given: write them here first. */
+  readonly storedPlaces: Uint32Array;
+  /** Bodies of one `putStored`, with 8 bytes for each place. */
+  readonly maxStoredBytes: number;
+  /**
+   * Deliveries of QoS 1 from bodies as Batch rows have them, with the packet identifiers from `firstId` on (1 follows 65,535),
+   * which become the host's. Stops where the window, the bounds or the memory end, or at a body that is the host's to put
+   * out; returns how many are out.
+   */
+  putStored(
+    slot: number,
+    bodies: Uint8Array,
+    count: number,
+    firstId: number,
+    subscriptionIds: Uint8Array,
+  ): number;
   /** Bytes waiting or being written. */
   heldBytes(slot: number): number;
   /** Slots with output and no write under way, each reported once; the returned view is valid until the next call of any method. */
@@ -198,8 +224,8 @@ export interface DataPlane {
   /** Records or forgets one (a refused QoS 2 publish is forgotten). `recordReceived` returns false when it was there already. */
   recordReceived(slot: number, packetId: number): boolean;
   forgetReceived(slot: number, packetId: number): boolean;
-  /** PUBACK or PUBREC (and others) without properties: in receipt order with those the data plane writes itself. */
-  acknowledge(slot: number, type: 4 | 5 | 6 | 7, packetId: number, reason: number): void;
+  /** PUBACK or PUBREC (and others) without properties, for `count` identifiers in a row: in receipt order with those the data plane writes itself. */
+  acknowledge(slot: number, type: 4 | 5 | 6 | 7, packetId: number, reason: number, count?: number): void;
   /** While on, QoS 1 and 2 deliveries of flows to this slot come as Overflow rows. */
   setHostMode(slot: number, on: boolean): void;
   /** While on, acknowledgements of QoS 1 and 2 messages from this slot are all the host's, flows without a host part included. */
@@ -211,11 +237,17 @@ export interface DataPlane {
   releaseGroup(group: number): void;
   /**
    * Installs or replaces the flow of (classId, topic). `hostPart`: each message of it also gives a HostPart row, and QoS 1 and 2 are
-   * acknowledged by the host. Returns the flow id, a small integer; -1 = no room. A record that this takes from another
+   * acknowledged by the host; with `isBatched` messages of QoS 1 come in Batch rows where they can. Returns the flow id, a small integer; -1 = no room. A record that this takes from another
    * flow, or from an older version of this one, is told by `onEvict` before it is overwritten.
    * A flow is stale, and its next message a Publish row (with Admit), after any `invalidateFilter` that matches its topic.
    */
-  installFlow(classId: number, topic: Uint8Array, groups: readonly number[], hostPart: boolean): number;
+  installFlow(
+    classId: number,
+    topic: Uint8Array,
+    groups: readonly number[],
+    hostPart: boolean,
+    isBatched?: boolean,
+  ): number;
   /** The caller is told which flow id is being overwritten or dropped so that it can release the groups of it. */
   onEvict: (flowId: number) => void;
   /** A subscription to this filter (without $share prefix) came, changed or went. */

@@ -3,6 +3,7 @@
  * identifiers, acknowledgements, the start of partial packets), with random decisions where the front-end would ask
  * configuration and subscriptions, and checks every answer of the module.
  */
+import { decodeBodies } from '../../src/kernel/message-store/body.ts';
 import { createDataPlane } from '../../src/wasm/create-data-plane.ts';
 import {
   type DataPlane,
@@ -136,12 +137,17 @@ export class FuzzHost {
       const field = (f: number): number => row[f] as number;
       const kind = field(RowField.Kind);
       if (kind === Row.Ack) {
-        this.log?.push(
-          `ack ${field(RowField.Frame)} ${field(RowField.FrameLength)} ${field(RowField.PacketId)}`,
-        );
+        const first = field(RowField.PacketId);
+        for (let id = first; id < first + field(RowField.Count); id++) {
+          this.log?.push(`ack ${field(RowField.Frame)} ${field(RowField.FrameLength)} ${id}`);
+        }
         continue;
       }
       if (kind === Row.Window) continue;
+      if (kind === Row.Batch) {
+        this.batch(index, row);
+        continue;
+      }
       const frame = field(RowField.Frame);
       const frameLength = field(RowField.FrameLength);
       const inside = (from: number, size: number, what: string): void =>
@@ -212,6 +218,17 @@ export class FuzzHost {
     return false;
   }
 
+  /** Its bodies are what the message store takes. */
+  private batch(index: number, row: readonly number[]): void {
+    const { plane } = this;
+    const field = (f: number): number => row[f] as number;
+    const [from, count] = [field(RowField.Frame), field(RowField.Count)];
+    const messages = decodeBodies(plane.memory.subarray(from, from + field(RowField.FrameLength)));
+    ensure(messages.length === count, `${messages.length} bodies in a batch of ${count}`);
+    ensure(this.groupsOfFlow.has(field(RowField.Extra)), 'a batch of no flow');
+    plane.acknowledge(index, 4, field(RowField.PacketId), 0, count);
+  }
+
   private answer(index: number, frame: number, packetId: number): void {
     const qos = ((this.plane.memory[frame] as number) >> 1) & 3;
     if (qos > 0) this.plane.acknowledge(index, qos === 1 ? 4 : 5, packetId, 0);
@@ -239,7 +256,7 @@ export class FuzzHost {
       ensure(group !== 0, 'no room for a group');
       groups.push(group);
     }
-    const id = plane.installFlow(0, topic, groups, random.oneIn(4));
+    const id = plane.installFlow(0, topic, groups, random.oneIn(4), random.oneIn(2));
     if (id < 0) {
       for (const group of groups) plane.releaseGroup(group);
       return false;

@@ -6,6 +6,7 @@ import {
   type Established,
   IngestStatus,
   ROW_FIELDS,
+  Row,
   RowField,
 } from '../../src/wasm/data-plane.ts';
 
@@ -22,6 +23,10 @@ export interface RowView {
   /** Raw fields, for Ack rows. */
   a: number;
   b: number;
+  /** Of Ack and Batch rows. */
+  count: number;
+  /** Of Batch rows, as the message store has them. */
+  bodies: Buffer;
 }
 
 export function planeOf(options: Partial<DataPlaneOptions> = {}): DataPlane {
@@ -94,6 +99,8 @@ function viewRow(plane: DataPlane, index: number): RowView {
     properties: isMessage
       ? slice(field(RowField.Properties), field(RowField.PropertiesLength))
       : Buffer.alloc(0),
+    count: field(RowField.Count),
+    bodies: kind === Row.Batch ? slice(field(RowField.Frame), field(RowField.FrameLength)) : Buffer.alloc(0),
     a: field(RowField.Frame),
     b: field(RowField.FrameLength),
   };

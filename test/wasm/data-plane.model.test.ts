@@ -5,6 +5,8 @@
 import fc from 'fast-check';
 import { generate, type IPublishPacket, parser } from 'mqtt-packet';
 import { describe, expect, it } from 'vitest';
+
+import { decodeBodies } from '../../src/kernel/message-store/body.ts';
 import { type DataPlane, IngestStatus, PublishFlag, Row } from '../../src/wasm/data-plane.ts';
 import { connect, ingestAll, planeOf } from './data-plane-driver.ts';
 
@@ -135,12 +137,13 @@ class Model {
         groups.push(group);
       }
     }
-    const hostPart = this.random(4) === 0;
+    const hostPart = this.random(3) === 0;
     const id = this.plane.installFlow(
       0,
       Buffer.from(topic),
       groups.map((g) => g.handle),
       hostPart,
+      this.random(2) === 0,
     );
     expect(id).toBeGreaterThanOrEqual(0);
     this.flows.set(topic, { groups, id, hostPart });
@@ -152,6 +155,7 @@ class Model {
     const from = this.slot(publisher);
     const parts: Buffer[] = [];
     const expectedRows: string[] = [];
+    let lastId = 0;
     for (let n = 1 + this.random(6); n > 0; n--) {
       const topics = [...this.flows.keys()];
       if (topics.length === 0) return;
@@ -159,7 +163,8 @@ class Model {
       const qos = this.random(3) as 0 | 1 | 2;
       const size = [8, 40, 300, 5000, 20_000][this.random(5)] as number;
       const payload = `${this.counter++}:`.padEnd(size, 'p');
-      const messageId = 1 + this.random(50);
+      lastId = this.random(2) === 0 ? (lastId % 50) + 1 : 1 + this.random(50);
+      const messageId = lastId;
       const withText = from.version === 5 && this.random(3) === 0;
       const asks = from.version === 5 && this.random(6) === 0;
       const packet: IPublishPacket = {
@@ -208,6 +213,15 @@ class Model {
         rows.push(isAgain ? `again ${row.packetId}` : `asks ${payload}`);
         if (!isAgain) expect((row.extra & PublishFlag.Recorded) !== 0).toBe(qos === 2);
         answer();
+      } else if (row.kind === Row.Batch) {
+        const messages = decodeBodies(row.bodies);
+        expect(messages.length).toBe(row.count);
+        for (const one of messages) {
+          rows.push(`host ${Buffer.from(one.payload).toString().slice(0, 12)}`);
+          expect([one.qos, one.retain, one.expiresAtMs]).toEqual([1, false, 0]);
+          expect(this.flows.has(Buffer.from(one.topic).toString())).toBe(true);
+        }
+        this.plane.acknowledge(publisher, 4, row.packetId, 0, row.count);
       } else throw new Error(`unexpected row ${row.kind} for ${row.topic}`);
     });
     expect(end.status).toBe(IngestStatus.NeedMore);
@@ -291,11 +305,15 @@ class Model {
     }
     slot.expected.push(...later);
     const rows: string[] = [];
-    ingestAll(this.plane, index, Uint8Array.from(bytes), ({ kind, a, b, packetId }) => {
+    ingestAll(this.plane, index, Uint8Array.from(bytes), ({ kind, a, b, packetId, count }) => {
       if (kind === Row.Window) return;
-      rows.push(kind === Row.Ack ? `ack ${a} ${packetId} ${b}` : `release ${packetId} ${b}`);
-      if (kind === Row.Release) this.plane.acknowledge(index, 7, packetId, b);
-      else if (a === 5 && b === 0 && slot.isDurable) this.plane.acknowledge(index, 6, packetId, 0);
+      if (kind === Row.Release) {
+        rows.push(`release ${packetId} ${b}`);
+        this.plane.acknowledge(index, 7, packetId, b);
+        return;
+      }
+      for (let id = packetId; id < packetId + count; id++) rows.push(`ack ${a} ${id} ${b}`);
+      if (a === 5 && b === 0 && slot.isDurable) this.plane.acknowledge(index, 6, packetId, 0, count);
     });
     expect(rows).toEqual(expectedRows);
     if (slot.hostMode && this.random(2) === 0) {

@@ -13,7 +13,7 @@ const Where = { Nowhere: 0, Pinned: 1, Cached: 2, Loaded: 3 } as const;
 
 interface Fifo {
   readonly where: number;
-  readonly maxBytes: number;
+  maxBytes: number;
   oldest: number;
   newest: number;
   bytes: number;
@@ -44,6 +44,12 @@ export class BodyCache {
 
   get bytes(): number {
     return this.cached.bytes + this.loaded.bytes + this.pinned;
+  }
+
+  /** Of those that may be dropped, without the ones read back. */
+  limit(maxBytes: number): void {
+    this.cached.maxBytes = maxBytes;
+    this.shrink(this.cached, NONE);
   }
 
   /** Keeps what is here until it is taken, as if it were loaded; false when it is not here. */
@@ -125,7 +131,11 @@ export class BodyCache {
     to.newest = slot;
     to.bytes += this.sizes[slot];
     // One that is larger than all of the room is there until the next comes.
-    while (to.bytes > to.maxBytes && to.oldest !== slot) this.remove(to.oldest);
+    this.shrink(to, slot);
+  }
+
+  private shrink(fifo: Fifo, spared: number): void {
+    while (fifo.bytes > fifo.maxBytes && fifo.oldest !== spared) this.remove(fifo.oldest);
   }
 
   private grow(atLeast: number): void {

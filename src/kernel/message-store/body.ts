@@ -1,12 +1,19 @@
 /**
  * The entries of the table of messages. A body: form, id, expiry, flags, lengths of topic and properties, topic,
  * properties, and the payload up to the end. A volatile message leaves its id only, so that no other message gets it.
+ * Bodies with ids in a row can share an entry: form, first id, count, and each with its length in front, of a form
+ * without id; it is found by its own place all the same.
  */
 import { ByteReader } from '../binary.ts';
 import type { Message } from '../message.ts';
 
 const BODY = 1;
 const VOLATILE_ID = 2;
+const BATCH = 3;
+/** As assembly/mqtt/staging.ts writes them. */
+const BATCHED_BODY = 4;
+/** Of what is in front of the bodies of a batch, at most. */
+export const BATCH_HEAD_BYTES = 16;
 const RETAIN = 4;
 const KEPT_SCRATCH_BYTES = 65_536;
 const VIEWS_KEPT = 1024;
@@ -86,6 +93,60 @@ export function encodeVolatileId(id: number): Uint8Array {
   return scratch.subarray(0, writeUint(scratch, 1, id));
 }
 
+/** Writes what is in front of the bodies of a batch; returns its end. */
+export function writeBatchHead(to: Uint8Array, at: number, firstId: number, count: number): number {
+  to[at] = BATCH;
+  return writeUint(to, writeUint(to, at + 1, firstId), count);
+}
+
+export const isBatch = (entry: Uint8Array): boolean => entry[0] === BATCH;
+
+/** Its id is not in it, but in the entry that it is a part of. */
+export const isBatchedBody = (body: Uint8Array): boolean => body[0] === BATCHED_BODY;
+
+/** One body of a batch as an entry of its own; the body ends with it. */
+export function encodeBatchOfOne(id: number, body: Uint8Array): Uint8Array {
+  const entry = new Uint8Array(BATCH_HEAD_BYTES + body.length);
+  const at = writeUint(entry, writeBatchHead(entry, 0, id, 1), body.length);
+  entry.set(body, at);
+  return entry.subarray(0, at + body.length);
+}
+
+/** False when the bytes are not a batch. `offset`: of the body in the entry. */
+export function walkBatch(
+  entry: Uint8Array,
+  each: (id: number, offset: number, length: number, expiresAtMs: number) => void,
+): boolean {
+  const from = new ByteReader(entry);
+  if (from.u8() !== BATCH) return false;
+  const firstId = from.uint();
+  const count = from.count(2);
+  for (let i = 0; i < count; i++) {
+    const length = from.count();
+    const offset = entry.length - from.bytesLeft;
+    const form = from.u8();
+    const expiresAtMs = from.uint();
+    if (from.failed || form !== BATCHED_BODY || !from.skipTo(offset + length)) return false;
+    each(firstId + i, offset, length, expiresAtMs);
+  }
+  return from.isComplete;
+}
+
+/** Bodies of a batch, each with its length in front, as messages with bytes of their own. */
+export function decodeBodies(bodies: Uint8Array): Message[] {
+  const messages: Message[] = [];
+  const from = new ByteReader(bodies);
+  while (from.bytesLeft > 0) {
+    const length = from.count();
+    const at = bodies.length - from.bytesLeft;
+    const message = decodeBody(0, bodies.subarray(at, at + length));
+    if (message === undefined || !from.skipTo(at + length))
+      throw new TypeError('bodies that are not well-formed');
+    messages.push(message);
+  }
+  return messages;
+}
+
 export interface EntryHead {
   readonly id: number;
   /** Undefined for a volatile message. */
@@ -105,7 +166,8 @@ export function decodeHead(entry: Uint8Array): EntryHead | undefined {
 /** A message with bytes of its own; undefined when the bytes are not the body of `id`. */
 export function decodeBody(id: number, entry: Uint8Array): Message | undefined {
   const from = new ByteReader(entry);
-  if (from.u8() !== BODY || from.uint() !== id) return undefined;
+  const form = from.u8();
+  if (form !== BATCHED_BODY && (form !== BODY || from.uint() !== id)) return undefined;
   const expiresAtMs = from.uint();
   const flags = from.u8();
   const qos = flags & 3;

@@ -1,7 +1,7 @@
 /** Bodies that still have references leave a range of the journal: they are appended again, as they are. */
 import type { StateLog } from '../state/state-log.ts';
 import { TableId } from '../state/table.ts';
-import { decodeBody } from './body.ts';
+import { decodeBody, encodeBatchOfOne, isBatchedBody } from './body.ts';
 import { readEntries } from './loader.ts';
 import { type SlotTable, State } from './slot-table.ts';
 
@@ -43,9 +43,10 @@ async function move(
   place: (slot: number, position: number, offset: number) => void,
 ): Promise<void> {
   const written: Promise<Error | undefined>[] = [];
-  const append = (slot: number, entry: Uint8Array): Promise<Error | undefined> => {
+  const append = (slot: number, body: Uint8Array): Promise<Error | undefined> => {
     const id = table.ids[slot];
-    const offset = log.add(TableId.Messages, entry);
+    const entry = isBatchedBody(body) ? encodeBatchOfOne(id, body) : body;
+    const offset = log.add(TableId.Messages, entry) + entry.length - body.length;
     return new Promise((resolve) => {
       const done = (error: Error | undefined, position: number) => {
         const isStill = table.ids[slot] === id && table.states[slot] === State.Placed;

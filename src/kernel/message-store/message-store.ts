@@ -15,8 +15,18 @@ import type { Message } from '../message.ts';
 import type { StateLog } from '../state/state-log.ts';
 import { type EntryPlace, type Table, TableId } from '../state/table.ts';
 import { withAccessors } from '../with-accessors.ts';
-import { bodyBytes, decodeBody, decodeHead, encodeBody, encodeVolatileId } from './body.ts';
+import {
+  bodyBytes,
+  decodeBody,
+  decodeHead,
+  encodeBody,
+  encodeVolatileId,
+  isBatch,
+  walkBatch,
+} from './body.ts';
+import { type BodyBatch, fillBatch } from './body-batch.ts';
 import { BodyCache } from './body-cache.ts';
+import { BodySlabs, type Slab } from './body-slabs.ts';
 import { evacuateBodies } from './evacuation.ts';
 import { MessageUnreadable, readEntries } from './loader.ts';
 import {
@@ -53,6 +63,18 @@ export interface MessageStore {
   put(message: Message): number;
   /** As `put`, for a message that ends with the process. */
   putVolatile(message: Message): number;
+  /**
+   * As `put`, for messages that come together, with that many references each besides the caller's; false when a bound is
+   * reached. `bodies` is borrowed: as the data plane's Batch rows have them. The batch is filled anew.
+   */
+  putBatch(batch: BodyBatch, bodies: Uint8Array, count: number, references: number): boolean;
+  stageBatch(batch: BodyBatch): number;
+  placedBatch(batch: BodyBatch, position: number, offset: number): void;
+  releaseBatch(batch: BodyBatch): void;
+  /** Where the body of a batch is in memory: `lengths` bytes from `startOf` on. Undefined = not there, or it was put alone. */
+  slabOf(slot: number): Slab | undefined;
+  startOf(slot: number): number;
+
   /** Adds the entry to the current change; returns its offset, for `placed`. */
   stage(slot: number): number;
   /** In `done` of the change, when it was written. A volatile message stays where it is. */
@@ -102,7 +124,9 @@ export function createMessageStore(options: MessageStoreOptions): MessageStore {
   const { maxMessages, maxBytes, maxVolatileBytes = 256 * MiB } = options;
   const table = new SlotTable();
   const pages = new PageTracker();
-  const cache = new BodyCache(options.maxCacheBytes ?? 64 * MiB, options.maxLoadedBytes ?? 64 * MiB);
+  const maxCacheBytes = options.maxCacheBytes ?? 64 * MiB;
+  const slabs = new BodySlabs(maxCacheBytes / 2);
+  const cache = new BodyCache(maxCacheBytes, options.maxLoadedBytes ?? 64 * MiB);
   /** Reads under way, by slot; of the same slot's next message, too, which then is loaded the next time. */
   const loading = new Map<number, Promise<void>>();
   let nextId = 1;
@@ -137,6 +161,7 @@ export function createMessageStore(options: MessageStoreOptions): MessageStore {
     if (state === State.Volatile) volatileBytes -= table.lengths[slot];
     if (state === State.Placed) pages.changed(table.ids[slot], -1);
     cache.remove(slot);
+    slabs.remove(slot, state === State.New);
     table.free(slot);
   };
 
@@ -187,6 +212,14 @@ export function createMessageStore(options: MessageStoreOptions): MessageStore {
     name: 'messages',
 
     apply(entry, { position, offset }: EntryPlace) {
+      if (isBatch(entry)) {
+        const isWhole = walkBatch(entry, (id, at, length, expiresAtMs) => {
+          seen(id);
+          recoverPlace({ id, position, offset: offset + at, length, expiresAtMs });
+        });
+        if (!isWhole) throw new MessageUnreadable(position, offset, [], 'its form is not known');
+        return;
+      }
       const head = decodeHead(entry);
       if (head === undefined) throw new MessageUnreadable(position, offset, [], 'its form is not known');
       seen(head.id);
@@ -239,7 +272,7 @@ export function createMessageStore(options: MessageStoreOptions): MessageStore {
         return table.bytes;
       },
       get memoryBytes() {
-        return table.count * COLUMN_BYTES + cache.bytes;
+        return table.count * COLUMN_BYTES + cache.bytes + slabs.bytes;
       },
     },
     {
@@ -251,6 +284,34 @@ export function createMessageStore(options: MessageStoreOptions): MessageStore {
 
       put: (message) => putAs(message, State.New),
       putVolatile: (message) => putAs(message, State.Volatile),
+
+      putBatch(batch, bodies, count, references) {
+        if (isRecovering || table.count + count > maxMessages || nextId + count > MAX_ID) return false;
+        if (table.bytes + bodies.length > maxBytes) return false;
+        const before = slabs.bytes;
+        fillBatch(batch, table, slabs, { bodies, count, firstId: nextId, references: references + 1 });
+        nextId += count;
+        pages.nextIdChanged();
+        if (slabs.bytes !== before) cache.limit(maxCacheBytes - slabs.bytes);
+        return true;
+      },
+      stageBatch: (batch) => attached().add(TableId.Messages, batch.entry),
+      placedBatch({ slots, count, begin }, position, offset) {
+        const ahead = offset - begin;
+        for (let i = 0; i < count; i++) {
+          const slot = slots[i];
+          place(slot, position, ahead + slabs.startOf(slot));
+          slabs.unpin(slot);
+        }
+      },
+      releaseBatch({ slots, count }) {
+        for (let i = 0; i < count; i++) {
+          const slot = slots[i];
+          if (--table.references[slot] === 0) free(slot);
+        }
+      },
+      slabOf: (slot) => slabs.slabOf(slot),
+      startOf: (slot) => slabs.startOf(slot),
 
       stage(slot) {
         const message = cache.peek(slot);
@@ -295,14 +356,19 @@ export function createMessageStore(options: MessageStoreOptions): MessageStore {
       expiresAtMs: (slot) => table.expiries[slot],
       bytesOf: (slot) => table.lengths[slot],
       isLost: (slot) => table.states[slot] === State.Lost,
-      get: (slot) => cache.get(slot),
+      get(slot) {
+        const slab = slabs.slabOf(slot);
+        if (slab?.bytes === undefined) return cache.get(slot);
+        const start = slabs.startOf(slot);
+        return decodeBody(table.ids[slot], slab.bytes.subarray(start, start + table.lengths[slot]));
+      },
 
       async load(slots) {
         const wanted = new Set<number>();
         const under = new Set<Promise<void>>();
         for (const slot of slots) {
           const running = loading.get(slot);
-          if (cache.keep(slot)) continue;
+          if (slabs.slabOf(slot) !== undefined || cache.keep(slot)) continue;
           if (running !== undefined) under.add(running);
           else if (table.states[slot] === State.Placed) wanted.add(slot);
         }

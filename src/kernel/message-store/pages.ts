@@ -86,6 +86,7 @@ export function decodeNextId(bytes: Uint8Array): number | undefined {
 }
 
 interface PageState {
+  readonly page: number;
   placed: number;
   isDirty: boolean;
 }
@@ -95,6 +96,8 @@ export class PageTracker {
   private readonly pages = new Map<number, PageState>();
   private dirty: number[] = [];
   private isNextIdDirty = false;
+  /** Looked at last, and still there: ids come one after the other. */
+  private last: PageState | undefined = undefined;
 
   nextIdChanged(): void {
     this.isNextIdDirty = true;
@@ -103,11 +106,12 @@ export class PageTracker {
   /** `placed`: how many more messages of the page have places. */
   changed(id: number, placed: -1 | 0 | 1): void {
     const page = pageOf(id);
-    let state = this.pages.get(page);
+    let state = this.last?.page === page ? this.last : this.pages.get(page);
     if (state === undefined) {
-      state = { placed: 0, isDirty: false };
+      state = { page, placed: 0, isDirty: false };
       this.pages.set(page, state);
     }
+    this.last = state;
     state.placed += placed;
     if (state.isDirty) return;
     state.isDirty = true;
@@ -140,7 +144,10 @@ export class PageTracker {
       const state = this.pages.get(page);
       if (state === undefined) continue;
       state.isDirty = false;
-      if (state.placed === 0) this.pages.delete(page);
+      if (state.placed === 0) {
+        this.pages.delete(page);
+        if (this.last === state) this.last = undefined;
+      }
       keys.push(pageKey(page));
     }
     return keys;

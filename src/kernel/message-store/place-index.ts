@@ -14,6 +14,9 @@ export class PlaceIndex {
   private before = new Int32Array(0);
   private after = new Int32Array(0);
   private readonly buckets = new Map<number, Bucket>();
+  /** What was looked for last: neighbours come one after the other. */
+  private lastKey = NONE;
+  private last: Bucket | undefined = undefined;
 
   grow(capacity: number): void {
     this.before = grown(this.before, capacity);
@@ -22,11 +25,12 @@ export class PlaceIndex {
 
   add(slot: number, position: number, bytes: number): void {
     const key = Math.floor(position / BUCKET);
-    const bucket = this.buckets.get(key);
+    const bucket = this.bucketOf(key);
     this.before[slot] = NONE;
     if (bucket === undefined) {
       this.after[slot] = NONE;
-      this.buckets.set(key, { first: slot, bytes });
+      this.last = { first: slot, bytes };
+      this.buckets.set(key, this.last);
       return;
     }
     this.after[slot] = bucket.first;
@@ -37,7 +41,7 @@ export class PlaceIndex {
 
   remove(slot: number, position: number, bytes: number): void {
     const key = Math.floor(position / BUCKET);
-    const bucket = this.buckets.get(key);
+    const bucket = this.bucketOf(key);
     if (bucket === undefined) return;
     const before = this.before[slot];
     const after = this.after[slot];
@@ -45,7 +49,17 @@ export class PlaceIndex {
     if (before !== NONE) this.after[before] = after;
     else bucket.first = after;
     bucket.bytes -= bytes;
-    if (bucket.first === NONE) this.buckets.delete(key);
+    if (bucket.first !== NONE) return;
+    this.buckets.delete(key);
+    this.last = undefined;
+  }
+
+  private bucketOf(key: number): Bucket | undefined {
+    if (this.lastKey !== key) {
+      this.lastKey = key;
+      this.last = this.buckets.get(key);
+    }
+    return this.last;
   }
 
   /** Exact. */

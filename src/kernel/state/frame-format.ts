@@ -12,7 +12,7 @@ export const STATE_LOG = 1;
 export const MARK_LOG = 2;
 export const PAGE_LOG = 3;
 
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 const VERSION_BYTES = 1;
 const MAX_HEAD_BYTES = 6;
 /** Below this a loop is faster than a call. */

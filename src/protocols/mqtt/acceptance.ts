@@ -21,6 +21,7 @@ const PUBREC = 5;
 export class Acceptance implements PublishOptions, Owed {
   readonly type: 4 | 5;
   readonly packetId: number;
+  readonly count = 1;
   reasonCode: number = PENDING;
   readonly flowId: number | undefined;
   private readonly mqtt: Mqtt;

@@ -6,18 +6,29 @@ import type { Session } from './session.ts';
 
 const PUBREC = 5;
 
-/** The data plane has updated its window and, for an ephemeral session, sent PUBREL where one is due. */
+/** `count` identifiers in a row. The data plane has updated its window and, for an ephemeral session, sent PUBREL where one is due. */
 export function acknowledged(
   mqtt: Mqtt,
   session: Session,
   type: number,
   packetId: number,
   reason: number,
+  count = 1,
 ): void {
   if (session.durable !== undefined) {
-    acknowledgedDurable(mqtt, session, type, packetId, reason);
+    acknowledgedDurable(mqtt, session, type, packetId, reason, count);
     return;
   }
+  for (let i = 0; i < count; i++) acknowledgedShared(mqtt, session, type, packetId + i, reason);
+}
+
+function acknowledgedShared(
+  mqtt: Mqtt,
+  session: Session,
+  type: number,
+  packetId: number,
+  reason: number,
+): void {
   const { inFlight } = session;
   const entry = inFlight?.get(packetId);
   if (inFlight === undefined || entry === undefined) return;

@@ -7,6 +7,7 @@ import type { SharedGroup } from '../../kernel/shared-group.ts';
 import type { Connection } from './connection.ts';
 import type { Mqtt } from './context.ts';
 import { aliasFor, hasLooseBacklog } from './deliver.ts';
+import type { TopicRuleOf } from './durable/topic-rules.ts';
 import { Outcome } from './outcome.ts';
 import { type Target, targetsOf, toSession } from './route.ts';
 import { Routed } from './routed.ts';
@@ -18,15 +19,25 @@ export interface Flows {
   install(classId: number, topic: Uint8Array): boolean;
   /** The host's part of a message whose flow has served the rest. */
   serveHostPart(flowId: number, message: Message, publisher: Session | undefined): Routed;
+  /** Who keeps each message of QoS 1 of the flow, and what that has to wait for; undefined = `serveHostPart` decides. */
+  keepersOf(flowId: number): Keepers | undefined;
   /** Topic of a flow with a host part: owned, so that messages need not copy it. */
   topicOf(flowId: number): Uint8Array | undefined;
   /** What a group in the data plane encodes; undefined when it is gone. */
   encodingOf(group: number): GroupEncoding | undefined;
 }
 
+type Level = TopicRuleOf['level'];
+
 export interface GroupEncoding {
   readonly qos: 0 | 1 | 2;
   readonly subscriptionIds: Uint8Array;
+}
+
+/** Durable sessions, and nobody else but the data plane's groups. */
+export interface Keepers {
+  readonly targets: readonly Target[];
+  readonly level: Level;
 }
 
 interface GroupPlan extends GroupEncoding {
@@ -49,6 +60,7 @@ interface InstalledFlow {
   readonly targets: readonly Target[];
   readonly shared: readonly SharedGroup[];
   readonly hasFastMembers: boolean;
+  readonly keepers: Keepers | undefined;
 }
 
 /** Members in one group; more are split over several. Bounded by the data plane's scratch area. */
@@ -111,17 +123,19 @@ export function createFlows(mqtt: Mqtt): Flows {
       groups.push(group);
     }
     const hasHostPart = rest.length > 0 || shared.length > 0 || isCaptured;
+    const keepers = isCaptured || shared.length > 0 ? undefined : keepersAmong(mqtt, rest, topic);
     const flowId = dataPlane.installFlow(
       classId,
       topic,
       groups.map((group) => group.number),
       hasHostPart,
+      keepers !== undefined,
     );
     if (flowId < 0) {
       for (const group of groups) release(group);
       return false;
     }
-    flows.set(flowId, { groups, topic, targets: rest, shared, hasFastMembers: groups.length > 0 });
+    flows.set(flowId, { groups, topic, targets: rest, shared, hasFastMembers: groups.length > 0, keepers });
     return true;
   }
 
@@ -149,9 +163,26 @@ export function createFlows(mqtt: Mqtt): Flows {
   return {
     install,
     serveHostPart,
+    keepersOf: (flowId) => flows.get(flowId)?.keepers,
     topicOf: (flowId) => flows.get(flowId)?.topic,
     encodingOf: (group) => byNumber.get(group),
   };
+}
+
+/** Undefined where a message needs more than to be kept: each is looked at then. */
+function keepersAmong(mqtt: Mqtt, targets: readonly Target[], topic: Uint8Array): Keepers | undefined {
+  if (targets.length === 0 || mqtt.config.mqtt.maxMessageExpirySeconds !== 0) return undefined;
+  const { storage, level } = mqtt.durable.ruleOf(topic);
+  if (storage !== 'journal') return undefined;
+  const seen = new Set<number>();
+  for (const { sink, qos, noLocal } of targets) {
+    // Who gets a message twice gets it again before the next one.
+    if (seen.has(sink)) return undefined;
+    seen.add(sink);
+    const session = mqtt.sessions.byNumber(sink);
+    if (session === undefined || !isDurable(session) || qos === 0 || noLocal) return undefined;
+  }
+  return { targets, level };
 }
 
 /** Whether the data plane alone can deliver: a connected session that owes nothing to a later connection. */

@@ -86,6 +86,13 @@ export function inboundFromPacket(packet: PublishPacket): Inbound {
   };
 }
 
+/** Of a message that has nothing for its hop alone. */
+export function inboundFromMessage(message: Message, packetId: number): Inbound {
+  const { topic, payload, properties, qos, retain } = message;
+  const hop = { packetId, topicAlias: 0, expirySeconds: undefined, payloadNotUtf8: false, isRecorded: true };
+  return { topic, payload, properties, qos, retain, ...hop };
+}
+
 export function toMessage(
   inbound: Inbound,
   topic: Uint8Array,

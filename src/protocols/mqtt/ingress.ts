@@ -9,7 +9,7 @@ import type { Connection, Partial } from './connection.ts';
 import { type Mqtt, startTimer, TimerKind } from './context.ts';
 import { controlPacket } from './control.ts';
 import { closeConnection } from './disconnect.ts';
-import { hostPartRow, overflowRow, publishRow, releaseRow } from './publish.ts';
+import { batchRow, hostPartRow, overflowRow, publishRow, releaseRow } from './publish.ts';
 import { pump } from './pump.ts';
 
 /** `length` bytes are at the start of the read window. */
@@ -141,13 +141,17 @@ function walk(mqtt: Mqtt, connection: Connection, count: number, admitted: numbe
       case Row.HostPart:
         hostPartRow(mqtt, connection, row);
         break;
+      case Row.Batch:
+        batchRow(mqtt, connection, row);
+        break;
       case Row.Overflow:
         overflowRow(mqtt, connection, row);
         break;
       case Row.Ack: {
         const packetId = rows[at + RowField.PacketId] as number;
         if (connection.session !== undefined) {
-          acknowledged(mqtt, connection.session, frame, packetId, frameLength);
+          const times = rows[at + RowField.Count] as number;
+          acknowledged(mqtt, connection.session, frame, packetId, frameLength, times);
         }
         break;
       }

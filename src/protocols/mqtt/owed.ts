@@ -8,6 +8,8 @@ import type { Mqtt } from './context.ts';
 export interface Owed {
   readonly type: 4 | 5 | 7;
   readonly packetId: number;
+  /** Identifiers in a row, from `packetId` on. */
+  readonly count: number;
   /** Below 0 it waits, or never goes out. */
   reasonCode: number;
 }
@@ -47,7 +49,7 @@ export class OwedQueue {
 }
 
 export function owe(connection: Connection, type: 4 | 5 | 7, packetId: number): Owed {
-  const owed: Owed = { type, packetId, reasonCode: PENDING };
+  const owed: Owed = { type, packetId, count: 1, reasonCode: PENDING };
   connection.owed.push(owed);
   return owed;
 }
@@ -60,7 +62,7 @@ export function pay(mqtt: Mqtt, connection: Connection, owed: Owed, reasonCode: 
   for (let each = queue.shift(); each !== undefined; each = queue.shift()) {
     hasPaid = true;
     if (each.reasonCode === NEVER || connection.isGone) continue;
-    mqtt.dataPlane.acknowledge(slot, each.type, each.packetId, each.reasonCode);
+    mqtt.dataPlane.acknowledge(slot, each.type, each.packetId, each.reasonCode, each.count);
   }
   if (!hasPaid) return;
   tellDataPlane(mqtt, connection);

@@ -4,6 +4,7 @@
  */
 import type { DelayRequest } from '../../kernel/delayed/delay-request.ts';
 import type { Message } from '../../kernel/message.ts';
+import { decodeBodies } from '../../kernel/message-store/body.ts';
 import { TableId } from '../../kernel/state/table.ts';
 import { PublishFlag, ROW_FIELDS, RowField } from '../../wasm/data-plane.ts';
 import { Acceptance } from './acceptance.ts';
@@ -14,8 +15,9 @@ import type { Connection } from './connection.ts';
 import type { Mqtt } from './context.ts';
 import { enqueue } from './deliver.ts';
 import { closeConnection } from './disconnect.ts';
+import { takeBatch } from './durable/batch.ts';
 import { encodeEntry } from './durable/session-entries.ts';
-import { type Inbound, inboundFromPacket, inboundFromRow, toMessage } from './inbound.ts';
+import { type Inbound, inboundFromMessage, inboundFromPacket, inboundFromRow, toMessage } from './inbound.ts';
 import { owe, pay, tellDataPlane } from './owed.ts';
 import { targetsOf } from './route.ts';
 import { clientKeyOf, type Session } from './session.ts';
@@ -214,6 +216,29 @@ export function hostPartRow(mqtt: Mqtt, connection: Connection, row: number): vo
   const inbound = inboundFromRow(dataPlane, row, flows.topicOf(flowId));
   const message = toMessage(inbound, inbound.topic, publisher, clock, 0, config.mqtt.maxMessageExpirySeconds);
   take(mqtt, connection, inbound, message, undefined, flowId);
+}
+
+/** Messages of QoS 1 that durable sessions keep. What one of them needs more than that, each is asked on its own. */
+export function batchRow(mqtt: Mqtt, connection: Connection, row: number): void {
+  const { dataPlane, flows } = mqtt;
+  const at = row * ROW_FIELDS;
+  const field = (index: number): number => dataPlane.rows[at + index] as number;
+  const flowId = field(RowField.Extra);
+  const packetId = field(RowField.PacketId);
+  const count = field(RowField.Count);
+  const begin = field(RowField.Frame);
+  const bodies = dataPlane.memory.subarray(begin, begin + field(RowField.FrameLength));
+  const keepers = flows.keepersOf(flowId);
+  if (keepers !== undefined && takeBatch(mqtt, connection, keepers, { bodies, count, packetId })) return;
+  let next = packetId;
+  for (const stored of decodeBodies(bodies)) {
+    const message = {
+      ...stored,
+      topic: flows.topicOf(flowId) ?? stored.topic,
+      publisher: publisherOf(connection.session),
+    };
+    take(mqtt, connection, inboundFromMessage(message, next++), message, undefined, flowId);
+  }
 }
 
 /** A delivery of a flow for which the destination has no room now: it waits in the session's queue. */

@@ -1,6 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { createMessageStore } from '../../../src/kernel/message-store/message-store.ts';
-import { FakeStateLog, freshStore, LIMITS, message, putAndStage } from './support.ts';
+import type { Message } from '../../../src/kernel/message.ts';
+import {
+  BATCH_HEAD_BYTES,
+  decodeBody,
+  walkBatch,
+  writeBatchHead,
+} from '../../../src/kernel/message-store/body.ts';
+import { BodyBatch } from '../../../src/kernel/message-store/body-batch.ts';
+import { createMessageStore, type MessageStore } from '../../../src/kernel/message-store/message-store.ts';
+import { FakeStateLog, freshStore, LIMITS, message, putAndStage, stagedBodies } from './support.ts';
 
 describe('the message store', () => {
   it('keeps a message until the last reference is released, and gives its slot but never its id again', () => {
@@ -165,3 +173,102 @@ describe('reading bodies back', () => {
     expect(store.table.liveBytes?.(end, log.end())).toBe(store.bytes - store.bytesOf(slot));
   });
 });
+
+describe('messages that come together', () => {
+  const plain = { qos: 1, retain: false, expiresAtMs: 0 } as const;
+  const some = (count: number, from = 0): Message[] =>
+    Array.from({ length: count }, (_, i) => message(from + i, plain));
+
+  function put(store: MessageStore, messages: readonly Message[], references: number): BodyBatch {
+    const batch = new BodyBatch();
+    expect(store.putBatch(batch, stagedBodies(messages), messages.length, references)).toBe(true);
+    return batch;
+  }
+
+  it('have references for all who keep them, and go one by one', () => {
+    const log = new FakeStateLog();
+    const store = freshStore(log);
+    const messages = some(100);
+    const batch = put(store, messages, 2);
+    const slots = [...batch.slots.subarray(0, 100)];
+    expect(slots.map((slot) => store.get(slot))).toEqual(messages);
+    const offset = store.stageBatch(batch);
+    log.commit('os', (_, position) => {
+      store.placedBatch(batch, position, offset);
+      store.releaseBatch(batch);
+    });
+    expect(slots.some((slot) => store.isCommitted(slot))).toBe(false);
+    log.flush();
+    expect(slots.every((slot) => store.isCommitted(slot) && store.referencesOf(slot) === 2)).toBe(true);
+    expect(store.bytes).toBe(batch.bytes);
+    for (const slot of slots) store.release(slot, 2);
+    expect([store.count, store.bytes]).toEqual([0, 0]);
+  });
+
+  it('are refused as a whole beyond a bound, and before the tables are rebuilt', () => {
+    const store = freshStore(new FakeStateLog(), { maxMessages: 10, maxBytes: 1000 });
+    const batch = new BodyBatch();
+    expect(store.putBatch(batch, stagedBodies(some(11)), 11, 1)).toBe(false);
+    const long = [message(1, { ...plain, payload: new Uint8Array(1000) })];
+    expect(store.putBatch(batch, stagedBodies(long), 1, 1)).toBe(false);
+    expect([store.count, store.bytes, store.nextId]).toEqual([0, 0, 1]);
+    expect(store.putBatch(batch, stagedBodies(some(10)), 10, 1)).toBe(true);
+    expect(createMessageStore(LIMITS).putBatch(batch, stagedBodies(some(1)), 1, 1)).toBe(false);
+  });
+
+  it('stay in memory together until there is no room, those that are not written in any case', async () => {
+    const log = new FakeStateLog();
+    const store = freshStore(log, { maxCacheBytes: 512 * 1024 });
+    const payload = new Uint8Array(1000);
+    const long = (from: number): Message[] => some(50, from).map((one) => ({ ...one, payload }));
+    const isThere = (batch: BodyBatch): boolean => store.slabOf(batch.slots[0] ?? -1) !== undefined;
+    const batches = Array.from({ length: 12 }, (_, i) => put(store, long(i * 50), 0));
+    expect(batches.every(isThere)).toBe(true);
+    for (const batch of batches) {
+      const offset = store.stageBatch(batch);
+      log.commit('os', (_, position) => store.placedBatch(batch, position, offset));
+    }
+    log.flush();
+    batches.push(...[12, 13].map((i) => put(store, long(i * 50), 0)));
+    const there = batches.map(isThere);
+    expect([there[0], there[11], there[13]]).toEqual([false, true, true]);
+    expect(store.memoryBytes).toBeLessThan(700 * 1024);
+    const [first = -1, ...rest] = [...(batches[0]?.slots.subarray(0, 50) ?? [])];
+    expect(store.get(first)).toBeUndefined();
+    await store.load([first, ...rest]);
+    expect(store.get(first)).toEqual(long(0)[0]);
+  });
+
+  it('lie in the slab as the journal has them, those of one batch one behind the other', () => {
+    const log = new FakeStateLog();
+    const store = freshStore(log);
+    const batch = put(store, some(5), 0);
+    const slab = store.slabOf(batch.slots[0] ?? -1);
+    let end = 0;
+    for (const [i, slot] of [...batch.slots.subarray(0, 5)].entries()) {
+      expect(store.slabOf(slot)).toBe(slab);
+      const start = store.startOf(slot);
+      expect(start).toBeGreaterThan(end);
+      end = start + store.bytesOf(slot);
+      const body = slab?.bytes?.subarray(start, end) ?? new Uint8Array(0);
+      expect(decodeBody(7, body)).toEqual(message(i, plain));
+    }
+  });
+
+  it('are read from damaged bytes as nothing but what they were', () => {
+    const entry = batchEntry(7, some(3));
+    const found: number[] = [];
+    expect(walkBatch(entry, (id) => found.push(id))).toBe(true);
+    expect(found).toEqual([7, 8, 9]);
+    for (let length = 0; length < entry.length; length++) {
+      expect(walkBatch(entry.subarray(0, length), () => {})).toBe(false);
+    }
+    expect(walkBatch(Buffer.concat([entry, Uint8Array.of(0)]), () => {})).toBe(false);
+  });
+});
+
+function batchEntry(firstId: number, messages: readonly Message[]): Uint8Array {
+  const head = new Uint8Array(BATCH_HEAD_BYTES);
+  const length = writeBatchHead(head, 0, firstId, messages.length);
+  return Buffer.concat([head.subarray(0, length), stagedBodies(messages)]);
+}

@@ -1,5 +1,6 @@
 /** A state log over an array, whose frames are written when the test says so, and messages that tell themselves apart. */
 
+import { ByteWriter } from '../../../src/kernel/binary.ts';
 import type { Message } from '../../../src/kernel/message.ts';
 import { createMessageStore, type MessageStore } from '../../../src/kernel/message-store/message-store.ts';
 import type { Done, StateLog } from '../../../src/kernel/state/state-log.ts';
@@ -99,6 +100,16 @@ export function message(n: number, changes: Partial<Message> = {}): Message {
     publisher: -1,
     ...changes,
   };
+}
+
+/** Bodies of a batch, as the data plane stages them: of QoS 1, without RETAIN and expiry. */
+export function stagedBodies(messages: readonly Message[]): Uint8Array {
+  const all = new ByteWriter();
+  for (const { topic, properties, payload } of messages) {
+    const head = new ByteWriter().u8(4).u8(0).u8(1).uint(topic.length).uint(properties.length).finish();
+    all.bytes(Buffer.concat([head, topic, properties, payload]));
+  }
+  return all.finish();
 }
 
 export const LIMITS = { maxMessages: 10_000, maxBytes: 10_000_000 };

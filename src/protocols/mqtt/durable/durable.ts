@@ -39,6 +39,8 @@ export interface Durable {
   ruleOf(topic: Uint8Array): TopicRuleOf;
   /** With its entry; false when it was settled before. */
   settle(session: Session, seq: number): boolean;
+  /** The same for `count` in a row, none of which is settled. */
+  settleRun(session: Session, seq: number, count: number): void;
   /** Ends a change that nobody waits for: settlements and their like. */
   commit(): void;
   /** Of messages whose topics have `storage: object`. */
@@ -96,6 +98,10 @@ export function createDurable(
       if (!table.settle(session, seq)) return false;
       log.add(TableId.Sessions, encodeEntry.settle(session.serial, seq));
       return true;
+    },
+    settleRun(session, seq, count) {
+      table.settleRun(session, seq, count);
+      log.add(TableId.Sessions, encodeEntry.settleRun(session.serial, seq, count));
     },
     commit: () => log.commit('os', undefined, true),
     copies,

@@ -14,13 +14,23 @@ import type { Session } from '../session.ts';
 import { NO_IDENTIFIERS } from '../subscription-options.ts';
 import { graveInSession } from './dead-letters.ts';
 import { isRetained, qosOf } from './delivery-options.ts';
+import { sendRun } from './send-run.ts';
 import { encodeEntry } from './session-entries.ts';
-import { type DurableState, isIdentifierTaken, noteRepeats, packetIdOf, seqOf } from './session-state.ts';
+import {
+  type DurableState,
+  hasLeaving,
+  isIdentifierTaken,
+  noteRepeats,
+  packetIdOf,
+  seqOf,
+} from './session-state.ts';
 
 const PUBACK = 4;
 const PUBREC = 5;
 const PUBREL = 6;
 const LOADED_AT_ONCE = 64;
+/** Identifiers of newer deliveries are given to no older one. */
+const IDENTIFIERS_KEPT = 65_535;
 const NOTHING = new Uint8Array(0);
 
 /** Reused for each packet that is put out. */
@@ -56,6 +66,12 @@ export function sendWaiting(mqtt: Mqtt, session: Session, connection: Connection
     const seq = queue.nextFrom(state.cursor);
     state.cursor = seq;
     if (seq >= queue.end) break;
+    const run = sendRun(mqtt, connection, state, seq, left);
+    if (run > 0) {
+      state.cursor = seq + run;
+      left -= run;
+      continue;
+    }
     const outcome = sendOne(mqtt, session, connection, state, seq, nowMs);
     if (outcome === 'later') break;
     if (outcome === 'given-up') hasEntries = true;
@@ -186,16 +202,49 @@ function load(mqtt: Mqtt, session: Session, state: DurableState, from: number): 
   );
 }
 
-/** PUBACK, PUBREC or PUBCOMP of a durable session. The data plane has updated its window. */
+/** PUBACK, PUBREC or PUBCOMP of a durable session, for `count` identifiers in a row. The data plane has updated its window. */
 export function acknowledgedDurable(
   mqtt: Mqtt,
   session: Session,
   type: number,
-  packetId: number,
+  firstId: number,
   reason: number,
+  count: number,
 ): void {
   const { durable: state, connection } = session;
   if (state === undefined || connection === undefined) return;
+  let done = 0;
+  if (type === PUBACK && reason < 0x80 && !hasLeaving(state)) {
+    while (done < count) {
+      const seq = seqOf(state, firstId + done);
+      const run = seq === -1 ? 1 : runOf(state, seq, count - done);
+      if (seq !== -1) mqtt.durable.settleRun(session, seq, run);
+      done += run;
+    }
+    mqtt.durable.commit();
+    mqtt.wake(session);
+  }
+  for (; done < count; done++)
+    acknowledgedOne(mqtt, session, connection, state, type, firstId + done, reason);
+}
+
+/** So many of those behind it are what the client has under the identifiers that follow. */
+function runOf({ queue, cursor }: DurableState, seq: number, most: number): number {
+  if (seq < cursor - IDENTIFIERS_KEPT) return 1;
+  let run = 1;
+  while (run < most && seq + run < cursor && !queue.isSettled(seq + run)) run++;
+  return run;
+}
+
+function acknowledgedOne(
+  mqtt: Mqtt,
+  session: Session,
+  connection: Connection,
+  state: DurableState,
+  type: number,
+  packetId: number,
+  reason: number,
+): void {
   const seq = seqOf(state, packetId);
   const { durable } = mqtt;
   if (type === PUBREC && reason < 0x80) {

@@ -23,6 +23,10 @@ export const SessionEntry = {
   WillGone: 12,
   Repeated: 13,
   DefineSet: 14,
+  /** As Deliver, of messages with ids in a row, each session's with sequence numbers in a row. */
+  DeliverRun: 15,
+  /** As Settle, of sequence numbers in a row. */
+  SettleRun: 16,
 } as const;
 
 export interface OpenEntry {
@@ -36,6 +40,9 @@ export interface SubscriptionName {
   readonly group: string | undefined;
   readonly filter: Uint8Array;
 }
+
+/** A run comes from one read of a connection. */
+const RUN_MAX = 1 << 20;
 
 const to = new EntryWriter();
 
@@ -68,22 +75,24 @@ export const encodeEntry = {
     options: readonly number[],
     seqs: readonly number[],
   ): Uint8Array {
-    to.begin(SessionEntry.Deliver).uint(messageId).uint(sessions.length);
-    let previous = 0;
-    let previousSeq = 0;
-    for (let i = 0; i < sessions.length; i++) {
-      const { serial } = sessions[i] as { readonly serial: number };
-      const seq = seqs[i] as number;
-      to.int(serial - previous)
-        .uint(options[i] as number)
-        .int(seq - previousSeq);
-      previous = serial;
-      previousSeq = seq;
-    }
-    return to.view();
+    to.begin(SessionEntry.Deliver).uint(messageId);
+    return writeDeliveries(sessions, options, seqs);
+  },
+  /** `count` messages from that id on; `seqs`: of the first. */
+  deliverRun(
+    firstId: number,
+    count: number,
+    sessions: readonly { readonly serial: number }[],
+    options: readonly number[],
+    seqs: readonly number[],
+  ): Uint8Array {
+    to.begin(SessionEntry.DeliverRun).uint(firstId).uint(count);
+    return writeDeliveries(sessions, options, seqs);
   },
   settle: (serial: number, seq: number): Uint8Array =>
     to.begin(SessionEntry.Settle).uint(serial).uint(seq).view(),
+  settleRun: (serial: number, seq: number, count: number): Uint8Array =>
+    to.begin(SessionEntry.SettleRun).uint(serial).uint(seq).uint(count).view(),
   sent: (serial: number, below: number): Uint8Array =>
     to.begin(SessionEntry.Sent).uint(serial).uint(below).view(),
   released: (serial: number, seq: number): Uint8Array =>
@@ -103,6 +112,26 @@ export const encodeEntry = {
     return to.view();
   },
 };
+
+function writeDeliveries(
+  sessions: readonly { readonly serial: number }[],
+  options: readonly number[],
+  seqs: readonly number[],
+): Uint8Array {
+  to.uint(sessions.length);
+  let previous = 0;
+  let previousSeq = 0;
+  for (let i = 0; i < sessions.length; i++) {
+    const { serial } = sessions[i] as { readonly serial: number };
+    const seq = seqs[i] as number;
+    to.int(serial - previous)
+      .uint(options[i] as number)
+      .int(seq - previousSeq);
+    previous = serial;
+    previousSeq = seq;
+  }
+  return to.view();
+}
 
 interface Writer {
   u8(value: number): Writer;
@@ -144,6 +173,12 @@ export function readWill(from: ByteReader): PendingWill | undefined {
   const expiry = from.uint();
   const expirySeconds = expiry === 0 ? undefined : expiry - 1;
   return { topic, payload, properties, qos, retain, delaySeconds, expirySeconds };
+}
+
+/** How many are in a run. */
+export function readRun(from: ByteReader): number {
+  const count = from.uint();
+  return count <= RUN_MAX ? count : from.fail();
 }
 
 export function readSigned(from: ByteReader): number {

@@ -30,6 +30,11 @@ export interface DurableState {
   isLoading: boolean;
 }
 
+/** Some are given up and still there. */
+export function hasLeaving({ leaving }: DurableState): boolean {
+  return leaving !== undefined && leaving.size > 0;
+}
+
 /** In place of a message that was never written down and ended with its process. */
 export const NO_MESSAGE = 0xffffffff;
 

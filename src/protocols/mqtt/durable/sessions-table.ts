@@ -2,15 +2,16 @@
 import { ByteReader, ByteWriter } from '../../../kernel/binary.ts';
 import type { MessageStore } from '../../../kernel/message-store/message-store.ts';
 import { createReferencePools } from '../../../kernel/reference-queue/chunk-pool.ts';
-import { decodeReferenceQueue, ReferenceQueue } from '../../../kernel/reference-queue/reference-queue.ts';
+import { ReferenceQueue } from '../../../kernel/reference-queue/reference-queue.ts';
 import type { Router } from '../../../kernel/router.ts';
 import { type EntryPlace, type Table, TableId } from '../../../kernel/state/table.ts';
 import { withAccessors } from '../../../kernel/with-accessors.ts';
 import type { Session } from '../session.ts';
 import type { SessionRegistry } from '../session-registry.ts';
 import { type DeliveryOptions, qosOf, setIndexOf } from './delivery-options.ts';
-import { readName, readSet, readSigned, readWill, SessionEntry, writeWill } from './session-entries.ts';
-import { createDurableState, type DurableState, noteRepeats } from './session-state.ts';
+import { readName, readRun, readSet, readSigned, readWill, SessionEntry } from './session-entries.ts';
+import { readSessionPage, writeSessionPage } from './session-page.ts';
+import { createDurableState, type DurableState, hasLeaving, noteRepeats } from './session-state.ts';
 import { decodeSets, encodeSets, pageOfSet, setPages } from './set-pages.ts';
 
 export interface SessionsTable extends Table {
@@ -25,6 +26,8 @@ export interface SessionsTable extends Table {
   setsInUse(): Set<number>;
   /** False when it was settled already. */
   settle(session: Session, seq: number): boolean;
+  /** Of `count` in a row, none of which is settled. */
+  settleRun(session: Session, seq: number, count: number): void;
   all(): IterableIterator<Session>;
   readonly count: number;
 }
@@ -40,7 +43,6 @@ const VERSION = 1;
 const KIND_META = 0;
 const KIND_SETS = 1;
 const KIND_SESSION = 2;
-const SHARED = 1;
 
 export function createSessionsTable(parts: SessionsTableOptions): SessionsTable {
   const { sessions, router, store, options } = parts;
@@ -116,6 +118,23 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
     return true;
   }
 
+  function settleRun(session: Session, seq: number, count: number): void {
+    const { durable } = session;
+    if (durable === undefined) return;
+    if (hasLeaving(durable) || durable.released !== undefined || durable.repeats !== undefined) {
+      for (let i = 0; i < count; i++) settle(session, seq + i);
+      return;
+    }
+    const { queue } = durable;
+    for (let at = seq, end = seq + count; at < end; at++) {
+      const slot = queue.slotAt(at);
+      durable.bytes -= store.bytesOf(slot);
+      queue.settle(at);
+      store.release(slot);
+    }
+    touch(session);
+  }
+
   /** Without a trace: what the journal or a page says next replaces it. */
   function forget(session: Session): void {
     router.removeSink(session.number);
@@ -143,8 +162,9 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
     touch(session);
   }
 
-  function deliver(from: ByteReader, place: EntryPlace): void {
-    const slot = store.slotOfId(from.uint());
+  function deliver(from: ByteReader, place: EntryPlace, isRun: boolean): void {
+    const firstId = from.uint();
+    const count = isRun ? readRun(from) : 1;
     let serial = 0;
     let seq = 0;
     for (let left = from.count(3); left > 0; left--) {
@@ -154,10 +174,13 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
       const session = bySerial.get(serial);
       const durable = session?.durable;
       if (session === undefined || durable === undefined || place.position < durable.stamp) continue;
-      // A page is made while changes are on their way to the journal: it may have the delivery already.
-      if (!durable.queue.advanceTo(seq)) continue;
-      durable.queue.push(slot, packed);
-      store.addReference(slot);
+      for (let i = 0; i < count; i++) {
+        // A page is made while changes are on their way to the journal: it may have the delivery already.
+        if (!durable.queue.advanceTo(seq + i)) continue;
+        const slot = store.slotOfId(firstId + i);
+        durable.queue.push(slot, packed);
+        store.addReference(slot);
+      }
       touch(session);
     }
   }
@@ -191,6 +214,11 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
       case SessionEntry.Settle:
         settle(session, from.uint());
         break;
+      case SessionEntry.SettleRun: {
+        const seq = from.uint();
+        for (let count = readRun(from), i = 0; i < count; i++) settle(session, seq + i);
+        break;
+      }
       case SessionEntry.Sent:
         durable.sentTo = Math.max(durable.sentTo, from.uint());
         break;
@@ -227,67 +255,31 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
   }
 
   function loadSession(from: ByteReader, stamp: number): void {
-    const serial = from.uint();
-    const clientId = from.text();
+    const page = readSessionPage(from, pools, (id) => store.slotOfId(id));
+    const { serial, clientId, queue } = page;
     const former = bySerial.get(serial);
     if (former !== undefined) forget(former);
     const other = sessions.get(clientId);
     if (other !== undefined) forget(other);
-    const session = sessions.restore(clientId, from.uint(), serial);
-    const detachedAtMs = from.uint();
-    session.will = readWill(from);
-    const sentTo = from.uint();
-    const released = Array.from({ length: from.count() }, () => from.uint());
-    const rounds = from.uint();
-    const repeats = new Map<number, number>();
-    for (let left = from.count(2); left > 0; left--) repeats.set(from.uint(), from.uint());
-    const received = from.ascending();
-    for (let left = from.count(4); left > 0; left--) {
-      const name = readName(from);
-      const bits = from.u8();
-      const identifier = from.uint();
-      if (name.group === undefined) router.subscribe(session.number, name.filter, bits, identifier);
-      else router.subscribeShared(session.number, name.group, name.filter, bits, identifier);
-      if (name.group !== undefined) session.hasSharedSubscriptions = true;
+    const session = sessions.restore(clientId, page.expirySeconds, serial);
+    session.will = page.will;
+    for (const { group, filter, options: bits, identifier } of page.subscriptions) {
+      if (group === undefined) router.subscribe(session.number, filter, bits, identifier);
+      else router.subscribeShared(session.number, group, filter, bits, identifier);
+      if (group !== undefined) session.hasSharedSubscriptions = true;
     }
-    const queue = decodeReferenceQueue(from, pools, (id) => store.slotOfId(id));
-    if (!from.isComplete) throw new Error(`the page of session ${serial} is damaged`);
     const durable = createDurableState(queue);
     for (let seq = queue.nextFrom(queue.floor); seq < queue.end; seq = queue.nextFrom(seq + 1)) {
       store.addReference(queue.slotAt(seq));
     }
-    durable.detachedAtMs = detachedAtMs;
-    durable.sentTo = sentTo;
-    durable.rounds = rounds;
-    if (released.length > 0) durable.released = new Set(released);
-    if (repeats.size > 0) durable.repeats = repeats;
-    if (received.length > 0) durable.received = new Set(received);
+    durable.detachedAtMs = page.detachedAtMs;
+    durable.sentTo = page.sentTo;
+    durable.rounds = page.rounds;
+    if (page.released.length > 0) durable.released = new Set(page.released);
+    if (page.repeats.size > 0) durable.repeats = page.repeats;
+    if (page.received.length > 0) durable.received = new Set(page.received);
     durable.stamp = stamp;
     enter(session, durable);
-  }
-
-  function sessionPage(session: Session, durable: DurableState): Uint8Array {
-    const to = new ByteWriter(256).u8(VERSION).uint(session.serial).text(session.clientId);
-    to.uint(session.expirySeconds).uint(durable.detachedAtMs);
-    writeWill(to, session.will);
-    to.uint(durable.sentTo);
-    to.uint(durable.released?.size ?? 0);
-    for (const seq of durable.released ?? []) to.uint(seq);
-    to.uint(durable.rounds).uint(durable.repeats?.size ?? 0);
-    for (const [seq, times] of durable.repeats ?? []) to.uint(seq).uint(times);
-    to.ascending([...(durable.received ?? [])].sort((a, b) => a - b));
-    // In an order of their own: the router's says how they came about, and a start makes them in another way.
-    const subscriptions = router
-      .subscriptionsOf(session.number)
-      .sort((a, b) => Buffer.compare(a.filter, b.filter) || ((a.group ?? '') < (b.group ?? '') ? -1 : 1));
-    to.uint(subscriptions.length);
-    for (const { group, filter, options: bits, identifier } of subscriptions) {
-      if (group === undefined) to.u8(0);
-      else to.u8(SHARED).text(group);
-      to.bytes(filter).u8(bits).uint(identifier);
-    }
-    durable.queue.encode(to, (slot) => store.idOf(slot));
-    return to.finish();
   }
 
   return withAccessors<SessionsTable, 'count'>(
@@ -303,6 +295,7 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
       touchSet,
       setsInUse,
       settle,
+      settleRun,
       remove,
       all: () => bySerial.values(),
       add(session) {
@@ -314,7 +307,8 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
         const from = new ByteReader(entry);
         const kind = from.u8();
         if (kind === SessionEntry.Open) open(from, place);
-        else if (kind === SessionEntry.Deliver) deliver(from, place);
+        else if (kind === SessionEntry.Deliver) deliver(from, place, false);
+        else if (kind === SessionEntry.DeliverRun) deliver(from, place, true);
         else if (kind === SessionEntry.DefineSet) {
           const index = from.uint();
           const set = readSet(from);
@@ -364,7 +358,9 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
         if (key[0] === KIND_META) return new ByteWriter(16).u8(VERSION).uint(metaSerial).finish();
         if (key[0] === KIND_SETS) return encodeSets(options, number, VERSION);
         const session = bySerial.get(number);
-        return session?.durable && sessionPage(session, session.durable);
+        if (session?.durable === undefined) return undefined;
+        const subscriptions = router.subscriptionsOf(session.number);
+        return writeSessionPage(VERSION, session, session.durable, subscriptions, (slot) => store.idOf(slot));
       },
       takeDirty(max) {
         const taken: Uint8Array[] = [];

@@ -113,6 +113,13 @@ class Client {
     this.link.send(wire.ack(one.type, one.packetId));
   }
 
+  /** The oldest of what it owes, in one piece. */
+  answerMany(count: number): void {
+    const some = this.owed.splice(0, count);
+    for (const { type, packetId } of some) if (type !== 'pubrec') this.inFlight.delete(packetId);
+    this.link?.send(Buffer.concat(some.map(({ type, packetId }) => wire.ack(type, packetId))));
+  }
+
   lose(): void {
     this.link?.destroy();
     this.link = undefined;
@@ -127,18 +134,32 @@ class Publisher {
   readonly promised = new Set<string>();
 
   publish(broker: MortalBroker, topic: string, qos: 0 | 1 | 2, expirySeconds: number | undefined): void {
+    this.begin(broker);
+    this.link?.send(this.message(topic, qos, expirySeconds));
+  }
+
+  /** In one piece. */
+  publishMany(broker: MortalBroker, topics: readonly string[]): void {
+    this.begin(broker);
+    this.link?.send(Buffer.concat(topics.map((topic) => this.message(topic, 1, undefined))));
+  }
+
+  private begin(broker: MortalBroker): void {
     if (this.link === undefined || this.link.isGone) {
       this.link = broker.connect();
       this.link.send(wire.connect({ clientId: 'publisher' }));
       this.waiting.clear();
     }
+  }
+
+  private message(topic: string, qos: 0 | 1 | 2, expirySeconds: number | undefined): Buffer {
     this.next++;
     const packetId = (this.next % 60_000) + 1;
     const payload = `${this.next}`;
     if (qos > 0) this.waiting.set(packetId, payload);
     const properties: wire.Properties =
       expirySeconds === undefined ? [] : [[wire.P.messageExpiry, expirySeconds]];
-    this.link.send(wire.publish({ topic, payload, qos, packetId, properties }));
+    return wire.publish({ topic, payload, qos, packetId, properties });
   }
 
   read(): void {
@@ -206,11 +227,19 @@ class World {
     const { random, broker, publisher } = this;
     const client = random.pick(this.clients);
     const draw = random.below(100);
-    if (draw < 40) {
+    if (draw < 10) {
+      const first = random.pick(topics);
+      const count = 1 + random.below(12);
+      publisher.publishMany(
+        broker,
+        Array.from({ length: count }, () => (random.oneIn(8) ? random.pick(topics) : first)),
+      );
+    } else if (draw < 40) {
       const expiry = expires && random.oneIn(3) ? 1 + random.below(20) : undefined;
       const qos = expires && random.oneIn(4) ? 0 : random.oneIn(2) ? 1 : 2;
       publisher.publish(broker, random.pick(topics), qos, expiry);
-    } else if (draw < 75) client.answer(random);
+    } else if (draw < 45) client.answerMany(1 + random.below(20));
+    else if (draw < 75) client.answer(random);
     else if (draw < 80) {
       if (client.link === undefined || client.link.isGone) client.connect(broker, expires && random.oneIn(8));
       else client.lose();
@@ -292,7 +321,7 @@ describe('lives of durable sessions', () => {
     const random = createRandom(seed);
     const clients = [
       new Client('slow', [{ filter: 't/#', qos: 2 }], 1 + random.below(5)),
-      new Client('least', [{ filter: 't/#', qos: 1 }], 1 + random.below(20)),
+      new Client('least', [{ filter: 't/#', qos: 1 }], random.oneIn(2) ? 1 + random.below(20) : 200),
       // Two deliveries of one message, with one identifier and with none.
       new Client(
         'twice',

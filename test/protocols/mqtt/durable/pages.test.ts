@@ -121,6 +121,19 @@ function randomLife(random: Random, frames: number): Life {
         const seq = some(client.end);
         if (seq < client.end) session(encodeEntry.settle(own, seq));
       },
+      () => {
+        const to = clients.filter((each) => each !== undefined);
+        const count = 1 + random.below(70);
+        const options = to.map(() => 1 + random.below(2));
+        const seqs = to.map((each) => each.end);
+        session(encodeEntry.deliverRun(message + 1, count, to, options, seqs));
+        message += count;
+        for (const each of to) each.end += count;
+      },
+      () => {
+        const seq = some(client.end);
+        if (seq < client.end) session(encodeEntry.settleRun(own, seq, 1 + random.below(client.end - seq)));
+      },
       () => session(encodeEntry.sent(own, client.end)),
       () => {
         const seq = some(client.end);

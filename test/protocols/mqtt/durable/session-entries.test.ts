@@ -37,6 +37,7 @@ const open = fc.record({
   will: fc.option(will, { nil: undefined }),
 });
 const name = fc.record({ group, filter: bytes });
+const run = fc.integer({ min: 1, max: 300 });
 const deliveries = fc.array(fc.tuple(number, fc.nat(0xffffffff), number), { minLength: 1, maxLength: 30 });
 
 /** Any entry, as bytes of its own. */
@@ -52,6 +53,8 @@ const entry: fc.Arbitrary<Uint8Array> = fc
       .map((args) => encodeEntry.subscribe(...args).slice()),
     fc.tuple(number, name).map((args) => encodeEntry.unsubscribe(...args).slice()),
     fc.tuple(number, deliveries).map(([id, list]) => deliverEntry(id, list)),
+    fc.tuple(number, run, deliveries).map(([id, count, list]) => deliverEntry(id, list, count)),
+    fc.tuple(number, number, run).map((args) => encodeEntry.settleRun(...args).slice()),
     fc
       .tuple(
         fc.constantFrom('settle', 'sent', 'released', 'received', 'forgot', 'repeated' as const),
@@ -66,9 +69,14 @@ const entry: fc.Arbitrary<Uint8Array> = fc
   )
   .map((each) => Uint8Array.from(each));
 
-function deliverEntry(id: number, list: readonly (readonly [number, number, number])[]): Uint8Array {
+function deliverEntry(
+  id: number,
+  list: readonly (readonly [number, number, number])[],
+  count?: number,
+): Uint8Array {
   const sessions = list.map(([serial]) => ({ serial }));
   const column = (at: 1 | 2): number[] => list.map((each) => each[at]);
+  if (count !== undefined) return encodeEntry.deliverRun(id, count, sessions, column(1), column(2)).slice();
   return encodeEntry.deliver(id, sessions, column(1), column(2)).slice();
 }
 

@@ -1,0 +1,103 @@
+/** A durable session as its page has it. */
+import { type ByteReader, ByteWriter } from '../../../kernel/binary.ts';
+import type { ReferencePools } from '../../../kernel/reference-queue/chunk-pool.ts';
+import {
+  decodeReferenceQueue,
+  type ReferenceQueue,
+} from '../../../kernel/reference-queue/reference-queue.ts';
+import type { Router } from '../../../kernel/router.ts';
+import type { Session } from '../session.ts';
+import type { PendingWill } from '../will.ts';
+import { readName, readWill, type SubscriptionName, writeWill } from './session-entries.ts';
+import type { DurableState } from './session-state.ts';
+
+export interface SessionPage {
+  readonly serial: number;
+  readonly clientId: string;
+  readonly expirySeconds: number;
+  readonly detachedAtMs: number;
+  readonly will: PendingWill | undefined;
+  readonly sentTo: number;
+  readonly released: readonly number[];
+  readonly rounds: number;
+  readonly repeats: Map<number, number>;
+  readonly received: readonly number[];
+  readonly subscriptions: readonly Subscription[];
+  readonly queue: ReferenceQueue;
+}
+
+interface Subscription extends SubscriptionName {
+  readonly options: number;
+  readonly identifier: number;
+}
+
+const SHARED = 1;
+
+export function writeSessionPage(
+  version: number,
+  session: Session,
+  durable: DurableState,
+  subscriptions: ReturnType<Router['subscriptionsOf']>,
+  idOf: (slot: number) => number,
+): Uint8Array {
+  const to = new ByteWriter(256).u8(version).uint(session.serial).text(session.clientId);
+  to.uint(session.expirySeconds).uint(durable.detachedAtMs);
+  writeWill(to, session.will);
+  to.uint(durable.sentTo);
+  to.uint(durable.released?.size ?? 0);
+  for (const seq of durable.released ?? []) to.uint(seq);
+  to.uint(durable.rounds).uint(durable.repeats?.size ?? 0);
+  for (const [seq, times] of durable.repeats ?? []) to.uint(seq).uint(times);
+  to.ascending([...(durable.received ?? [])].sort((a, b) => a - b));
+  // In an order of their own: the router's says how they came about, and a start makes them in another way.
+  const sorted = subscriptions.sort(
+    (a, b) => Buffer.compare(a.filter, b.filter) || ((a.group ?? '') < (b.group ?? '') ? -1 : 1),
+  );
+  to.uint(sorted.length);
+  for (const { group, filter, options, identifier } of sorted) {
+    if (group === undefined) to.u8(0);
+    else to.u8(SHARED).text(group);
+    to.bytes(filter).u8(options).uint(identifier);
+  }
+  durable.queue.encode(to, idOf);
+  return to.finish();
+}
+
+/** Behind the version. Throws when the page is damaged. */
+export function readSessionPage(
+  from: ByteReader,
+  pools: ReferencePools,
+  slotOf: (id: number) => number,
+): SessionPage {
+  const serial = from.uint();
+  const clientId = from.text();
+  const expirySeconds = from.uint();
+  const detachedAtMs = from.uint();
+  const will = readWill(from);
+  const sentTo = from.uint();
+  const released = Array.from({ length: from.count() }, () => from.uint());
+  const rounds = from.uint();
+  const repeats = new Map<number, number>();
+  for (let left = from.count(2); left > 0; left--) repeats.set(from.uint(), from.uint());
+  const received = from.ascending();
+  const subscriptions: Subscription[] = [];
+  for (let left = from.count(4); left > 0; left--) {
+    subscriptions.push({ ...readName(from), options: from.u8(), identifier: from.uint() });
+  }
+  const queue = decodeReferenceQueue(from, pools, slotOf);
+  if (!from.isComplete) throw new Error(`the page of session ${serial} is damaged`);
+  return {
+    serial,
+    clientId,
+    expirySeconds,
+    detachedAtMs,
+    will,
+    sentTo,
+    released,
+    rounds,
+    repeats,
+    received,
+    subscriptions,
+    queue,
+  };
+}
