@@ -52,6 +52,22 @@ describe.skipIf(!isThere)('librdkafka', () => {
     expect(await readAll('rd-txn', '-X', 'isolation.level=read_committed')).toBe(lines(20));
   });
 
+  test.each(['none', 'zstd'])('delays records with %s, and reads over their places', async (codec) => {
+    const topic = `rd-delay-${codec}`;
+    const admin = broker.client().admin();
+    await admin.connect();
+    const configEntries = [{ name: 'robustmq.delay.enable', value: 'true' }];
+    await admin.createTopics({ topics: [{ topic, numPartitions: 1, configEntries }] });
+    await admin.disconnect();
+    const write = ['-P', '-t', topic, '-z', codec, '-X', 'enable.idempotence=true'];
+    await kcat([...write, '-H', 'robustmq.delay.ms=2000'], 'late\nlater\n');
+    await kcat([...write, '-H', 'h=1'], 'now\n');
+    const read = (): Promise<string> => readAll(topic, '-f', '%o %s %h\\n');
+    let all = await read();
+    for (let tries = 0; tries < 100 && !all.includes('later'); tries++) all = await read();
+    expect(all).toBe('2 now h=1\n3 late \n4 later \n');
+  });
+
   test('reads as a group', async () => {
     await kcat(['-P', '-t', 'rd-group'], lines(50));
     const group = ['-G', 'rd-readers', '-X', 'auto.offset.reset=earliest', '-e', '-q', 'rd-group'];
