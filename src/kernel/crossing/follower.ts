@@ -228,8 +228,10 @@ export function createFollower(options: FollowerOptions): Follower {
     write(one, offset + 1);
   }
 
+  const isBehind = ({ partition, at }: Held): boolean =>
+    partition.isDeleted || at < (view?.lastStableOffset(partition) ?? 0) || at >= partition.nextOffset;
   const wakeAll = (): void => {
-    for (const one of [...held.values()]) wake(one);
+    for (const one of [...held.values()]) if (isBehind(one)) wake(one);
   };
 
   async function idle(): Promise<void> {
