@@ -82,6 +82,18 @@ describe('ops 32: who a client certificate says somebody is', () => {
     expect(identityOf({ ...tricky, subjectAltName: 'DNS:"a' }, 'dns')).toBeUndefined();
   });
 
+  it('is its whole subject, in which no name can pass for several', () => {
+    const names = ['a, O=acme', 'a\nO=acme', 'a + O=acme', 'a\\, O=acme', 'a'];
+    const subjects = names.map((name) => identityOf(peer(name), 'subject'));
+    expect(subjects).toEqual([
+      'CN=a\\, O=acme',
+      'CN=a\\0AO=acme',
+      'CN=a \\+ O=acme',
+      'CN=a\\\\\\, O=acme',
+      'CN=a',
+    ]);
+  });
+
   it('reads alternative names as Node writes them, and never fails', () => {
     const written = ([kind, value]: readonly [string, string]): string =>
       /[^\x20-\x7e]|[,"\\']/.test(value) ? `${kind}:${JSON.stringify(value)}` : `${kind}:${value}`;
