@@ -191,11 +191,15 @@ async function fetchAll(
   session: ShareSession,
   request: Request,
 ): Promise<readonly Found[]> {
-  const wanted = await wantedOf(kafka, caller, session);
-  const shares = wanted.flatMap(({ share }) => share ?? []);
+  let wanted = await wantedOf(kafka, caller, session);
   const untilMs = kafka.clock.monotonicMs() + request.maxWaitMs;
   for (let isLast = request.maxRecords <= 0; ; ) {
-    const waiting = new Waiting(kafka, caller, shares);
+    if (wanted.some(({ share }) => share?.isClosed)) wanted = await wantedOf(kafka, caller, session);
+    const waiting = new Waiting(
+      kafka,
+      caller,
+      wanted.flatMap(({ share }) => share ?? []),
+    );
     const round = await lookAll(kafka, wanted, request, waiting.wake);
     const leftMs = untilMs - kafka.clock.monotonicMs();
     isLast ||= leftMs <= 0 || round.isUrgent || wanted.length === 0;

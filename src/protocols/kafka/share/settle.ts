@@ -50,6 +50,7 @@ export async function acknowledge(
 ): Promise<ErrorCode> {
   share.follow();
   if (kafka.log.refusal() === 'failed') return ErrorCode.KAFKA_STORAGE_ERROR;
+  if (share.isClosed) return ErrorCode.INVALID_RECORD_STATE;
   const plan = share.plan(member, batches);
   if (plan.error !== undefined) return plan.error;
   const topic = deadLetterTopic(kafka, share);
@@ -59,13 +60,13 @@ export async function acknowledge(
   }
   const buried = await buryDying(kafka, share, topic, () => {
     const now = share.plan(member, batches);
-    return now.error === undefined ? share.dyingOf(now) : undefined;
+    return now.error === undefined && !share.isClosed ? share.dyingOf(now) : undefined;
   });
   if (buried === undefined) return ErrorCode.KAFKA_STORAGE_ERROR;
   // What is buried is nobody's any more, so the rest is all that there is to be held.
   const { accept, release, reject, renew } = plan;
   const rest = { accept, release: without(release, buried), reject: without(reject, buried), renew };
-  if (!share.isHeldBy(member, rest)) return ErrorCode.INVALID_RECORD_STATE;
+  if (share.isClosed || !share.isHeldBy(member, rest)) return ErrorCode.INVALID_RECORD_STATE;
   share.settle(member, rest);
   return committed(kafka);
 }

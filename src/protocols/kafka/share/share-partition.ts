@@ -74,6 +74,8 @@ export class SharePartition {
   readonly partition: Partition;
   /** Somebody looks for records in it: one at a time. */
   isReading = false;
+  /** The group has another queue for the partition now, or none. */
+  isClosed = false;
   /** Who came meanwhile. */
   readonly turnedAway = new Set<() => void>();
   /** Who waits for records to come back. */
@@ -95,6 +97,7 @@ export class SharePartition {
   }
 
   close(): void {
+    this.isClosed = true;
     this.expiry.clear();
     this.wake();
   }
@@ -133,6 +136,7 @@ export class SharePartition {
     runs: readonly Run[],
     appetite: Appetite,
   ): AcquiredRange[] {
+    if (this.isClosed) return [];
     const { queue } = this.state;
     const { maxRecords, isStrict } = appetite;
     const changes: QueueEntry[] = [];
@@ -203,6 +207,7 @@ export class SharePartition {
 
   /** Of the holds that are meant, those that are the last. */
   lastOf(isMeant: (hold: Hold) => boolean): ReadonlyMap<number, DiscardReason> {
+    if (this.isClosed) return new Map();
     const { deliveryLimit } = this.host.settingsOf(this.state.group);
     const found: number[] = [];
     for (const hold of this.state.queue.leases()) {
