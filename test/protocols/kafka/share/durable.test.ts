@@ -3,8 +3,10 @@ import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { expect, test } from 'vitest';
+import { verify } from '../../../../src/cli/offline.ts';
 import { Apis } from '../../../../src/protocols/kafka/messages/apis.ts';
 import { ErrorCode } from '../../../../src/protocols/kafka/messages/errors.ts';
+import { testIo } from '../../../cli/support.ts';
 import { type KafkaNode, startKafkaNode } from '../../../e2e/kafka/node.ts';
 import { createRandom } from '../../../support/random.ts';
 import {
@@ -148,6 +150,10 @@ test('copies of the disk have all that was acknowledged until then, and each of 
     expect(got.toSorted((a, b) => a - b)).toEqual(expected);
     other.close();
     await again.stop();
+    // What a start read from the copy and what it left are the same queues.
+    const io = testIo();
+    expect(await verify({ dataDir: copy.folder, set: [] }, io), io.outText()).toBe(0);
+    expect(io.outText()).toContain('agree with the journal');
     rmSync(copy.folder, { recursive: true, force: true });
   }
 });
