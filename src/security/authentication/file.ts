@@ -41,8 +41,9 @@ export function parsePasswordFile(text: string): PasswordFileUsers {
 async function readPasswordFile(path: string): Promise<PasswordFileUsers> {
   const file = await open(path);
   try {
-    const { size } = await file.stat();
-    if (size > MAX_FILE_BYTES) throw new Error(`it has more than ${MAX_FILE_BYTES} bytes`);
+    const status = await file.stat();
+    if (!status.isFile()) throw new Error('it is not a regular file');
+    if (status.size > MAX_FILE_BYTES) throw new Error(`it has more than ${MAX_FILE_BYTES} bytes`);
     return parsePasswordFile(decoder.decode(await file.readFile()));
   } finally {
     await file.close();

@@ -8,6 +8,7 @@ import {
   scramMechanisms,
 } from '../../../security/scram/scram.ts';
 import type { User, Users } from '../../../security/users/users.ts';
+import type { Caller, Kafka } from '../context.ts';
 import type { Handler, HandlerTable } from '../handlers.ts';
 import type { Apis } from '../messages/apis.ts';
 import { ErrorCode } from '../messages/errors.ts';
@@ -30,14 +31,32 @@ const noMechanism = answer(ErrorCode.UNSUPPORTED_SASL_MECHANISM, 'there is no su
 const unacceptable = (why: string): Answered => answer(ErrorCode.UNACCEPTABLE_CREDENTIAL, why);
 
 const ofConfiguration = unacceptable('the user stands in the configuration, and is changed there');
+const administered = unacceptable('the user is administered elsewhere');
 const PAGE = 1000;
+const ANONYMOUS = 'User:ANONYMOUS';
+
+/**
+ * The users are those of all protocols: whoever may do everything in Kafka must not become an administrator of the node by
+ * giving one a new password. Without access control lists only users whom Kafka's clients have made are theirs.
+ */
+function isOurs({ authorizer }: Kafka, user: User | undefined): boolean {
+  if (user === undefined || user.isSuperuser) return user === undefined;
+  if (authorizer.isEnabled) return true;
+  return !user.hasPassword && user.roles.length === 0 && user.tenant === '';
+}
+
+/** Also where there are no access control lists, who has shown nothing makes and sees no users. */
+const isRefused = (kafka: Kafka, caller: Caller, operation: Operation): boolean =>
+  caller.principal === ANONYMOUS ||
+  !kafka.authorizer.allows(caller, operation, ResourceType.Cluster, CLUSTER);
 
 /** Users with credentials that were set, by name. */
-function* credentialled(users: Users): Iterable<User> {
+function* credentialled(kafka: Kafka): Iterable<User> {
+  const { users } = kafka.security;
   let after: string | undefined = '';
   while (after !== undefined) {
     const page: ReturnType<Users['list']> = users.list({ after, limit: PAGE });
-    yield* page.users.filter(({ scram }) => scram.length > 0);
+    yield* page.users.filter((user) => user.scram.length > 0 && isOurs(kafka, user));
     after = page.next;
   }
 }
@@ -73,7 +92,7 @@ export const alterUserScramCredentials: Handler<(typeof Apis)['alterUserScramCre
 ) => {
   const { deletions, upsertions } = request;
   const users = [...new Set([...deletions, ...upsertions].map(({ name }) => name))];
-  if (!kafka.authorizer.allows(connection, Operation.Alter, ResourceType.Cluster, CLUSTER)) {
+  if (isRefused(kafka, connection, Operation.Alter)) {
     const refused = answer(ErrorCode.CLUSTER_AUTHORIZATION_FAILED);
     return { throttleTimeMs: 0, results: users.map((user) => ({ user, ...refused })) };
   }
@@ -92,8 +111,12 @@ export const alterUserScramCredentials: Handler<(typeof Apis)['alterUserScramCre
     note(name, mechanismOf(mechanism) === undefined ? noMechanism : nameFault(name));
   }
   const known = kafka.security.users;
-  for (const name of users) if (known.get(name)?.isConfigured === true) note(name, ofConfiguration);
   const outcome = await known.editScram(() => {
+    for (const name of users) {
+      const user = known.get(name);
+      if (user?.isConfigured === true) note(name, ofConfiguration);
+      else if (!isOurs(kafka, user)) note(name, administered);
+    }
     for (const { name, mechanism } of deletions) {
       const found = mechanismOf(mechanism);
       const own = known.get(name)?.scram ?? [];
@@ -130,13 +153,13 @@ export const describeUserScramCredentials: Handler<(typeof Apis)['describeUserSc
   kafka,
   { connection, request },
 ) => {
-  if (!kafka.authorizer.allows(connection, Operation.Describe, ResourceType.Cluster, CLUSTER)) {
+  if (isRefused(kafka, connection, Operation.Describe)) {
     return { throttleTimeMs: 0, ...answer(ErrorCode.CLUSTER_AUTHORIZATION_FAILED), results: [] };
   }
   const known = kafka.security.users;
   const asked = (request.users ?? []).map(({ name }) => name);
   const users =
-    asked.length === 0 ? Array.from(credentialled(known), ({ name }) => name) : [...new Set(asked)];
+    asked.length === 0 ? Array.from(credentialled(kafka), ({ name }) => name) : [...new Set(asked)];
   return {
     throttleTimeMs: 0,
     ...GOOD,
@@ -145,7 +168,8 @@ export const describeUserScramCredentials: Handler<(typeof Apis)['describeUserSc
         const twice = answer(ErrorCode.DUPLICATE_RESOURCE, 'the user is there twice');
         return { user, ...twice, credentialInfos: [] };
       }
-      const credentials = known.get(user)?.scram ?? [];
+      const found = known.get(user);
+      const credentials = isOurs(kafka, found) ? (found?.scram ?? []) : [];
       if (credentials.length === 0) {
         const nobody = answer(ErrorCode.RESOURCE_NOT_FOUND, 'the user has no credentials');
         return { user, ...nobody, credentialInfos: [] };

@@ -2,6 +2,7 @@ import { pbkdf2Sync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { ErrorCode } from '../../../../src/protocols/kafka/messages/errors.ts';
 import { scramHandlers } from '../../../../src/protocols/kafka/security/scram-requests.ts';
+import { Secret } from '../../../../src/security/secret.ts';
 import { bench, nobody } from './support.ts';
 
 const salt = Buffer.from('0123456789');
@@ -105,4 +106,47 @@ describe('requests about SCRAM credentials', () => {
     const seen = await ask('describeUserScramCredentials', { users: null }, nobody);
     expect(seen).toMatchObject({ errorCode: CLUSTER_AUTHORIZATION_FAILED, results: [] });
   });
+
+  it('are refused to who has shown nothing, also where everybody may do everything', async () => {
+    const { ask } = bench(scramHandlers, { authorization: 'none' });
+    const anonymous = { principal: 'User:ANONYMOUS', remoteAddress: '127.0.0.1' };
+    const { CLUSTER_AUTHORIZATION_FAILED } = ErrorCode;
+    const altered = await ask('alterUserScramCredentials', change(upsertion('a')), anonymous);
+    expect(altered.results).toMatchObject([{ user: 'a', errorCode: CLUSTER_AUTHORIZATION_FAILED }]);
+    const seen = await ask('describeUserScramCredentials', { users: null }, anonymous);
+    expect(seen).toMatchObject({ errorCode: CLUSTER_AUTHORIZATION_FAILED });
+  });
+
+  it.each(['none', 'acl'] as const)(
+    'give nobody the password of an administrator, with authorization %s',
+    async (authorization) => {
+      const users = [{ name: 'configured', password: 'of the configuration' }];
+      const { ask, kafka } = bench(scramHandlers, { authorization, users });
+      const known = kafka.security.users;
+      const password = new Secret('of the database');
+      await known.create({ name: 'root', password, isSuperuser: true });
+      await known.create({ name: 'operator', password, roles: ['operator'] });
+      const wanted = ['root', 'configured', 'operator', 'plain'];
+      const { results } = await ask(
+        'alterUserScramCredentials',
+        change(...wanted.map((name) => upsertion(name))),
+      );
+      const { UNACCEPTABLE_CREDENTIAL: unacceptable } = ErrorCode;
+      const operator = authorization === 'acl' ? 0 : unacceptable;
+      expect(results.map(({ errorCode }) => errorCode)).toEqual([unacceptable, unacceptable, operator, 0]);
+      expect(await known.checkPassword('root', Buffer.from('of the database'))).toBe('right');
+      const removed = await ask('alterUserScramCredentials', {
+        deletions: [{ name: 'root', mechanism: 1 }],
+        upsertions: [],
+      });
+      expect(removed.results).toMatchObject([{ errorCode: unacceptable }]);
+      const all = await ask('describeUserScramCredentials', { users: null });
+      expect(all.results.map(({ user }) => user)).toEqual(
+        authorization === 'acl' ? ['operator', 'plain'] : ['plain'],
+      );
+      expect(
+        (await ask('describeUserScramCredentials', { users: [{ name: 'root' }] })).results,
+      ).toMatchObject([{ errorCode: ErrorCode.RESOURCE_NOT_FOUND }]);
+    },
+  );
 });
