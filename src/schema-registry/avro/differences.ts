@@ -23,9 +23,13 @@ const PROMOTIONS: Readonly<Record<string, readonly string[]>> = {
   bytes: ['string'],
 };
 
+/** Of many symbols, in what people are told. */
+const MAX_SHOWN = 20;
+
 export function avroDifferences(reader: AvroSchema, writer: AvroSchema): readonly Difference[] {
   /** Pairs that were compared, or are being compared: a type within itself is as compatible as it is outside. */
   const compared = new Map<AvroSchema, Map<AvroSchema, readonly Difference[]>>();
+  const branches = new Map<AvroUnion, ReadonlyMap<string, AvroSchema>>();
   let left = MAX_COMPARISONS;
   let depth = 0;
   return compare(reader, writer, '/');
@@ -81,17 +85,24 @@ export function avroDifferences(reader: AvroSchema, writer: AvroSchema): readonl
 
   function resolveReaderUnion(reader: AvroUnion, writer: AvroSchema, path: string): readonly Difference[] {
     // A datum goes to the branch of its own type if there is one, whatever else could take it.
-    const own = reader.branches.filter((branch) => nameOf(branch) === nameOf(writer));
-    const candidates = own.length > 0 ? own : reader.branches;
+    const own = branchesOf(reader).get(nameOf(writer));
+    const candidates = own === undefined ? reader.branches : [own];
     const isTaken = candidates.some((branch) => compare(branch, writer, path).length === 0);
     return isTaken ? [] : [missingBranch(writer, path)];
   }
 
+  function branchesOf(union: AvroUnion): ReadonlyMap<string, AvroSchema> {
+    const known = branches.get(union) ?? new Map(union.branches.map((branch) => [nameOf(branch), branch]));
+    branches.set(union, known);
+    return known;
+  }
+
   function resolveRecord(reader: AvroRecord, writer: AvroRecord, path: string): readonly Difference[] {
     const names = checkNames(reader, writer, path);
+    const byName = new Map(writer.fields.map((field) => [field.name, field]));
     const fields = reader.fields.flatMap((field, i) => {
       const place = at(at(path, 'fields'), String(i));
-      const written = writtenField(field, writer);
+      const written = writtenField(field, byName);
       if (written !== undefined) return compare(field.schema, written.schema, at(place, 'type'));
       return field.default !== undefined && isDefaultOf(field.default, field.schema)
         ? []
@@ -102,9 +113,10 @@ export function avroDifferences(reader: AvroSchema, writer: AvroSchema): readonl
 
   function resolveEnum(reader: AvroEnum, writer: AvroEnum, path: string): readonly Difference[] {
     const names = checkNames(reader, writer, path);
-    const missing = writer.symbols.filter((symbol) => !reader.symbols.includes(symbol));
+    const known = new Set(reader.symbols);
+    const missing = writer.symbols.filter((symbol) => !known.has(symbol));
     if (missing.length === 0 || reader.default !== undefined) return names;
-    const list = `[${missing.join(', ')}]`;
+    const list = `[${missing.slice(0, MAX_SHOWN).join(', ')}${missing.length > MAX_SHOWN ? ', …' : ''}]`;
     return [
       ...names,
       {
@@ -134,11 +146,9 @@ export function avroDifferences(reader: AvroSchema, writer: AvroSchema): readonl
 const at = (path: string, step: string): string => (path === '/' ? `/${step}` : `${path}/${step}`);
 
 /** By its name, or by one of the names that it had. */
-function writtenField(field: AvroField, writer: AvroRecord): AvroField | undefined {
-  return (
-    writer.fields.find(({ name }) => name === field.name) ??
-    writer.fields.find(({ name }) => field.aliases.includes(name))
-  );
+function writtenField(field: AvroField, written: ReadonlyMap<string, AvroField>): AvroField | undefined {
+  const name = [field.name, ...field.aliases].find((name) => written.has(name));
+  return name === undefined ? undefined : written.get(name);
 }
 
 function checkNames(reader: AvroNamed, writer: AvroNamed, path: string): readonly Difference[] {

@@ -30,10 +30,16 @@ function read(text: string): Json {
   throw new InvalidSchema('a schema has to be an object, true or false');
 }
 
-/** Compiled once for each comparison, of which there may be many with the same patterns. */
+/** Of characters of patterns times characters of names. */
+const MAX_MATCHING = 5_000_000;
+
+/** For one comparison, in which the same patterns come again and again. */
 function matcher(compile: CompilePattern): Matches {
   const compiled = new Map<string, ReturnType<CompilePattern>>();
+  let left = MAX_MATCHING;
   return (pattern, name) => {
+    left -= (pattern.length + 1) * (name.length + 1);
+    if (left < 0) throw new InvalidSchema('the schemas are too intricate to compare');
     if (!compiled.has(pattern)) compiled.set(pattern, compile(pattern));
     return compiled.get(pattern)?.(name);
   };

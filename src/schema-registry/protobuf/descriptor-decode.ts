@@ -13,6 +13,7 @@ import {
 } from './descriptor-options.ts';
 import {
   FIELD_TYPES,
+  fieldsByOneof,
   jsonName,
   type ProtoEnum,
   type ProtoExtension,
@@ -36,8 +37,11 @@ const is = ({ value }: WireField): boolean => value !== 0n;
 /** All fields by their numbers. */
 function grouped(bytes: Uint8Array): (number: number) => readonly WireField[] {
   const fields = new Map<number, WireField[]>();
-  for (const field of wireFields(bytes))
-    fields.set(field.number, [...(fields.get(field.number) ?? []), field]);
+  for (const field of wireFields(bytes)) {
+    const known = fields.get(field.number);
+    if (known === undefined) fields.set(field.number, [field]);
+    else known.push(field);
+  }
   return (number) => fields.get(number) ?? [];
 }
 
@@ -96,6 +100,7 @@ function messageOf(bytes: Uint8Array, isProto2: boolean, depth: number): ProtoMe
     options: [] as ProtoOption[],
   }));
   const fields = get(2).map(({ bytes }) => fieldOf(bytes, isProto2, maps, oneofs));
+  const chosen = fieldsByOneof(fields);
   const groups = new Set(fields.filter(({ isGroup }) => isGroup).map(({ type }) => type.split('.').at(-1)));
   const ranges = (number: number): Range[] =>
     get(number).map(({ bytes }) => {
@@ -108,7 +113,7 @@ function messageOf(bytes: Uint8Array, isProto2: boolean, depth: number): ProtoMe
       field.isGroup ? { ...field, type: field.type.split('.').at(-1) ?? '' } : field,
     ),
     // Of a field that is optional in proto3 there is one that nobody wrote.
-    oneofs: oneofs.filter(({ name }) => fields.some(({ oneof }) => oneof === name)),
+    oneofs: oneofs.filter(({ name }) => chosen.has(name)),
     messages: nested
       .filter(({ get }) => !isMapEntry(get))
       .map(({ bytes }) => messageOf(bytes, isProto2, depth + 1))
@@ -180,7 +185,9 @@ function extensionsOf(fields: readonly WireField[], isProto2: boolean): ProtoExt
   const extensions = new Map<string, ProtoField[]>();
   for (const { bytes } of fields) {
     const of = textAt(grouped(bytes), 2);
-    extensions.set(of, [...(extensions.get(of) ?? []), fieldOf(bytes, isProto2, new Map(), [])]);
+    const fields = extensions.get(of) ?? [];
+    fields.push(fieldOf(bytes, isProto2, new Map(), []));
+    extensions.set(of, fields);
   }
   return [...extensions].map(([of, fields]) => ({ of, fields }));
 }

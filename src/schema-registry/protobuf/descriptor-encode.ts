@@ -27,6 +27,7 @@ const LABELS = { optional: 1, required: 2, repeated: 3 } as const;
 const Type = { Group: 10, Message: 11, Enum: 14 } as const;
 const EDITIONS: Readonly<Record<string, number>> = { '2023': 1000, '2024': 1001 };
 
+const NO_ONEOFS: ReadonlyMap<string, number> = new Map();
 /** Clients give it the name that they know it by. */
 const FILE_NAME = 'default.proto';
 
@@ -47,7 +48,9 @@ export function encodeDescriptor(file: ProtoFile, names: ProtoNames): Uint8Array
     encodeOptions(to, 3, options, SERVICE_OPTIONS);
   });
   for (const { of, fields } of file.extensions) {
-    to.each(7, fields, (to, field) => writeField(to, field, file.package, typeName(of, file.package), []));
+    to.each(7, fields, (to, field) =>
+      writeField(to, field, file.package, typeName(of, file.package), NO_ONEOFS),
+    );
   }
   encodeOptions(to, 8, file.options, FILE_OPTIONS);
   file.imports.forEach(({ kind }, i) => {
@@ -67,19 +70,22 @@ export function encodeDescriptor(file: ProtoFile, names: ProtoNames): Uint8Array
     // Of proto3, what is marked as optional is a choice of one.
     const optional = isProto3 ? message.fields.filter(({ label }) => label === 'optional') : [];
     const oneofs = [...message.oneofs.map(({ name }) => name), ...optional.map(({ name }) => `_${name}`)];
+    const indexes = new Map(oneofs.map((name, i) => [name, i]));
     to.text(1, message.name);
-    to.each(2, message.fields, (to, field) => writeField(to, field, fullName, undefined, oneofs));
+    to.each(2, message.fields, (to, field) => writeField(to, field, fullName, undefined, indexes));
     const maps = message.fields.filter(({ map }) => map !== undefined);
+    const entries = new Map(maps.map((field) => [entryName(field.name), field]));
+    const own = new Map(message.messages.map((nested) => [nested.name, nested]));
     for (const name of message.nested) {
-      const own = message.messages.filter((nested) => nested.name === name);
-      to.each(3, own, (to, nested) => writeMessage(to, nested, fullName));
-      const entries = maps.filter((field) => entryName(field.name) === name);
-      to.each(3, entries, (to, field) => writeMapEntry(to, field, fullName));
+      const nested = own.get(name);
+      const entry = entries.get(name);
+      if (nested !== undefined) to.each(3, [nested], (to, nested) => writeMessage(to, nested, fullName));
+      else if (entry !== undefined) to.each(3, [entry], (to, field) => writeMapEntry(to, field, fullName));
     }
     to.each(4, message.enums, writeEnum);
     to.each(5, message.extensionRanges, (to, { first, last }) => to.number(1, first).number(2, last + 1));
     for (const { of, fields } of message.extensions) {
-      to.each(6, fields, (to, field) => writeField(to, field, fullName, typeName(of, fullName), []));
+      to.each(6, fields, (to, field) => writeField(to, field, fullName, typeName(of, fullName), NO_ONEOFS));
     }
     encodeOptions(to, 7, message.options, MESSAGE_OPTIONS);
     to.each(8, oneofs, (to, name) => to.text(1, name));
@@ -92,7 +98,7 @@ export function encodeDescriptor(file: ProtoFile, names: ProtoNames): Uint8Array
     field: ProtoField,
     scope: string,
     extendee: string | undefined,
-    oneofs: readonly string[],
+    oneofs: ReadonlyMap<string, number>,
   ): void {
     const isOptional = isProto3 && field.label === 'optional' && extendee === undefined;
     const oneof = field.oneof ?? (isOptional ? `_${field.name}` : undefined);
@@ -103,7 +109,7 @@ export function encodeDescriptor(file: ProtoFile, names: ProtoNames): Uint8Array
     const byDefault = field.options.find(({ name }) => name === 'default')?.value;
     if (byDefault !== undefined) to.text(7, plainDefault(byDefault, field.type));
     encodeOptions(to, 8, field.options, FIELD_OPTIONS);
-    to.number(9, oneof === undefined ? undefined : oneofs.indexOf(oneof));
+    to.number(9, oneof === undefined ? undefined : oneofs.get(oneof));
     const json = field.options.find(({ name }) => name === 'json_name')?.value;
     to.text(10, json === undefined ? jsonName(field.name) : unquoted(json));
     to.flag(17, isOptional);

@@ -1,6 +1,6 @@
 /** What must not change between two files of Protobuf if a reader with one is to understand a writer with the other. */
 import { type Difference, InvalidSchema, MAX_COMPARISON_DEPTH, MAX_COMPARISONS } from '../schema-kind.ts';
-import { isScalar, type ProtoField, type ProtoFile, type ProtoMessage } from './model.ts';
+import { fieldsByOneof, isScalar, type ProtoField, type ProtoFile, type ProtoMessage } from './model.ts';
 import type { Definition, ProtoNames } from './names.ts';
 
 export interface NamedFile {
@@ -210,8 +210,8 @@ function kindOf(type: string, { names, scope }: Side): 'scalar' | 'message' {
 function compareOneofs(reader: ProtoMessage, writer: ProtoMessage, path: string): readonly Difference[] {
   const writerOneofs = new Map(writer.fields.map((field) => [field.number, field.oneof]));
   const readerNumbers = new Set(reader.fields.map(({ number }) => number));
-  const moved = reader.oneofs.flatMap(({ name }) => {
-    const fields = reader.fields.filter(({ oneof }) => oneof === name);
+  const readerOneofs = fieldsByOneof(reader.fields);
+  const moved = [...readerOneofs].flatMap(([name, fields]) => {
     const single = fields.filter(
       ({ number }) => writerOneofs.has(number) && writerOneofs.get(number) === undefined,
     );
@@ -224,7 +224,7 @@ function compareOneofs(reader: ProtoMessage, writer: ProtoMessage, path: string)
   });
   const removed = writer.fields
     .filter(({ oneof, number }) => oneof !== undefined && !readerNumbers.has(number))
-    .filter(({ oneof }) => reader.oneofs.some(({ name }) => name === oneof))
+    .filter(({ oneof }) => readerOneofs.has(oneof ?? ''))
     .map(({ oneof, number }) => difference('ONEOF_FIELD_REMOVED', `${path}/${oneof}/${number}`));
   return [...moved, ...removed];
 }

@@ -140,3 +140,15 @@ export function entryName(name: string): string {
   const camel = jsonName(name);
   return `${camel.slice(0, 1).toUpperCase()}${camel.slice(1)}Entry`;
 }
+
+/** Fields by the choice that they are one of. */
+export function fieldsByOneof(fields: readonly ProtoField[]): ReadonlyMap<string, readonly ProtoField[]> {
+  const found = new Map<string, ProtoField[]>();
+  for (const field of fields) {
+    if (field.oneof === undefined) continue;
+    const known = found.get(field.oneof);
+    if (known === undefined) found.set(field.oneof, [field]);
+    else known.push(field);
+  }
+  return found;
+}

@@ -1,6 +1,7 @@
 /** What names of types lead to, over a file and those that it imports; and the rules of Protobuf about a file as a whole. */
 import { InvalidSchema } from '../schema-kind.ts';
 import {
+  fieldsByOneof,
   isScalar,
   type ProtoEnum,
   type ProtoField,
@@ -41,6 +42,7 @@ const MAP_KEYS = new Set([
   'string',
 ]);
 const joined = (scope: string, name: string): string => (scope === '' ? name : `${scope}.${name}`);
+const MAX_PACKAGE_LENGTH = 500;
 const FIRST_OWN_NUMBER = 19_000;
 const LAST_OWN_NUMBER = 19_999;
 
@@ -74,6 +76,9 @@ export function namesOf(file: ProtoFile, imported: ReadonlyMap<string, ProtoFile
   function add(of: ProtoFile): void {
     if (read.has(of)) return;
     read.add(of);
+    // Names are looked for in every part of it.
+    if (of.package.length > MAX_PACKAGE_LENGTH)
+      throw new InvalidSchema('the name of the package is too long');
     let prefix = '';
     for (const part of of.package === '' ? [] : of.package.split('.')) {
       prefix = joined(prefix, part);
@@ -141,7 +146,9 @@ function checkMessage(file: ProtoFile, message: ProtoMessage, scope: string, nam
   const fullName = joined(scope, message.name);
   const numbers = new Set<number>();
   const fieldNames = new Set<string>();
-  const { reserved, extensionRanges } = message;
+  const isReserved = within(message.reserved.ranges);
+  const isExtension = within(message.extensionRanges);
+  const reservedNames = new Set(message.reserved.names);
   for (const field of message.fields) {
     const { name, number } = field;
     const refuse = (why: string): never => {
@@ -151,9 +158,8 @@ function checkMessage(file: ProtoFile, message: ProtoMessage, scope: string, nam
     if (fieldNames.has(name)) refuse('the name is there twice');
     if (number >= FIRST_OWN_NUMBER && number <= LAST_OWN_NUMBER)
       refuse(`the number ${number} is Protobuf's own`);
-    if (isWithin(number, reserved.ranges) || reserved.names.includes(name))
-      refuse('number or name are reserved');
-    if (isWithin(number, extensionRanges)) refuse(`the number ${number} is for extensions`);
+    if (isReserved(number) || reservedNames.has(name)) refuse('number or name are reserved');
+    if (isExtension(number)) refuse(`the number ${number} is for extensions`);
     if (file.syntax === 'proto3' && (field.label === 'required' || field.isGroup)) {
       refuse('proto3 has no required fields and no groups');
     }
@@ -169,17 +175,35 @@ function checkMessage(file: ProtoFile, message: ProtoMessage, scope: string, nam
     fieldNames.add(name);
     checkType(field, fullName, names);
   }
+  const chosen = fieldsByOneof(message.fields);
   for (const { name } of message.oneofs) {
-    if (!message.fields.some(({ oneof }) => oneof === name)) {
-      throw new InvalidSchema(`${fullName}.${name}: a oneof without fields`);
-    }
+    if (!chosen.has(name)) throw new InvalidSchema(`${fullName}.${name}: a oneof without fields`);
   }
   for (const nested of message.messages) checkMessage(file, nested, fullName, names);
   for (const each of message.enums) checkEnum(file, each);
 }
 
-const isWithin = (number: number, ranges: readonly Range[]): boolean =>
-  ranges.some(({ first, last }) => number >= first && number <= last);
+/** Whether a number is in one of many ranges. */
+function within(ranges: readonly Range[]): (number: number) => boolean {
+  const sorted = ranges.toSorted((a, b) => a.first - b.first);
+  const merged: { first: number; last: number }[] = [];
+  for (const { first, last } of sorted) {
+    const before = merged.at(-1);
+    if (before !== undefined && first <= before.last + 1) before.last = Math.max(before.last, last);
+    else merged.push({ first, last });
+  }
+  return (number) => {
+    let low = 0;
+    let high = merged.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((merged[middle]?.last ?? 0) < number) low = middle + 1;
+      else high = middle;
+    }
+    const range = merged[low];
+    return range !== undefined && number >= range.first;
+  };
+}
 
 function checkType({ map, type, name, label }: ProtoField, scope: string, names: ProtoNames): void {
   if (map !== undefined) {
@@ -198,13 +222,15 @@ function checkEnum(file: ProtoFile, { name, values, options, reserved }: ProtoEn
   if (file.syntax === 'proto3' && first.number !== 0)
     throw new InvalidSchema(`the enum ${name} does not start with 0`);
   const hasAliases = options.some((option) => option.name === 'allow_alias' && option.value === 'true');
+  const isReserved = within(reserved.ranges);
+  const reservedNames = new Set(reserved.names);
   const numbers = new Set<number>();
   const names = new Set<string>();
   for (const value of values) {
     if (names.has(value.name)) throw new InvalidSchema(`${name} has the value ${value.name} twice`);
     if (numbers.has(value.number) && !hasAliases)
       throw new InvalidSchema(`${name} has the number ${value.number} twice`);
-    if (isWithin(value.number, reserved.ranges) || reserved.names.includes(value.name)) {
+    if (isReserved(value.number) || reservedNames.has(value.name)) {
       throw new InvalidSchema(`${name}.${value.name} is reserved`);
     }
     names.add(value.name);

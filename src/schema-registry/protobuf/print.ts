@@ -1,6 +1,7 @@
 /** Writes a file of Protobuf down in one form, without what stands in comments. */
 import {
   entryName,
+  fieldsByOneof,
   isScalar,
   MAX_ENUM_NUMBER,
   MAX_FIELD_NUMBER,
@@ -85,10 +86,11 @@ export function printProto(file: ProtoFile, options: PrintOptions): string {
     const fields = ordered(message.fields, ({ number }) => number);
     const single = fields.filter(({ oneof, map }) => oneof === undefined && map === undefined);
     for (const field of single) printField(field, message.messages, scope);
+    const chosen = fieldsByOneof(fields);
     for (const { name, options: list } of ordered(message.oneofs, ({ name }) => name)) {
       block(`oneof ${name}`, () => {
         printOptions(list);
-        for (const field of fields) if (field.oneof === name) printField(field, message.messages, scope);
+        for (const field of chosen.get(name) ?? []) printField(field, message.messages, scope);
       });
     }
     // Maps and messages in their order: serializers find messages by it, and count the entries of maps.
