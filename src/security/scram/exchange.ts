@@ -3,6 +3,7 @@
  * anything after the end, is a failure; its reason is for the log alone, the client hears the same whatever was wrong.
  */
 import { randomBytes } from 'node:crypto';
+import { isSame } from '../same-bytes.ts';
 import {
   type ClientFirst,
   readClientFirst,
@@ -72,6 +73,10 @@ export function beginScram(mechanism: ScramMechanism, credentials: ScramCredenti
     }
     const final = serverFinal(mechanism, credential, first, nonce, text);
     if (final === undefined) return failure('wrong password or user');
+    // Whoever waits with the proof must not get in by a password that is not one any more, or as a user who is disabled.
+    const now = await credentials.scramCredential(mechanism, first.user);
+    if (now === 'busy') return failure(TOO_MANY);
+    if (!isSame(now.storedKey, credential.storedKey)) return failure('the credential has changed meanwhile');
     return { kind: 'success', data: Buffer.from(final), userName: first.user };
   };
 }

@@ -132,6 +132,15 @@ describe('ops 30: an exchange of SCRAM', () => {
     expect([one.kind, two.kind]).toEqual(['challenge', 'failure']);
   });
 
+  it('lets nobody in by a credential that was changed while it went on', async () => {
+    let current = known;
+    const exchange = beginScram('SCRAM-SHA-256', { scramCredential: async () => current });
+    const client = scramClient('alice', 'pencil', 'sha256');
+    const answer = await challenge(exchange, client.first);
+    current = other;
+    expect(await exchange(bytes(client.final(answer)))).toMatchObject({ kind: 'failure' });
+  });
+
   it('says when it is busy', async () => {
     const exchange = beginScram('SCRAM-SHA-256', credentials('busy'));
     expect(await exchange(bytes('n,,n=alice,r=x'))).toMatchObject({ kind: 'failure', isBusy: true });

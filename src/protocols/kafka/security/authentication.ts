@@ -34,6 +34,8 @@ export interface AuthenticationParts extends MechanismParts {
   readonly clock: Clock;
   readonly rules: AuthenticationRules;
   readonly log: { info(fields: object, message: string): void };
+  /** Told of each connection that is a user's, each time it has logged in. */
+  readonly loggedIn: (userName: string, connection: AuthenticatedConnection) => void;
 }
 
 export interface SaslAnswer {
@@ -138,6 +140,7 @@ export function beginAuthentication(
     if (known !== undefined && (known.principal !== principal || known.mechanism !== by)) {
       return 'it logged in again as somebody else, or in another way';
     }
+    if (parts.users.get(user)?.isDisabled === true) return 'the user is disabled';
     const nowMs = parts.wallMs();
     const byRules = rules.sessionMs === 0 ? Number.POSITIVE_INFINITY : rules.sessionMs;
     const lifetimeMs = Math.floor(Math.min(byRules, expiresAtMs - nowMs));
@@ -145,6 +148,7 @@ export function beginAuthentication(
     stopTimer();
     known = { principal, mechanism: by };
     connection.principal = principal;
+    parts.loggedIn(user, connection);
     state = 'through';
     exchange = undefined;
     isRaw = false;

@@ -58,6 +58,24 @@ function verifierOf({ oauth }: KafkaConfig['security']): TokenVerifier | undefin
   return createTokenVerifier({ ...oauth, keys, skewMs: oauth.clockSkewMs });
 }
 
+/** Ends the connections of users who have another credential, are disabled, or gone. */
+function endWithUser(users: Users): (userName: string, connection: AuthenticatedConnection) => void {
+  const byUser = new Map<string, Set<AuthenticatedConnection>>();
+  users.onChange((userName, change) => {
+    if (change === 'created' || change === 'access') return;
+    for (const connection of [...(byUser.get(userName) ?? [])]) connection.end('its user has changed');
+  });
+  return (userName, connection) => {
+    const connections = byUser.get(userName) ?? new Set();
+    if (connections.has(connection)) return;
+    byUser.set(userName, connections.add(connection));
+    connection.onClose(() => {
+      connections.delete(connection);
+      if (connections.size === 0 && byUser.get(userName) === connections) byUser.delete(userName);
+    });
+  };
+}
+
 export function createSecurity(options: SecurityOptions): Security {
   const { config, settings, users, clock, log } = options;
   const verifyToken = options.verifyToken ?? verifierOf(config);
@@ -73,7 +91,8 @@ export function createSecurity(options: SecurityOptions): Security {
   const { failureDelayMs, sessionMs, logInTimeoutMs: timeoutMs } = config;
   const isAsked = config.authentication === 'sasl';
   const rules = { isAsked, mechanisms, failureDelayMs, sessionMs, timeoutMs };
-  const parts = { users, verifyToken, wallMs: () => clock.wallMs(), clock, rules, log };
+  const loggedIn = endWithUser(users);
+  const parts = { users, loggedIn, verifyToken, wallMs: () => clock.wallMs(), clock, rules, log };
   return {
     authorizer: acls ?? openAuthorizer,
     acls,

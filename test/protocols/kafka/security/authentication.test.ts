@@ -10,6 +10,7 @@ import {
   type ScramCredential,
   type ScramMechanism,
 } from '../../../../src/security/scram/scram.ts';
+import { Secret } from '../../../../src/security/secret.ts';
 import { userBench } from '../../../security/support.ts';
 import { createManualClock } from '../../../support/manual-clock.ts';
 import { defaults, immediateLog } from './support.ts';
@@ -59,7 +60,7 @@ function begin(config: Partial<SecurityOptions['config']> = {}) {
   };
   const authentication = security.begin(connection, undefined);
   const send = (text: string) => authentication.authenticate(Buffer.from(text));
-  return { clock, setScram, logged, ends, connection, authentication, security, send };
+  return { clock, setScram, known, logged, ends, connection, authentication, security, send };
 }
 
 const plain = (user: string, password: string, authorizationId = ''): string =>
@@ -215,6 +216,37 @@ describe('a connection that has to log in', () => {
       authentication.handshake(1, 'PLAIN');
       expect((await send(plain('carol', password))).errorCode).toBe(code);
     }
+  });
+
+  it('ends when its user has another password, is disabled or gone, and not when another is', async () => {
+    const password = new Secret('carrot cake');
+    for (const [change, isEnded] of [
+      ['setPassword', true],
+      ['disable', true],
+      ['delete', true],
+      ['update', false],
+      ['another', false],
+    ] as const) {
+      const { authentication, send, known, ends } = begin();
+      await known.create({ name: 'carol', password });
+      await known.create({ name: 'dave', password });
+      authentication.handshake(1, 'PLAIN');
+      expect((await send(plain('carol', 'carrot cake'))).errorCode).toBe(0);
+      if (change === 'setPassword') await known.setPassword('carol', new Secret('another cake'));
+      else if (change === 'disable') await known.disable('carol');
+      else if (change === 'delete') await known.delete('carol');
+      else if (change === 'update') await known.update('carol', { roles: ['baker'] });
+      else await known.delete('dave');
+      expect([change, ends.length]).toEqual([change, isEnded ? 1 : 0]);
+    }
+  });
+
+  it('does not log in by a token as a user who is disabled', async () => {
+    const { authentication, send, known } = begin();
+    await known.create({ name: 'carol', isDisabled: true });
+    authentication.handshake(1, 'OAUTHBEARER');
+    const exp = Date.UTC(2026, 0, 1) / 1000 + 60;
+    expect((await send(bearer(jwt({ sub: 'carol', exp })))).errorCode).toBe(58);
   });
 
   it('no longer logs in when its credential was removed', async () => {
