@@ -6,6 +6,7 @@ import type { Documents } from './documents.ts';
 import {
   ANY,
   type ArrayNode,
+  followed,
   NEVER,
   type Node,
   type NumberNode,
@@ -57,9 +58,12 @@ const COMBINATIONS = ['allOf', 'anyOf', 'oneOf'] as const;
 export function compileSchema(root: Json, documents: Documents): Node {
   /** A schema is one node wherever it is referred to from. */
   const compiled = new Map<JsonObject, Node>();
-  const waiting: (() => void)[] = [];
+  const waiting: (() => Node)[] = [];
   const node = compile(root, 0);
-  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) next();
+  const targets: Node[] = [];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) targets.push(next());
+  // What leads nowhere is found now and not when something is compared with it.
+  for (const target of targets) followed(target);
   return node;
 
   function compile(json: Json, depth: number): Node {

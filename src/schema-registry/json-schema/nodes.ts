@@ -1,5 +1,6 @@
 /** JSON Schema taken apart: what values it takes, as a graph that may be cyclic. */
 import type { Json } from '../json.ts';
+import { InvalidSchema } from '../schema-kind.ts';
 
 interface Common {
   /** Something else than absent is meant where the value is absent. */
@@ -98,13 +99,13 @@ export type OtherKeywords = ReadonlyMap<string, string>;
 export const ANY: AnyNode = { kind: 'any', hasDefault: false };
 export const NEVER: NeverNode = { kind: 'never', hasDefault: false };
 
-const MAX_STEPS = 100;
+const MAX_STEPS = 1000;
 
-/** What a reference leads to in the end; one that only leads in circles takes everything. */
+/** What a reference leads to in the end. Throws InvalidSchema where it leads in circles. */
 export function followed(node: Node): Exclude<Node, ReferenceNode> {
   let at = node;
   for (let steps = 0; at.kind === 'reference'; steps++) {
-    if (steps > MAX_STEPS) return ANY;
+    if (steps > MAX_STEPS) throw new InvalidSchema('a reference leads to nothing but references');
     at = at.target();
   }
   return at;

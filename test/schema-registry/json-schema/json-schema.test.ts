@@ -80,7 +80,8 @@ describe('schemas of JSON Schema', () => {
     const tree = (value: object) => closed({ value, children: { type: 'array', items: { $ref: '#' } } });
     expect(kinds(tree(integer), tree(number))).toEqual([]);
     expect(kinds(tree(number), tree(integer))).toEqual(['TYPE_NARROWED']);
-    expect(() => kinds({ $ref: '#' }, { $ref: '#' })).not.toThrow();
+    expect(() => parse({ $ref: '#' })).toThrow(InvalidSchema);
+    expect(() => parse({ $ref: '#/b', a: { $ref: '#/b' }, b: { $ref: '#/a' } })).toThrow(InvalidSchema);
     expect(() => kinds({ allOf: [{ $ref: '#' }, { $ref: '#' }] }, { anyOf: [{ $ref: '#' }] })).not.toThrow();
   });
 
