@@ -79,6 +79,7 @@ describe('an entry', () => {
           expect(read?.sequence).toBe(1);
         },
       ),
+      { numRuns: 50 },
     );
   });
 

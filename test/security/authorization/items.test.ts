@@ -293,6 +293,27 @@ describe('item 40: somebody else behind the same client identifier', () => {
     );
   });
 
+  it('what a placeholder stands for is each one’s own, however many are alike', () => {
+    for (const [name, key] of [
+      ['username', 'userName'],
+      ['clientid', 'clientId'],
+      ['certname', 'certificateName'],
+      ['tenant', 'tenant'],
+    ] as const) {
+      const authorization = authorizationOf([
+        allow('publish', `own/${placeholder(name)}`),
+        allow('publish', `own/${placeholder(name)}/x`, { listeners: ['mqtt'] }),
+      ]);
+      const [one, other] = [principal({ [key]: 'one' }), principal({ [key]: 'other' })];
+      for (const suffix of ['', '/x']) {
+        expect(authorization.mayPublish(one, `own/one${suffix}`)).toBe(true);
+        expect(authorization.mayPublish(other, `own/one${suffix}`)).toBe(false);
+        expect(authorization.mayPublish(other, `own/other${suffix}`)).toBe(true);
+      }
+      expect(authorization.publisherClass(one)).not.toBe(authorization.publisherClass(other));
+    }
+  });
+
   it('rules of one tenant’s people are not another’s, though the words are the same', () => {
     const authorization = authorizationOf([allow('publish', 'x', { tenants: ['acme'] })]);
     expect(authorization.mayPublish(principal({ tenant: 'acme' }), 'x')).toBe(true);

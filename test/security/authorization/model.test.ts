@@ -34,8 +34,11 @@ const ruleFilterArb = fc
   )
   .map(([levels, hasRest]) => [...levels, ...(hasRest ? ['#'] : [])].join('/'))
   .filter((filter) => filter !== '');
+/** Rarely there: a rule with many conditions fits nobody. */
+const seldom = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
+  fc.oneof({ weight: 7, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary });
 const some = <T>(...values: T[]): fc.Arbitrary<T[] | undefined> =>
-  fc.option(fc.subarray(values, { minLength: 1 }), { nil: undefined, freq: 3 });
+  seldom(fc.subarray(values, { minLength: 1 }));
 
 const ruleArb: fc.Arbitrary<Rule> = fc
   .record({
@@ -46,7 +49,7 @@ const ruleArb: fc.Arbitrary<Rule> = fc
     clientIds: some('a', 'b'),
     roles: some('red', 'blue'),
     tenants: some('', 'acme'),
-    isAnonymous: fc.option(fc.boolean(), { nil: undefined, freq: 3 }),
+    isAnonymous: seldom(fc.boolean()),
     protocols: some('mqtt' as const, 'kafka' as const),
     networks: some('10.0.0.0/8', '192.0.2.1'),
   })
@@ -67,6 +70,32 @@ const principalArb: fc.Arbitrary<Principal> = fc
     rules: fc.array(ruleArb, { maxLength: 2 }),
   })
   .map(principal);
+
+/** Somebody, and others who are like that but for one thing. */
+const peopleArb = fc
+  .tuple(
+    principalArb,
+    fc.array(
+      fc.tuple(
+        principalArb,
+        fc.constantFrom(
+          'userName',
+          'clientId',
+          'certificateName',
+          'tenant',
+          'roles',
+          'protocol',
+          'remoteAddress',
+          'rules',
+        ),
+      ),
+      { minLength: 1, maxLength: 4 },
+    ),
+  )
+  .map(([first, others]) => [
+    first,
+    ...others.map(([other, key]) => ({ ...first, [key]: other[key as keyof Principal] })),
+  ]);
 
 const UNIVERSE = LEVELS.flatMap((a) => [
   a,
@@ -117,14 +146,14 @@ function naive(rules: readonly Rule[], who: Principal, action: Action, topic: st
   return fitting('allow') && !fitting('deny');
 }
 
-const runs = { numRuns: Number(process.env.AUTHORIZATION_RUNS ?? 600) };
+const runs = { numRuns: Number(process.env.AUTHORIZATION_RUNS ?? 150) };
 
 describe('authorization, against rules read one by one', () => {
   it('decides about topics as they do, also when it is asked again; what is denied is never allowed', () => {
     fc.assert(
       fc.property(
         fc.array(ruleArb, { maxLength: 8 }),
-        fc.array(principalArb, { minLength: 1, maxLength: 3 }),
+        peopleArb,
         fc.array(fc.tuple(fc.constantFrom(...ACTIONS), topicArb), { minLength: 1, maxLength: 12 }),
         (rules, people, questions) => {
           const authorization = authorizationOf(rules);
@@ -169,23 +198,19 @@ describe('authorization, against rules read one by one', () => {
 
   it('gives one class to publishers for whom all is the same, and only to them', () => {
     fc.assert(
-      fc.property(
-        fc.array(ruleArb, { maxLength: 6 }),
-        fc.array(principalArb, { minLength: 2, maxLength: 6 }),
-        (rules, people) => {
-          const authorization = authorizationOf(rules);
-          const decisions = people.map((who) =>
-            UNIVERSE.map((topic) => Number(authorization.mayPublish(who, topic))).join(''),
-          );
-          const classes = people.map((who) => authorization.publisherClass(who));
-          classes.forEach((own, i) => {
-            classes.forEach((other, j) => {
-              if (own === other) expect(decisions[i]).toBe(decisions[j]);
-            });
+      fc.property(fc.array(ruleArb, { maxLength: 6 }), peopleArb, (rules, people) => {
+        const authorization = authorizationOf(rules);
+        const decisions = people.map((who) =>
+          UNIVERSE.map((topic) => Number(authorization.mayPublish(who, topic))).join(''),
+        );
+        const classes = people.map((who) => authorization.publisherClass(who));
+        classes.forEach((own, i) => {
+          classes.forEach((other, j) => {
+            if (own === other) expect(decisions[i]).toBe(decisions[j]);
           });
-        },
-      ),
-      { numRuns: runs.numRuns / 4 },
+        });
+      }),
+      { numRuns: Math.ceil(runs.numRuns / 4) },
     );
   });
 

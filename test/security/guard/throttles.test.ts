@@ -55,6 +55,16 @@ describe('item 29: log-ins that fail', () => {
     expect(throttle.waitMs('ann', HOME)).toBeGreaterThan(0);
   });
 
+  it('a lock that ends within the window starts the count anew', async () => {
+    const { clock, throttle } = logIns({ lockMs: 1000 });
+    for (let i = 0; i < 5; i++) throttle.failed('ann', HOME);
+    await clock.advance(1000);
+    for (let i = 0; i < 4; i++) throttle.failed('ann', HOME);
+    expect(throttle.waitMs('ann', HOME)).toBe(0);
+    throttle.failed('ann', HOME);
+    expect(throttle.waitMs('ann', HOME)).toBe(1000);
+  });
+
   it('an address that tries many names is kept waiting, and success with one name is no excuse', () => {
     const { throttle } = logIns();
     for (let i = 0; i < 20; i++) {
