@@ -3,14 +3,15 @@
  * listeners. What can be done there is the table of src/admin/operations.ts.
  */
 import type { Logger } from 'pino';
+import { createHttpAccess } from './admin/access.ts';
 import { type ControlServer, startControlServer } from './admin/control-server.ts';
 import { type ApiOptions, createApi } from './admin/http-api.ts';
 import { createRoutes, type Route } from './admin/http-routes.ts';
-import { OperationError } from './admin/operation.ts';
 import type { Config } from './config/config.ts';
 import type { Clock } from './kernel/clock.ts';
 import { type HttpListener, startHttpListener } from './net/http-listener.ts';
 import { createNodeView, type NodeParts } from './node-view/node-view.ts';
+import type { OpenSecurity } from './security/open-security.ts';
 
 export interface Administration {
   readonly listeners: readonly HttpListener[];
@@ -24,6 +25,7 @@ export interface AdministrationOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly parts: NodeParts;
+  readonly security: OpenSecurity;
   /** undefined: there is no data directory, and no socket in it. */
   readonly controlSocket: string | undefined;
   /** What is served beside the API. */
@@ -31,26 +33,21 @@ export interface AdministrationOptions {
 }
 
 export async function startAdministration(options: AdministrationOptions): Promise<Administration> {
-  const { config, clock, logger, parts, controlSocket } = options;
+  const { config, clock, logger, parts, controlSocket, security } = options;
   const node = createNodeView(parts);
   const api: Omit<ApiOptions, 'identify'> = {
     node,
-    monotonicMs: () => clock.monotonicMs(),
-    onAudit: (entry) => logger.debug({ audit: entry }, 'administration'),
+    audit: security.audit,
     onDefect: (error) => logger.error({ err: error }, 'administration failed'),
   };
+  const access = createHttpAccess(security, () => clock.wallMs());
   let isServing = true;
   const handle = createRoutes({
-    api: createApi({
-      ...api,
-      identify() {
-        throw new OperationError(401, 'unauthenticated', 'log in, or send an API key');
-      },
-    }),
+    api: createApi({ ...api, identify: access.identify }),
     version: parts.version,
     health: () => node.health(),
     isServing: () => isServing,
-    routes: options.routes,
+    routes: [...access.routes, ...options.routes],
     onDefect: api.onDefect,
   });
   const listeners: HttpListener[] = [];

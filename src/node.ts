@@ -132,6 +132,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     log: tier.log,
     clock,
     logger,
+    auditDirectory: (directory ?? dependencies.dataDirectory)?.audit,
   }).catch(async (error: unknown) => {
     await tier.close();
     if (dependencies.dataDirectory === undefined) await directory?.close();
@@ -230,11 +231,11 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     memory.stop();
     await Promise.all(listeners.map((listener) => listener.stopAccepting().catch(() => {})));
     await Promise.all([mqtt.stop(), kafka?.stop()]);
-    security.close();
     for (const listener of listeners) {
       for (const transport of await listener.close()) transport.destroy();
     }
     await administration?.close();
+    await security.close();
     streams.stop();
     await tier.close();
     if (dependencies.dataDirectory === undefined) await directory?.close();
@@ -247,6 +248,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
       clock,
       logger,
       controlSocket: own?.controlSocket,
+      security,
       parts: {
         config,
         mqtt: mqtt.context,

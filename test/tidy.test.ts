@@ -100,8 +100,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'src/protocols',
     'src/scheduling',
   ],
-  'src/admin': ['src/config', 'src/kernel/clock.ts'],
-  'src/administration.ts': ['src/admin', 'src/config', 'src/kernel/clock.ts', 'src/net', 'src/node-view'],
+  'src/admin': ['src/config', 'src/kernel/clock.ts', 'src/net/proxy-protocol.ts', 'src/security'],
+  'src/administration.ts': [
+    'src/admin',
+    'src/config',
+    'src/kernel/clock.ts',
+    'src/net',
+    'src/node-view',
+    'src/security',
+  ],
   'src/node.ts': [
     'src/administration.ts',
     'src/durable-tables.ts',

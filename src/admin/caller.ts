@@ -1,13 +1,13 @@
 /** Who asks for an operation. */
-import type { Scope } from './scopes.ts';
+import type { NodeScope } from '../security/authorization/scopes.ts';
 
 export interface Caller {
-  /** For the audit log: a user, an API key, or the control socket. */
-  readonly name: string;
-  readonly kind: 'socket' | 'session' | 'api-key';
+  /** undefined over the control socket, whose file says who may. */
+  readonly user: string | undefined;
+  /** For the audit log. */
+  readonly via: 'socket' | 'http' | 'api-key';
   /** '' over the control socket. */
   readonly address: string;
-  readonly scopes: ReadonlySet<Scope>;
-  /** '' sees all tenants. */
   readonly tenant: string;
+  may(scope: NodeScope): boolean;
 }

@@ -6,7 +6,6 @@ import { rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { Caller } from './caller.ts';
 import { type Api, type ApiOptions, createApi } from './http-api.ts';
-import { ALL_SCOPES } from './scopes.ts';
 
 export interface ControlServer {
   /** Ends what is under way and removes the socket. */
@@ -18,13 +17,7 @@ export interface ControlServerOptions extends Omit<ApiOptions, 'identify'> {
   readonly path: string;
 }
 
-const OWNER: Caller = {
-  name: 'control socket',
-  kind: 'socket',
-  address: '',
-  scopes: ALL_SCOPES,
-  tenant: '',
-};
+const OWNER: Caller = { user: undefined, via: 'socket', address: '', tenant: '', may: () => true };
 const MAX_CONNECTIONS = 64;
 /** A topic of 64 KiB, percent-encoded, and some. */
 const MAX_HEADER_BYTES = 256 * 1024;

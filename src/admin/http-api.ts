@@ -3,6 +3,8 @@
  * JSON or with a problem (RFC 9457). It knows neither where requests come from nor how it is found out who is behind them.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type Audit, AuditUnavailable } from '../security/audit/audit.ts';
+import { type AuditEvent, redacted } from '../security/audit/entry.ts';
 import type { Caller } from './caller.ts';
 import type { NodeView } from './node-view.ts';
 import { type AnyOperation, OperationError } from './operation.ts';
@@ -13,26 +15,13 @@ import { SchemaFault } from './schema.ts';
 
 export const API_PREFIX = '/api/v1';
 
-export interface AuditEntry {
-  readonly operation: string;
-  readonly class: 'data' | 'change';
-  readonly caller: string;
-  readonly address: string;
-  /** Without what its schema calls a secret. */
-  readonly input: Readonly<Record<string, unknown>>;
-  readonly status: number;
-  readonly durationMs: number;
-}
-
 export interface ApiOptions {
   readonly node: NodeView;
   /** Who is behind a request: rejects with an OperationError (401, 403, 429) where that is nobody. */
   readonly identify: (request: IncomingMessage) => Caller | Promise<Caller>;
-  /** Called before the answer. Where it throws, the answer is an error. */
-  readonly onAudit: (entry: AuditEntry) => void | Promise<void>;
+  readonly audit: Pick<Audit, 'note' | 'change'>;
   /** An exception that no operation should have. */
   readonly onDefect: (error: unknown, operation: string) => void;
-  readonly monotonicMs: () => number;
 }
 
 export type Api = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
@@ -72,84 +61,85 @@ const bestOf = (matches: readonly Match[]): Match | undefined =>
   );
 
 async function answer(
-  { node, identify, onAudit, onDefect, monotonicMs }: ApiOptions,
+  { node, identify, audit, onDefect }: ApiOptions,
   { row, raw }: Match,
   query: string,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const startedMs = monotonicMs();
   const gone = new AbortController();
   response.once('close', () => gone.abort());
-  let caller: Caller | undefined;
-  let input: Readonly<Record<string, unknown>> = {};
+  let event: AuditEvent | undefined;
   let status = 200;
   let body: unknown;
   let problem: Problem | undefined;
   try {
-    caller = await identify(request);
-    if (!caller.scopes.has(row.scope)) {
+    const caller = await identify(request);
+    event = { ...eventOf(row, caller), result: 'refused' };
+    if (!caller.may(row.scope)) {
       throw new OperationError(403, 'forbidden', `this needs the scope ${row.scope}`);
     }
-    input = readInput(row, raw, query);
-    if (row.body !== undefined) {
-      const given = await readJson(request, MAX_BODY_BYTES);
-      input = { ...input, body: row.body.fromJson(given, 'the body') };
-    } else if (hasBody(request)) {
-      throw new OperationError(413, 'no-body', 'this operation takes no body');
-    }
-    body = await row.run(node, input as never, { caller, signal: gone.signal });
+    const input = await inputOf(row, raw, query, request);
+    event = { ...event, input: withoutSecrets(row, input), result: 'failed' };
+    const run = (): Promise<unknown> => row.run(node, input as never, { caller, signal: gone.signal });
+    body = row.audit === 'change' ? await audit.change(event, run) : await run();
+    event = row.audit === 'change' ? undefined : { ...event, result: 'ok' };
     status = row.statusOf?.(body as never) ?? 200;
   } catch (error) {
     problem = problemOf(error);
     status = problem.status;
     if (status === 500) onDefect(error, row.id);
+    // A change that was begun has its end in the log already.
+    if (event?.result === 'failed' && row.audit === 'change') event = undefined;
   }
   await discardBody(request);
   // Noted before the answer: who has the answer finds it in the log. A stranger's knocking is the listener's to count.
-  if (row.audit !== 'none' && caller !== undefined) {
-    try {
-      await onAudit({
-        operation: row.id,
-        class: row.audit,
-        caller: caller.name,
-        address: caller.address,
-        input: withoutSecrets(row, input),
-        status,
-        durationMs: Math.round(monotonicMs() - startedMs),
-      });
-    } catch (error) {
-      onDefect(error, row.id);
-      problem = { status: 500, kind: 'audit', detail: 'the audit log cannot be written' };
-    }
+  if (row.audit !== 'none' && event !== undefined) {
+    await audit.note({ ...event, reason: problem?.kind });
   }
   if (problem !== undefined) refuse(response, problem);
   else send(response, status, 'application/json', body);
+}
+
+const eventOf = (row: AnyOperation, { user, tenant, via, address }: Caller): Omit<AuditEvent, 'result'> => ({
+  user,
+  tenant,
+  via,
+  remoteAddress: address,
+  operation: row.id,
+  input: {},
+});
+
+async function inputOf(
+  row: AnyOperation,
+  raw: ReadonlyMap<string, string>,
+  query: string,
+  request: IncomingMessage,
+): Promise<Readonly<Record<string, unknown>>> {
+  const input = readInput(row, raw, query);
+  if (row.body !== undefined) {
+    const given = await readJson(request, MAX_BODY_BYTES);
+    return { ...input, body: row.body.fromJson(given, 'the body') };
+  }
+  if (hasBody(request)) throw new OperationError(413, 'no-body', 'this operation takes no body');
+  return input;
 }
 
 function problemOf(error: unknown): Problem {
   if (error instanceof OperationError) {
     return { status: error.status, kind: error.kind, detail: error.message };
   }
+  if (error instanceof AuditUnavailable) return { status: 503, kind: 'audit', detail: error.message };
   if (error instanceof SchemaFault) return { status: 400, kind: 'invalid-input', detail: error.message };
   return { status: 500, kind: 'defect', detail: 'the operation failed; the log of the broker has more' };
 }
 
-/** Fields of the body that its schema marks as write-only are named in the log and not shown. */
-function withoutSecrets(
-  { body }: AnyOperation,
-  input: Readonly<{ body?: unknown }>,
-): Readonly<Record<string, unknown>> {
-  const { body: given } = input;
+/** What its schema marks as write-only is named in the log and not shown. */
+function withoutSecrets({ body }: AnyOperation, input: Readonly<Record<string, unknown>>): unknown {
   const { properties = {} } = (body?.json ?? {}) as {
     readonly properties?: Readonly<Record<string, { readonly writeOnly?: boolean }>>;
   };
-  if (typeof given !== 'object' || given === null) return input;
-  const shown = Object.entries(given).map(([name, value]) => [
-    name,
-    properties[name]?.writeOnly === true ? '***' : value,
-  ]);
-  return { ...input, body: Object.fromEntries(shown) };
+  return redacted(input, ([first, name = '']) => first === 'body' && properties[name]?.writeOnly === true);
 }
 
 function splitOnce(text: string, separator: string): [string, string] {

@@ -1,8 +1,8 @@
 /** What a row of the table of operations is, and what all rows have in common: input, pages, errors. */
+import type { NodeScope } from '../security/authorization/scopes.ts';
 import type { Caller } from './caller.ts';
 import type { NodeView, Page, PageRequest } from './node-view.ts';
 import { type Infer, integer, list, object, type Schema, string, type TextSchema } from './schema.ts';
-import type { Scope } from './scopes.ts';
 
 /** How it is noted in the audit log: not at all, as a look at what clients wrote, or as a change. */
 export type AuditClass = 'none' | 'data' | 'change';
@@ -44,7 +44,7 @@ export interface Operation<In, Out> {
   /** Below /api/v1; `{name}` is a parameter. */
   readonly path: string;
   readonly summary: string;
-  readonly scope: Scope;
+  readonly scope: NodeScope;
   readonly audit: AuditClass;
   readonly pathParameters: Parameters;
   readonly queryParameters: Parameters;

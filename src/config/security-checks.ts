@@ -13,10 +13,13 @@ export function authenticationOf(
   name: string,
 ): Pick<Authentication, 'authenticators' | 'anonymous'> {
   const own = all.listeners.find(({ listener }) => listener === name);
-  if (own === undefined) return all;
+  const asked =
+    own === undefined || own.authenticators.length === 0 ? all.authenticators : own.authenticators;
+  // Nobody administers a node without a name, so somebody has to be asked there.
+  const isAdministration = name === 'http' || name === 'https';
   return {
-    authenticators: own.authenticators.length === 0 ? all.authenticators : own.authenticators,
-    anonymous: own.anonymous === 'as-all' ? all.anonymous : own.anonymous,
+    authenticators: isAdministration && asked.length === 0 ? ['database'] : asked,
+    anonymous: own === undefined || own.anonymous === 'as-all' ? all.anonymous : own.anonymous,
   };
 }
 

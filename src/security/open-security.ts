@@ -4,9 +4,14 @@ import type { Clock } from '../kernel/clock.ts';
 import type { Settings } from '../kernel/settings-table.ts';
 import type { StateLog } from '../kernel/state/state-log.ts';
 import { type Access, createAccess } from './access/access.ts';
+import { type Audit, openAudit } from './audit/audit.ts';
+import { createLoggedAudit } from './audit/logged-audit.ts';
 import type { Authentication } from './authentication/authentication.ts';
-import { openAuthentication } from './authentication/from-config.ts';
+import { isOpenListener, openAuthentication } from './authentication/from-config.ts';
 import type { RefusalLogger } from './authentication/refusal-log.ts';
+import { type Authorization, createAuthorization } from './authorization/authorization.ts';
+import { configuredRules } from './authorization/configured-rules.ts';
+import { createGuard, type Guard } from './guard/guard.ts';
 import { createPasswords, type HashSettings, type Passwords } from './passwords/passwords.ts';
 import { createUsers, type UserListener, type Users } from './users/users.ts';
 
@@ -16,7 +21,14 @@ export interface SecurityOptions {
   readonly settings: Settings;
   readonly log: StateLog;
   readonly clock: Clock;
-  readonly logger: RefusalLogger;
+  readonly logger: SecurityLogger;
+  /** For the audit log; undefined: changes are noted in the log of the process instead. */
+  readonly auditDirectory: string | undefined;
+}
+
+export interface SecurityLogger extends RefusalLogger {
+  info(fields: object, message: string): void;
+  error(fields: object, message: string): void;
 }
 
 export interface OpenSecurity {
@@ -25,9 +37,12 @@ export interface OpenSecurity {
   readonly users: Users;
   readonly authentication: Authentication;
   readonly access: Access;
+  readonly authorization: Authorization;
+  readonly guard: Guard;
+  readonly audit: Audit;
   /** Users of the database and of the password file, until the returned function is called. */
   onUserChange(listener: UserListener): () => void;
-  close(): void;
+  close(): Promise<void>;
 }
 
 const SCRYPT_BLOCK_SIZE = 8;
@@ -72,16 +87,40 @@ export async function openSecurity(options: SecurityOptions): Promise<OpenSecuri
     onChange: tell,
   });
   await users.prepare();
+  const authorization = createAuthorization({
+    config: configuredRules(config.authorization),
+    settings,
+    isOpenListener: (name) => isOpenListener(config, name),
+  });
+  const guard = createGuard({ config: config.guard, tenants: config.tenants, settings, clock });
+  const audit = await openAuditOf(options);
   return {
     settings,
     passwords,
     users,
     authentication,
     access: createAccess(settings, users, clock),
+    authorization,
+    guard,
+    audit,
     onUserChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    close: () => authentication.close(),
+    async close() {
+      guard.close();
+      authentication.close();
+      await audit.close();
+    },
   };
+}
+
+async function openAuditOf({ auditDirectory, config, clock, logger }: SecurityOptions): Promise<Audit> {
+  if (auditDirectory === undefined) return createLoggedAudit(logger);
+  const audit = await openAudit({ directory: auditDirectory, config: config.audit, clock });
+  audit.onAlarm((failure) => {
+    if (failure === undefined) logger.info({}, 'the audit log is written again');
+    else logger.error({ err: failure }, 'the audit log cannot be written');
+  });
+  return audit;
 }

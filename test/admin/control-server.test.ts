@@ -6,15 +6,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type ControlServer, startControlServer } from '../../src/admin/control-server.ts';
-import type { AuditEntry } from '../../src/admin/http-api.ts';
 import { ALL_OPERATIONS } from '../../src/admin/operations.ts';
+import type { AuditEvent } from '../../src/security/audit/entry.ts';
+import { createLoggedAudit } from '../../src/security/audit/logged-audit.ts';
 import { createFakeNode, type FakeNode, session } from './fake-node.ts';
 
 let folder: string;
 let path: string;
 let node: FakeNode;
 let server: ControlServer;
-let audit: AuditEntry[];
+let audit: AuditEvent[];
 let defects: unknown[];
 
 beforeEach(async () => {
@@ -26,8 +27,7 @@ beforeEach(async () => {
   server = await startControlServer({
     path,
     node,
-    onAudit: (entry) => void audit.push(entry),
-    monotonicMs: () => 0,
+    audit: createLoggedAudit({ info: (fields) => audit.push((fields as { audit: AuditEvent }).audit) }),
     onDefect: (error) => defects.push(error),
   });
 });
@@ -74,8 +74,7 @@ describe('the control socket', () => {
     server = await startControlServer({
       path,
       node,
-      onAudit: () => {},
-      monotonicMs: () => 0,
+      audit: createLoggedAudit({ info: () => {} }),
       onDefect: () => {},
     });
     expect((await get('/health')).status).toBe(200);
@@ -150,12 +149,13 @@ describe('the control socket', () => {
     const queue = encodeURIComponent('$share/workers/jobs/#');
     expect((await ask('DELETE', `/queues/${queue}/messages`)).body).toEqual({ removed: 2 });
     expect((await ask('DELETE', '/retained/sensors%2Fraw')).body).toEqual({ removed: 1 });
-    expect(audit.map(({ operation, status }) => [operation, status])).toEqual([
-      ['sessions.end', 200],
-      ['sessions.end', 404],
-      ['queues.purge', 200],
-      ['retained.delete', 200],
+    expect(audit.map(({ operation, result }) => [operation, result])).toEqual([
+      ['sessions.end', 'ok'],
+      ['sessions.end', 'failed'],
+      ['queues.purge', 'ok'],
+      ['retained.delete', 'ok'],
     ]);
+    expect(audit[0]).toMatchObject({ via: 'socket', user: undefined, input: { clientId: 'kitchen' } });
   });
 
   it('shows bytes as text where they are text, in base64 otherwise, cut where that was asked for', async () => {

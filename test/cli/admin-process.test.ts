@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ControlServer, startControlServer } from '../../src/admin/control-server.ts';
+import { createLoggedAudit } from '../../src/security/audit/logged-audit.ts';
 import { openDataDirectory } from '../../src/storage/data-directory/data-directory.ts';
 import { createFakeNode } from '../admin/fake-node.ts';
 
@@ -22,8 +23,7 @@ beforeAll(async () => {
   server = await startControlServer({
     path: data.controlSocket,
     node,
-    onAudit: () => {},
-    monotonicMs: () => 0,
+    audit: createLoggedAudit({ info: () => {} }),
     onDefect: () => {},
   });
   return async () => {

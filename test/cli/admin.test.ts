@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type ControlServer, startControlServer } from '../../src/admin/control-server.ts';
 import { run } from '../../src/cli/program.ts';
+import { createLoggedAudit } from '../../src/security/audit/logged-audit.ts';
 import { AT_MS, createFakeNode, type FakeNode, session } from '../admin/fake-node.ts';
 import { type TestIo, testIo } from './support.ts';
 
@@ -18,8 +19,7 @@ beforeEach(async () => {
   server = await startControlServer({
     path: join(folder, 'control.sock'),
     node,
-    onAudit: () => {},
-    monotonicMs: () => 0,
+    audit: createLoggedAudit({ info: () => {} }),
     onDefect: (error) => {
       throw error;
     },

@@ -25,13 +25,14 @@ async function opened(
   const loaded = await loadConfig({ sets: ['security.passwords.scryptLogCost=10', ...sets] });
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
   const clock = createManualClock();
-  const logger = { info: () => {}, warn: () => {} };
+  const logger = { info: () => {}, warn: () => {}, error: () => {} };
   const security = await openSecurity({
     config: loaded.config,
     settings: createSettings(TableId.Security, 'security'),
     log: immediateLog().log,
     clock,
     logger,
+    auditDirectory: undefined,
   });
   cleanUp.push(() => security.close());
   return { ...security, clock };

@@ -145,6 +145,17 @@ async function make(name: Name, settings: Settings, parts: AuthenticationParts):
   }
 }
 
+/** Whether only this machine reaches it, or the configuration says that whoever does may do anything. */
+export function isOpenListener(config: Config, name: string): boolean {
+  const known = LISTENERS.find((each) => each === name);
+  if (known === undefined || known === 'http' || known === 'https') return false;
+  const { allowInsecure, authentication } = config.security;
+  if (allowInsecure && authenticationOf(authentication, known).authenticators.length === 0) return true;
+  if (known === 'unix') return true;
+  const { host, proxyProtocol } = config.listeners[known];
+  return isLoopback(host) && !proxyProtocol;
+}
+
 /** Whether clients that show nothing are let in. */
 function isAnonymousAllowed(config: Config, name: (typeof LISTENERS)[number]): boolean {
   const { allowInsecure, authentication } = config.security;

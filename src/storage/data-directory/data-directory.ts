@@ -5,6 +5,7 @@
  *     format.json   version of this layout; an unknown one is refused
  *     node.json     identity of the node, made once
  *     lock/         who uses it (lock.ts)
+ *     audit/        what administrators did
  *     control.sock  the running node's administration
  *     journal/      the journal
  *     views/        views of the journal; may be lost
@@ -31,6 +32,7 @@ export interface DataDirectory {
   readonly path: string;
   readonly journal: string;
   readonly views: string;
+  readonly audit: string;
   readonly meta: string;
   /** A UUID; stays the same for the life of the directory. */
   readonly nodeId: string;
@@ -60,7 +62,7 @@ export interface DataDirectoryOptions {
 
 const FORMAT_FILE = 'format.json';
 const NODE_FILE = 'node.json';
-const FOLDERS = ['journal', 'views', 'meta'] as const;
+const FOLDERS = ['journal', 'views', 'meta', 'audit'] as const;
 const MAX_FILE_BYTES = 64 * 1024;
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
@@ -88,6 +90,7 @@ export async function openDataDirectory(
       path,
       journal: join(path, 'journal'),
       views: join(path, 'views'),
+      audit: join(path, 'audit'),
       meta: join(path, 'meta'),
       nodeId,
       controlSocket: sockets.pathOf(CONTROL_SOCKET),

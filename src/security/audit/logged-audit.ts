@@ -1,0 +1,30 @@
+/** The audit log of a node that keeps nothing: entries go to the log of the process, and cannot be read back. */
+import type { Audit } from './audit.ts';
+import { type AuditEvent, redacted } from './entry.ts';
+
+export function createLoggedAudit(logger: { info(fields: object, message: string): void }): Audit {
+  let written = 0;
+  const note = (event: AuditEvent): Promise<boolean> => {
+    written++;
+    logger.info({ audit: { ...event, input: redacted(event.input) } }, 'administration');
+    return Promise.resolve(true);
+  };
+  return {
+    note,
+    async change(event, change, outcomeOf = () => ({ result: 'ok' })) {
+      try {
+        const value = await change();
+        await note({ ...event, ...outcomeOf(value) });
+        return value;
+      } catch (error) {
+        await note({ ...event, result: 'failed', reason: error instanceof Error ? error.name : 'unknown' });
+        throw error;
+      }
+    },
+    read: () => Promise.resolve({ entries: [], next: undefined, unreadable: 0 }),
+    failure: () => undefined,
+    onAlarm: () => () => {},
+    counters: () => ({ written, lost: 0 }),
+    close: () => Promise.resolve(),
+  };
+}
