@@ -157,15 +157,16 @@ describe('authorization, against rules read one by one', () => {
         fc.array(fc.tuple(fc.constantFrom(...ACTIONS), topicArb), { minLength: 1, maxLength: 12 }),
         (rules, people, questions) => {
           const authorization = authorizationOf(rules);
-          for (const who of people) {
-            for (const [action, topic] of [...questions, ...questions]) {
+          const wrong = people.flatMap((who) =>
+            [...questions, ...questions].filter(([action, topic]) => {
               const expected = naive(rules, who, action, topic);
-              expect(authorization.decide(who, action, topic).isAllowed).toBe(expected);
-              if (action === 'publish')
-                expect(authorization.mayPublish(who, Buffer.from(topic))).toBe(expected);
-              if (action === 'subscribe') expect(authorization.mayReceive(who, topic)).toBe(expected);
-            }
-          }
+              const answers = [authorization.decide(who, action, topic).isAllowed];
+              if (action === 'publish') answers.push(authorization.mayPublish(who, Buffer.from(topic)));
+              if (action === 'subscribe') answers.push(authorization.mayReceive(who, topic));
+              return answers.includes(!expected);
+            }),
+          );
+          expect(wrong).toEqual([]);
         },
       ),
       runs,
