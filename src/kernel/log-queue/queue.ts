@@ -210,6 +210,13 @@ export class LogQueue {
     return found;
   }
 
+  isHeldBy(holder: string, position: number): boolean {
+    const { leases, holders } = this.state;
+    const number = holders.numberOf(holder);
+    const slot = number === 0 ? -1 : leases.find(position);
+    return slot >= 0 && leases.holder(slot) === number;
+  }
+
   leaseOf(position: number): LeaseInfo | undefined {
     const slot = this.state.leases.find(position);
     return slot < 0 ? undefined : this.leaseAt(slot);

@@ -31,6 +31,8 @@ type PartialAnswer =
   | Pick<PartitionAnswer, 'errorCode' | 'records' | 'acquiredRecords'>;
 
 const RECORD_LIMIT_MODE = 1;
+/** Of a session. */
+const MAX_PARTITIONS = 100_000;
 const NOTHING: Taken = { records: [], acquired: [], count: 0 };
 
 const failed = (errorCode: ErrorCode): Answer => ({
@@ -52,7 +54,8 @@ function faultOf({ shareSessionEpoch: epoch, topics, isRenewAck, ...request }: R
   return isRenewAck && (maxBytes !== 0 || maxRecords !== 0 || maxWaitMs !== 0 || minBytes !== 0);
 }
 
-function change(session: ShareSession, { topics, forgottenTopicsData }: Request): void {
+/** False where a session would have too many. */
+function change(session: ShareSession, { topics, forgottenTopicsData }: Request): boolean {
   for (const { topicId, partitions } of topics) {
     for (const { partitionIndex: partition } of partitions) {
       session.partitions.set(sessionKey(topicId, partition), { topicId, partition });
@@ -61,6 +64,7 @@ function change(session: ShareSession, { topics, forgottenTopicsData }: Request)
   for (const { topicId, partitions } of forgottenTopicsData) {
     for (const partition of partitions) session.partitions.delete(sessionKey(topicId, partition));
   }
+  return session.partitions.size <= MAX_PARTITIONS;
 }
 
 /** Wakes when there may be more: once, and whatever happened since it was made. */
@@ -203,11 +207,13 @@ async function fetchAll(
     const round = await lookAll(kafka, wanted, request, waiting.wake);
     const leftMs = untilMs - kafka.clock.monotonicMs();
     isLast ||= leftMs <= 0 || round.isUrgent || wanted.length === 0;
-    const takes = !caller.isClosed && (isLast || round.bytes >= request.minBytes);
+    // Its connection ends, or the member has begun anew: what it would get now it would not see.
+    const isOver = kafka.shares.sessions.get(named.group, named.member) !== session;
+    const takes = !isOver && (isLast || round.bytes >= request.minBytes);
     const found = takes ? takeAll(wanted, round, named, request) : [];
     for (const { share } of round.looks.values()) share.unlock();
     const isFound = found.some(({ taken }) => taken.count > 0);
-    if (isLast || isFound || caller.isClosed) {
+    if (isLast || isFound || isOver) {
       waiting.stop();
       return found;
     }
@@ -275,7 +281,10 @@ async function serve(kafka: Kafka, { connection, request }: Call<ShareFetch>): P
     kafka.shares.leave(named.group, named.member);
     return answer(kafka, named, [], acknowledged, false);
   }
-  change(session, request);
+  if (!change(session, request)) {
+    kafka.shares.leave(named.group, named.member);
+    return failed(ErrorCode.INVALID_REQUEST);
+  }
   const [acknowledged, found] = await Promise.all([
     acknowledging,
     isRenewal ? [] : fetchAll(kafka, connection, named, session, request),

@@ -184,8 +184,7 @@ export class SharePartition {
     for (const { firstOffset, lastOffset, acknowledgeTypes } of batches) {
       if (lastOffset >= end) return { error: ErrorCode.INVALID_REQUEST };
       for (let offset = Math.max(firstOffset, floor); offset <= lastOffset; offset++) {
-        const lease = queue.leaseOf(offset);
-        if (lease?.holder !== member) return { error: ErrorCode.INVALID_RECORD_STATE };
+        if (!queue.isHeldBy(member, offset)) return { error: ErrorCode.INVALID_RECORD_STATE };
         const type = acknowledgeTypes[acknowledgeTypes.length === 1 ? 0 : offset - firstOffset];
         byType[type]?.push(offset);
       }
@@ -219,7 +218,7 @@ export class SharePartition {
   isHeldBy(member: string, { accept, release, reject, renew }: AckPlan): boolean {
     const { queue } = this.state;
     return [accept, release, reject, renew].every((offsets) =>
-      offsets.every((offset) => queue.leaseOf(offset)?.holder === member),
+      offsets.every((offset) => queue.isHeldBy(member, offset)),
     );
   }
 

@@ -86,6 +86,13 @@ function startOf(
     .then((found) => found?.offset ?? partition.endOffset);
 }
 
+/** Work that nobody waits for. */
+function watched({ logger }: Kafka, work: Promise<void>): void {
+  work.catch((error: unknown) =>
+    logger.error({ err: error }, 'records of a share group cannot be given back'),
+  );
+}
+
 export function createShares(options: SharesOptions): Shares {
   const { table, clock, log, level, topics } = options;
   const settingsOf = createGroupSettings(options.configs);
@@ -99,7 +106,7 @@ export function createShares(options: SharesOptions): Shares {
 
   const enter = (state: ShareState, partition: Partition): SharePartition => {
     const expired = (): void => {
-      if (kafka !== undefined && live.get(state) === share) void endExpired(kafka, share);
+      if (kafka !== undefined && live.get(state) === share) watched(kafka, endExpired(kafka, share));
     };
     const share: SharePartition = new SharePartition(host, state, partition, deadlines.create(expired));
     live.set(state, share);
@@ -166,7 +173,7 @@ export function createShares(options: SharesOptions): Shares {
     for (const state of table.ofGroup(group)) {
       const share = live.get(state);
       if (share === undefined || kafka === undefined || state.queue.inFlightOf(member) === 0) continue;
-      void endHolds(kafka, share, member);
+      watched(kafka, endHolds(kafka, share, member));
     }
   };
 
@@ -222,7 +229,7 @@ export function createShares(options: SharesOptions): Shares {
         begin(state, partition, Math.min(floor, partition.endOffset));
       } else {
         const share = enter(state, partition);
-        if (leased > 0) void endAll(running, share);
+        if (leased > 0) watched(running, endAll(running, share));
       }
     }
     log.commit(level, undefined, true);
