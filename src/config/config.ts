@@ -8,10 +8,12 @@ import type { authorizationSchema } from './authorization-schema.ts';
 import type { auditSchema, guardSchema, tenantsSchema } from './guard-schema.ts';
 import type { kafkaSchema } from './kafka-schema.ts';
 import type { Static } from './schema-kit.ts';
+import type { schemaRegistrySchema } from './schema-registry-schema.ts';
 import type { securitySchema } from './security-schema.ts';
 import type { policies, storageSchema, streams, topicRules } from './storage-schema.ts';
 
 export type KafkaConfig = Static<typeof kafkaSchema>;
+export type SchemaRegistryConfig = Static<typeof schemaRegistrySchema>;
 export type SecurityConfig = Static<typeof securitySchema>;
 export type AuthorizationSettings = Static<typeof authorizationSchema>;
 export type GuardSettings = Static<typeof guardSchema>;
@@ -58,6 +60,8 @@ export interface Config {
   readonly audit: AuditSettings;
   readonly mqtt: MqttConfig;
   readonly kafka: KafkaConfig;
+  /** What the registry of schemas holds, and asks of new ones where nothing else is set. */
+  readonly schemaRegistry: SchemaRegistryConfig;
   readonly limits: LimitsConfig;
   readonly storage: StorageConfig;
   readonly topics: readonly TopicRule[];

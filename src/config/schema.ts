@@ -11,6 +11,7 @@ import { httpListener } from './http-schema.ts';
 import { kafkaSchema } from './kafka-schema.ts';
 import { isNetwork } from './network-text.ts';
 import { boolean, bytes, choice, count, list, milliseconds, seconds, section, string } from './schema-kit.ts';
+import { schemaRegistrySchema } from './schema-registry-schema.ts';
 import { securitySchema } from './security-schema.ts';
 import { policies, storageSchema, streams, topicRules } from './storage-schema.ts';
 
@@ -224,6 +225,7 @@ export const schema = section('Configuration of a RobustMQ node.', {
   tenants: tenantsSchema,
   audit: auditSchema,
   kafka: kafkaSchema,
+  schemaRegistry: schemaRegistrySchema,
   storage: storageSchema,
   topics: topicRules,
   streams,

@@ -1,17 +1,16 @@
 /** Whether a schema may follow others: by the level that a subject asks for, and by the rules of the schema's kind. */
 import { setImmediate } from 'node:timers/promises';
-import type { CompatibilityLevel, SchemaContent, SubjectConfig, SubjectVersion } from './entities.ts';
+import type { CompatibilityLevel, SchemaContent, SubjectVersion } from './entities.ts';
 import { isObject, printJson } from './json.ts';
 import { type Difference, InvalidSchema, type ParsedSchema } from './schema-kind.ts';
 import type { Schemas } from './schemas.ts';
+import type { RegistryState } from './state.ts';
 import { contextOf } from './subject-name.ts';
 
 export interface Candidate {
   readonly content: SchemaContent;
   readonly parsed: ParsedSchema;
 }
-
-export const DEFAULT_LEVEL: CompatibilityLevel = 'BACKWARD';
 
 const MAX_DIFFERENCES = 50;
 const MAX_SHOWN_CHARACTERS = 4096;
@@ -22,11 +21,11 @@ const MAX_SHOWN_CHARACTERS = 4096;
  */
 export async function incompatibilities(
   schemas: Schemas,
-  config: SubjectConfig,
+  config: ReturnType<RegistryState['configFor']>,
   candidate: Candidate,
   versions: readonly SubjectVersion[],
 ): Promise<readonly string[]> {
-  const level = config.compatibilityLevel ?? DEFAULT_LEVEL;
+  const level = config.compatibilityLevel;
   if (level === 'NONE') return [];
   const group = config.compatibilityGroup;
   const comparable = versions.filter(

@@ -9,6 +9,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Permit, Registry, Route } from './call.ts';
+import type { CompatibilityLevel } from './entities.ts';
 import { RegistryError } from './errors.ts';
 import { answer, answerType, readBody, refuse, type Target, targetOf } from './http.ts';
 import { DEFAULT_LIMITS, type RegistryLimits } from './limits.ts';
@@ -29,6 +30,8 @@ export interface SchemaRegistryOptions {
   /** For patterns that stand in schemas: their authors must not be able to hold up the broker. */
   readonly compilePattern: CompilePattern;
   readonly limits?: Partial<RegistryLimits>;
+  /** Where nothing is set through the API. */
+  readonly level?: CompatibilityLevel;
   /** An error that is nobody's fault but ours; the client is told no more than that there was one. */
   readonly onDefect: (error: unknown) => void;
 }
@@ -46,7 +49,7 @@ export interface SchemaRegistry {
 /** Resolves when the log has been read. */
 export async function createSchemaRegistry(options: SchemaRegistryOptions): Promise<SchemaRegistry> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const { store, damaged } = await openStore(options.log);
+  const { store, damaged } = await openStore(options.log, options.level);
   const { state } = store;
   const schemas = createSchemas(state, limits, options.compilePattern);
   const registry: Registry = {

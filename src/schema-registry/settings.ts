@@ -1,5 +1,4 @@
 /** Levels of compatibility and modes: for all subjects, for those of a context, and for each. */
-import { DEFAULT_LEVEL } from './compatibility.ts';
 import type { Mode, SubjectConfig } from './entities.ts';
 import { notPermitted, RegistryError } from './errors.ts';
 import type { RegistryLimits } from './limits.ts';
@@ -31,7 +30,7 @@ export function createRegistrySettings(store: Store, limits: RegistryLimits): Se
   const noMode = (scope: string): RegistryError =>
     new RegistryError(40409, `Subject '${scope}' does not have subject-level mode configured`);
   const inForce = (config: SubjectConfig): SubjectConfig => ({
-    compatibilityLevel: DEFAULT_LEVEL,
+    compatibilityLevel: state.configFor(GLOBAL).compatibilityLevel,
     ...config,
   });
 

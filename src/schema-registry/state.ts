@@ -1,5 +1,5 @@
 /** What a registry knows, in memory: changes bring it from one state to the next, at the start and later in the same way. */
-import type { Mode, StoredSchema, SubjectConfig, SubjectVersion } from './entities.ts';
+import type { CompatibilityLevel, Mode, StoredSchema, SubjectConfig, SubjectVersion } from './entities.ts';
 import type { Change } from './entries.ts';
 import { contextOf, contextScope, DEFAULT_CONTEXT, GLOBAL, subjectName } from './subject-name.ts';
 
@@ -24,7 +24,7 @@ export interface RegistryState {
   config(scope: string): SubjectConfig | undefined;
   mode(scope: string): Mode | undefined;
   /** What is in force: the subject's own, or else its context's, or else the global one. */
-  configFor(subject: string): SubjectConfig;
+  configFor(subject: string): SubjectConfig & Required<Pick<SubjectConfig, 'compatibilityLevel'>>;
   modeFor(subject: string): Mode;
 
   nextId(context: string): number;
@@ -50,7 +50,7 @@ const byOrder = (a: SubjectVersion, b: SubjectVersion): number =>
 
 export const sizeOf = (schema: StoredSchema): number => 2 * schema.text.length + 500;
 
-export function createState(): RegistryState {
+export function createState(level: CompatibilityLevel): RegistryState {
   const contexts = new Map<string, Context>();
   const subjects = new Map<string, Map<number, SubjectVersion>>();
   const referrers = new Map<string, Set<SubjectVersion>>();
@@ -191,7 +191,7 @@ export function createState(): RegistryState {
     mode: (scope) => modes.get(scope),
     configFor(subject) {
       const [own, context, global] = scopesOf(subject).map((scope) => configs.get(scope));
-      return { ...global, ...context, ...own };
+      return { compatibilityLevel: level, ...global, ...context, ...own };
     },
     modeFor(subject) {
       if (modes.get(GLOBAL) === 'READONLY_OVERRIDE') return 'READONLY_OVERRIDE';

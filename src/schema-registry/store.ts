@@ -1,4 +1,5 @@
 /** The state and the log together: what changes is durable first and in force then, one change after the other. */
+import type { CompatibilityLevel } from './entities.ts';
 import { type Change, decodeChange, encodeChange } from './entries.ts';
 import { RegistryError } from './errors.ts';
 import type { LogEntry, SchemaLog } from './schema-log.ts';
@@ -22,8 +23,11 @@ export interface OpenedStore {
 /** At most so many changes wait for each other. */
 const MAX_WAITING = 1000;
 
-export async function openStore(log: SchemaLog): Promise<OpenedStore> {
-  const state = createState();
+export async function openStore(
+  log: SchemaLog,
+  level: CompatibilityLevel = 'BACKWARD',
+): Promise<OpenedStore> {
+  const state = createState(level);
   let damaged = 0;
   for await (const entry of log.read()) {
     try {
