@@ -69,6 +69,8 @@ export function startClients(ledger: Ledger, broker: BrokerProcess, seed: number
     startPublisher(ledger, broker, 'pub-1', ['crash/1/one', 'crash/1/qos2']),
     startPublisher(ledger, broker, 'pub-2', ['crash/2/qos2', 'crash/both', 'crash/2/one']),
     startPublisher(ledger, broker, 'pub-3', ['shared/one', 'shared/qos2', 'crash/both']),
+    // What comes in one piece is of one topic: the broker takes it as one.
+    startPublisher(ledger, broker, 'pub-4', ['crash/4/one']),
     startMqttJsPublisher(ledger, broker, { name: 'js-pub-4', version: 4, topic: 'crash/js/4', qos: 2 }),
     startMqttJsPublisher(ledger, broker, { name: 'js-pub-5', version: 5, topic: 'crash/js/5', qos: 1 }),
     startForgetfulPublisher(ledger, broker, {

@@ -212,6 +212,7 @@ export function hostPartRow(mqtt: Mqtt, connection: Connection, row: number): vo
   const { dataPlane, clock, config, flows } = mqtt;
   const flowId = dataPlane.rows[row * ROW_FIELDS + RowField.Extra] as number;
   const { session } = connection;
+  connection.isPublisher = true;
   const publisher = publisherOf(session);
   const inbound = inboundFromRow(dataPlane, row, flows.topicOf(flowId));
   const message = toMessage(inbound, inbound.topic, publisher, clock, 0, config.mqtt.maxMessageExpirySeconds);
@@ -221,6 +222,7 @@ export function hostPartRow(mqtt: Mqtt, connection: Connection, row: number): vo
 /** Messages of QoS 1 that durable sessions keep. What one of them needs more than that, each is asked on its own. */
 export function batchRow(mqtt: Mqtt, connection: Connection, row: number): void {
   const { dataPlane, flows } = mqtt;
+  connection.isPublisher = true;
   const at = row * ROW_FIELDS;
   const field = (index: number): number => dataPlane.rows[at + index] as number;
   const flowId = field(RowField.Extra);

@@ -13,7 +13,7 @@ import { type Owed, PENDING, pay, tellDataPlane } from '../owed.ts';
 import type { Target } from '../route.ts';
 import type { Session } from '../session.ts';
 import { encodeEntry } from './session-entries.ts';
-import { hasLeaving } from './session-state.ts';
+import { type DurableState, hasLeaving } from './session-state.ts';
 
 export interface Incoming {
   /** Borrowed. */
@@ -80,17 +80,21 @@ export function takeBatch(
   { targets, level }: Keepers,
   { bodies, count, packetId }: Incoming,
 ): boolean {
-  const { log, store, table } = mqtt.durable;
+  const { log, store, table, options } = mqtt.durable;
   if (log.refusal() !== undefined) return false;
   const sessions: Session[] = [];
-  const options: number[] = [];
+  const states: DurableState[] = [];
+  const packs: number[] = [];
   for (const target of targets) {
     const session = mqtt.sessions.byNumber(target.sink);
     if (session === undefined) continue;
-    const packed = mayKeep(mqtt, session, target, bodies.length, count);
+    const { durable } = session;
+    if (durable === undefined || !hasRoom(mqtt, session, durable, target, bodies.length, count)) return false;
+    const packed = options.pack(1, false, target.subscriptionIds, undefined);
     if (packed < 0) return false;
     sessions.push(session);
-    options.push(packed);
+    states.push(durable);
+    packs.push(packed);
   }
   const batch = spare.pop() ?? new BodyBatch();
   if (sessions.length === 0 || !store.putBatch(batch, bodies, count, sessions.length)) {
@@ -99,18 +103,17 @@ export function takeBatch(
   }
   const { slots } = batch;
   const seqs: number[] = [];
-  for (let i = 0; i < sessions.length; i++) {
-    const session = sessions[i] as Session;
-    const { durable } = session;
-    if (durable === undefined) continue;
-    const { queue } = durable;
+  for (let i = 0; i < states.length; i++) {
+    const state = states[i] as DurableState;
+    const packed = packs[i] as number;
+    const { queue } = state;
     seqs.push(queue.end);
-    durable.bytes += batch.bytes;
-    for (let at = 0; at < count; at++) queue.push(slots[at] as number, options[i] as number);
-    table.touch(session);
+    state.bytes += batch.bytes;
+    for (let at = 0; at < count; at++) queue.push(slots[at] as number, packed);
+    table.touch(sessions[i] as Session);
   }
   const offset = store.stageBatch(batch);
-  log.add(TableId.Sessions, encodeEntry.deliverRun(batch.firstId, count, sessions, options, seqs));
+  log.add(TableId.Sessions, encodeEntry.deliverRun(batch.firstId, count, sessions, packs, seqs));
   const accepted = new AcceptedBatch(mqtt, connection, packetId, batch, sessions, offset);
   connection.owed.push(accepted);
   log.commit(level, (error, position) => accepted.committed(error, position));
@@ -118,14 +121,18 @@ export function takeBatch(
   return true;
 }
 
-/** What its subscription says, packed; -1 when it may not be able to keep all of them, or be sent one of them. */
-function mayKeep(mqtt: Mqtt, session: Session, target: Target, bytes: number, count: number): number {
-  const { durable: state, connection } = session;
+/** For all of them, without giving anything up; and, if it is connected, each is one that it takes. */
+function hasRoom(
+  mqtt: Mqtt,
+  { connection }: Session,
+  state: DurableState,
+  { subscriptionIds }: Target,
+  bytes: number,
+  count: number,
+): boolean {
   const { maxMessages, maxBytes } = mqtt.config.mqtt.queue;
-  if (state === undefined || hasLeaving(state)) return -1;
-  if (state.queue.length + count > maxMessages || state.bytes + bytes > maxBytes) return -1;
-  const { subscriptionIds } = target;
+  if (hasLeaving(state)) return false;
+  if (state.queue.length + count > maxMessages || state.bytes + bytes > maxBytes) return false;
   const packetBytes = bytes + PACKET_HEAD_BYTES + subscriptionIds.length;
-  if (connection !== undefined && packetBytes > connection.maxPacketBytesOut) return -1;
-  return mqtt.durable.options.pack(1, false, subscriptionIds, undefined);
+  return connection === undefined || packetBytes <= connection.maxPacketBytesOut;
 }

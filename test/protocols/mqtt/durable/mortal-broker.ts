@@ -65,6 +65,8 @@ class HeldLog implements StateLog {
   #length = 0;
   #dones: Done[] = [];
   isDead = false;
+  /** Why it takes nothing new. */
+  refused: ReturnType<StateLog['refusal']>;
   onReady = (): void => {};
 
   constructor(disk: Disk) {
@@ -95,6 +97,14 @@ class HeldLog implements StateLog {
     for (const done of dones) done(undefined, position);
     this.#disk.end = position + payload.length + 1;
   }
+  /** What there is cannot be written. */
+  fail(): void {
+    const dones = this.#dones;
+    this.#entries = [];
+    this.#dones = [];
+    this.#length = 0;
+    for (const done of dones) done(new Error('the disk is gone'), -1);
+  }
   async read(position: number, offset: number, length: number): Promise<Uint8Array> {
     const frame = this.#disk.frames.find((each) => each.position === position);
     if (frame === undefined) throw new RangeError(`nothing at ${position}`);
@@ -104,7 +114,7 @@ class HeldLog implements StateLog {
   addRecord(): void {}
   onFlush(): void {}
   drained = () => Promise.resolve();
-  refusal = () => undefined;
+  refusal = () => this.refused;
   isBusy = () => false;
   isCrowded = () => false;
   checkpoint = () => Promise.resolve();
@@ -174,6 +184,10 @@ export interface MortalBroker {
   settle(): Promise<void>;
   /** What waits for the journal is written. */
   write(): Promise<void>;
+  /** What waits for the journal cannot be written. */
+  fail(): Promise<void>;
+  /** The journal takes nothing new. */
+  refuse(why: 'full' | 'failed' | undefined): void;
   /** Nothing waits for the journal. */
   readonly isWritten: boolean;
   /** Changed pages are written to the views, in two parts between which `between` runs. */
@@ -283,6 +297,13 @@ export async function startBroker(
     },
     settle,
     write,
+    async fail() {
+      log.fail();
+      await settle();
+    },
+    refuse(why) {
+      log.refused = why;
+    },
     get isWritten() {
       return log.isWritten;
     },
