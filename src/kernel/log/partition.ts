@@ -1,7 +1,6 @@
 /** A partition as everybody sees it, and as this folder keeps it. */
 import type { RecordBatchBuilder } from '../../storage/records/batch-builder.ts';
 import type { Storage } from '../state/state-log.ts';
-import { withAccessors } from '../with-accessors.ts';
 import type { EpochStart } from './epochs.ts';
 import type { OffsetIndex } from './offset-index.ts';
 
@@ -106,34 +105,49 @@ export interface NewPartition {
   readonly storage: Storage;
 }
 
+/** One class for all: ten thousand of them with accessors of their own would have ten thousand shapes. */
+class KeptPartition implements PartitionState {
+  readonly logId: number;
+  readonly stripe: number;
+  readonly name: string;
+  readonly number: number;
+  readonly storage: Storage;
+  startOffset = 0;
+  nextOffset: number;
+  isDeleted = false;
+  index: OffsetIndex;
+  readonly epochs: EpochStart[] = [];
+  reserved = 0;
+  cleanedBelow = 0;
+  dirtySinceMs: number | undefined = undefined;
+  policy: RetentionPolicy = KEEP_ALL;
+  builder: RecordBatchBuilder | undefined = undefined;
+  watchers: Set<() => void> | undefined = undefined;
+  hints: Map<number, ReadHint> | undefined = undefined;
+
+  constructor({ logId, stripe, name, number, storage }: NewPartition, index: OffsetIndex) {
+    this.logId = logId;
+    this.stripe = stripe;
+    this.name = name;
+    this.number = number;
+    this.storage = storage;
+    this.nextOffset = index.end;
+    this.index = index;
+  }
+
+  get endOffset(): number {
+    return this.index.end;
+  }
+
+  get bytes(): number {
+    return this.index.bytes;
+  }
+
+  get newestMs(): number {
+    return this.index.newestMs;
+  }
+}
+
 export function createPartitionState(made: NewPartition, index: OffsetIndex): PartitionState {
-  const state: PartitionState = withAccessors<PartitionState, 'endOffset' | 'bytes' | 'newestMs'>(
-    {
-      get endOffset() {
-        return state.index.end;
-      },
-      get bytes() {
-        return state.index.bytes;
-      },
-      get newestMs() {
-        return state.index.newestMs;
-      },
-    },
-    {
-      ...made,
-      startOffset: 0,
-      nextOffset: index.end,
-      isDeleted: false,
-      index,
-      epochs: [],
-      reserved: 0,
-      cleanedBelow: 0,
-      dirtySinceMs: undefined,
-      policy: KEEP_ALL,
-      builder: undefined,
-      watchers: undefined,
-      hints: undefined,
-    },
-  );
-  return state;
+  return new KeptPartition(made, index);
 }
