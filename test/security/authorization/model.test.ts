@@ -132,7 +132,16 @@ function meant(filter: string, who: Principal, effect: Rule['effect']): string |
   return levels.includes(undefined) ? undefined : levels.join('/');
 }
 
-function naive(rules: readonly Rule[], who: Principal, action: Action, topic: string): boolean {
+type NoMatch = 'deny' | 'allow';
+const noMatchArb = fc.constantFrom<NoMatch>('deny', 'deny', 'allow');
+
+function naive(
+  rules: readonly Rule[],
+  who: Principal,
+  action: Action,
+  topic: string,
+  noMatch: NoMatch = 'deny',
+): boolean {
   const fitting = (effect: Rule['effect']): boolean =>
     [...who.rules, ...rules].some(
       (rule) =>
@@ -143,7 +152,8 @@ function naive(rules: readonly Rule[], who: Principal, action: Action, topic: st
           return real !== undefined && naiveMatch(real, topic);
         }),
     );
-  return fitting('allow') && !fitting('deny');
+  const isOpen = noMatch === 'allow' && !(action === 'publish' && topic.startsWith('$'));
+  return (fitting('allow') || isOpen) && !fitting('deny');
 }
 
 const runs = { numRuns: Number(process.env.AUTHORIZATION_RUNS ?? 150) };
@@ -155,11 +165,12 @@ describe('authorization, against rules read one by one', () => {
         fc.array(ruleArb, { maxLength: 8 }),
         peopleArb,
         fc.array(fc.tuple(fc.constantFrom(...ACTIONS), topicArb), { minLength: 1, maxLength: 12 }),
-        (rules, people, questions) => {
-          const authorization = authorizationOf(rules);
+        noMatchArb,
+        (rules, people, questions, noMatch) => {
+          const authorization = authorizationOf(rules, { noMatch });
           const wrong = people.flatMap((who) =>
             [...questions, ...questions].filter(([action, topic]) => {
-              const expected = naive(rules, who, action, topic);
+              const expected = naive(rules, who, action, topic, noMatch);
               const answers = [authorization.decide(who, action, topic).isAllowed];
               if (action === 'publish') answers.push(authorization.mayPublish(who, Buffer.from(topic)));
               if (action === 'subscribe') answers.push(authorization.mayReceive(who, topic));
@@ -180,10 +191,11 @@ describe('authorization, against rules read one by one', () => {
         principalArb,
         filterArb,
         fc.constantFrom('refuse' as const, 'narrow' as const),
-        (rules, who, filter, wideSubscriptions) => {
-          const authorization = authorizationOf(rules, { wideSubscriptions });
+        noMatchArb,
+        (rules, who, filter, wideSubscriptions, noMatch) => {
+          const authorization = authorizationOf(rules, { wideSubscriptions, noMatch });
           const receivable = UNIVERSE.filter((topic) => naiveMatch(filter, topic)).map((topic) =>
-            naive(rules, who, 'subscribe', topic),
+            naive(rules, who, 'subscribe', topic, noMatch),
           );
           const granted = authorization.maySubscribe(who, filter);
           const { reason } = authorization.decide(who, 'subscribe', filter, true);

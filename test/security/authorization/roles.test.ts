@@ -95,6 +95,22 @@ describe('roles', () => {
     expect(authorization.decide(who, 'publish', 'x').reason).toBe('unreadable-rules');
   });
 
+  it('are there after a start, whether they are asked for before or after what was kept is read', async () => {
+    const before = openSettings();
+    await createRoles(before, () => undefined).create(role('r'));
+    const after = openSettings();
+    const config = { noMatch: 'deny', wideSubscriptions: 'refuse', rules: [] } as const;
+    const make = () => createAuthorization({ config, settings: after, isOpenListener: () => false });
+    const early = make();
+    const holder = principal({ roles: ['r'] });
+    expect(early.mayPublish(holder, 'a')).toBe(false);
+    for (const key of before.table.pageKeys()) {
+      after.table.load(key, before.table.page(key) ?? new Uint8Array(0), 0);
+    }
+    after.table.recovered?.();
+    for (const each of [early, make()]) expect(each.mayPublish(holder, 'a')).toBe(true);
+  });
+
   it('that do not exist permit nothing', () => {
     const authorization = authorizationOf([]);
     expect(authorization.mayPublish(principal({ roles: ['nobody'] }), 'a')).toBe(false);
