@@ -21,6 +21,7 @@ import type { In } from '../src/protocols/kafka/schema/message.ts';
 import { WireWriter } from '../src/protocols/kafka/schema/writer.ts';
 import { NO_HEADERS } from '../src/storage/records/record.ts';
 import { createLogKernel } from '../src/wasm/create-log.ts';
+import { measureLatency } from './kafka-latency.ts';
 import { processUsage } from './process-stats.ts';
 
 const { values } = parseArgs({
@@ -248,12 +249,36 @@ async function fetchScenario(): Promise<void> {
   }
 }
 
+async function latencyScenario(): Promise<void> {
+  const broker = await startBroker();
+  try {
+    await call(broker.port, frame(Apis.metadata, 9, { topics: [{ topicId: ZERO_UUID, name: 'bench' }] }));
+    const cpuBefore = processUsage(broker.child.pid ?? 0)?.cpuSeconds ?? 0;
+    const startMs = performance.now();
+    const latencies = await measureLatency({
+      port: broker.port,
+      topic: 'bench',
+      messagesPerSecond: 10_000,
+      messageBytes: 1024,
+      warmUpSeconds: 2,
+      seconds: SECONDS,
+    });
+    const cpuSeconds = (processUsage(broker.child.pid ?? 0)?.cpuSeconds ?? 0) - cpuBefore;
+    const scenario = 'end to end, 10,000 messages/s of 1 KiB, acks=1';
+    const cores = round(cpuSeconds / ((performance.now() - startMs) / 1000));
+    console.log(JSON.stringify({ scenario, ...latencies, cores }));
+  } finally {
+    await broker.stop();
+  }
+}
+
 const scenarios: Readonly<Record<string, () => Promise<void>>> = {
   '1k': () => produceScenario('produce 1 KiB records, 64 a batch, acks=1', 64, 1024, 1, 2, 8),
   '1k-large': () => produceScenario('produce 1 KiB records, 900 a batch, acks=1', 900, 1024, 1, 2, 4),
   '100b': () => produceScenario('produce 100 B records, 1000 a batch, acks=1', 1000, 100, 1, 2, 8),
   single: () => produceScenario('produce 1 record of 100 B, acks=all, 64 connections', 1, 100, -1, 64, 1),
   fetch: fetchScenario,
+  latency: latencyScenario,
 };
 for (const [name, scenario] of Object.entries(scenarios)) {
   if (values.only === '' || values.only === name) await scenario();
