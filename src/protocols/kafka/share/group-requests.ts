@@ -102,6 +102,8 @@ export const shareGroupHeartbeat: Handler<Heartbeat> = async (kafka, { request, 
   };
   const answer =
     memberEpoch === LEAVING_EPOCH ? shares.groups.leave(group, asked) : shares.groups.heartbeat(group, asked);
+  // One that nobody could join is none.
+  if (answer.memberId === undefined && group.epoch === 0) shares.groups.remove(group);
   const isWritten = await (group.pending ?? true);
   return isWritten
     ? answerOf(answer, shares.settingsOf(groupId).heartbeatIntervalMs)

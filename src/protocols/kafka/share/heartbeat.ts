@@ -156,11 +156,12 @@ export class ShareCoordinator {
     if (gone !== undefined) parts.push([memberPart(gone), undefined]);
     for (const member of members) parts.push([memberPart(member.id), memberImage(member)]);
     if (isGroup) parts.push([GROUP_PART, groupImage(group)]);
-    if (parts.length > 0) this.keep(group, parts);
+    this.keep(group, parts);
   }
 
   private keep(group: ShareGroup, parts: readonly (readonly [string, Uint8Array | undefined])[]): void {
     const { table, log, level } = this.options;
+    if (parts.length === 0) return;
     for (const [part, bytes] of parts) log.add(TableId.KafkaShares, table.put(group.id, part, bytes));
     const written = new Promise<boolean>((resolve) => {
       log.commit(level, (error) => resolve(error === undefined), true);

@@ -74,6 +74,30 @@ test('what was acknowledged does not come again after a restart, and what was no
   await broker.stop();
 });
 
+test('a topic that forgets what all groups have passed keeps what a share group has not acknowledged', async () => {
+  const broker = await startKafkaNode();
+  const bench = await benchOf(broker);
+  await makeTopic(bench.client, TOPIC, 1, { 'robustmq.retention.settled': 'true' });
+  await setGroup(bench.client, GROUP, { 'share.auto.offset.reset': 'earliest' });
+  for (let i = 0; i < 30; i++) await put(bench.client, TOPIC, ['x'.repeat(20_000)]);
+  const start = async (): Promise<number> => {
+    await broker.node.kafka?.context.partitions.clean();
+    return broker.node.kafka?.context.topics.partition(TOPIC, 0)?.startOffset ?? -1;
+  };
+  const member = await bench.member(GROUP, TOPIC);
+  expect(await member.take()).toHaveLength(30);
+  expect(await start()).toBe(0);
+  expect(await member.ack(0, 9, Ack.accept)).toBe(ErrorCode.NONE);
+  expect(await member.ack(11, 29, Ack.accept)).toBe(ErrorCode.NONE);
+  const held = await start();
+  expect(held).toBeGreaterThan(5);
+  expect(held).toBeLessThanOrEqual(10);
+  expect(await member.ack(10, 10, Ack.accept)).toBe(ErrorCode.NONE);
+  expect(await start()).toBe(30);
+  bench.close();
+  await broker.stop();
+});
+
 test('where a group starts in a partition does not change before it has read anything', async () => {
   const broker = await startKafkaNode(FILES);
   let bench = await benchOf(broker);

@@ -198,6 +198,30 @@ describe('members of a share group', () => {
   });
 });
 
+test('a consumer group has configurations of its own, too', async () => {
+  await setGroup(client, group, {
+    'consumer.heartbeat.interval.ms': '1234',
+    'consumer.session.timeout.ms': '1000',
+  });
+  const joined = await client.call(Apis.consumerGroupHeartbeat, 0, {
+    groupId: group,
+    memberId: '',
+    memberEpoch: 0,
+    rebalanceTimeoutMs: 1000,
+    subscribedTopicNames: [topic],
+    topicPartitions: [],
+  });
+  expect(joined).toMatchObject({ errorCode: 0, heartbeatIntervalMs: 1234 });
+  const state = async () =>
+    (
+      await client.call(Apis.consumerGroupDescribe, 0, {
+        groupIds: [group],
+        includeAuthorizedOperations: false,
+      })
+    ).groups[0]?.groupState;
+  await expect.poll(state, { timeout: 8000, interval: 50 }).toBe('Empty');
+});
+
 describe('share sessions', () => {
   test('go on with the next epoch, and are refused with another, or where there is none', async () => {
     const member = await bench.member(group, topic);
