@@ -14,9 +14,10 @@ const PATTERNS = ['^x', 'a$'];
 
 function validates(schema: Schema, value: unknown): boolean {
   if (typeof schema === 'boolean') return schema;
-  const members = (schema.anyOf ?? schema.allOf) as Schema[] | undefined;
-  if (schema.anyOf !== undefined && members?.some((each) => validates(each, value)) !== true) return false;
-  if (schema.allOf !== undefined && members?.every((each) => validates(each, value)) !== true) return false;
+  const anyOf = schema.anyOf as Schema[] | undefined;
+  const allOf = schema.allOf as Schema[] | undefined;
+  if (anyOf?.some((each) => validates(each, value)) === false) return false;
+  if (allOf?.every((each) => validates(each, value)) === false) return false;
   if (schema.not !== undefined && validates(schema.not as Schema, value)) return false;
   if (schema.enum !== undefined && !(schema.enum as unknown[]).includes(value)) return false;
   const types = schema.type === undefined ? undefined : ([schema.type].flat() as string[]);
