@@ -24,7 +24,7 @@ export interface AdministrationOptions {
   readonly config: Config;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly parts: NodeParts;
+  readonly parts: Omit<NodeParts, 'security'>;
   readonly security: OpenSecurity;
   /** undefined: there is no data directory, and no socket in it. */
   readonly controlSocket: string | undefined;
@@ -34,7 +34,7 @@ export interface AdministrationOptions {
 
 export async function startAdministration(options: AdministrationOptions): Promise<Administration> {
   const { config, clock, logger, parts, controlSocket, security } = options;
-  const node = createNodeView(parts);
+  const node = createNodeView({ ...parts, security });
   const api: Omit<ApiOptions, 'identify'> = {
     node,
     audit: security.audit,

@@ -29,6 +29,10 @@ import { createDurable } from './protocols/mqtt/durable/durable.ts';
 import { createMqttFrontEnd, type MqttFrontEnd } from './protocols/mqtt/front-end.ts';
 import { policyKeys } from './protocols/mqtt/policies.ts';
 import { stripeOf } from './scheduling/stripes.ts';
+import {
+  type InitialAdministratorOptions,
+  initialAdministrator,
+} from './security/access/initial-administrator.ts';
 import { type OpenSecurity, openSecurity } from './security/open-security.ts';
 import { type DataDirectory, openDataDirectory } from './storage/data-directory/data-directory.ts';
 import { createDataPlane } from './wasm/create-data-plane.ts';
@@ -48,6 +52,8 @@ export interface RunningNode {
   stop(): Promise<void>;
   /** Reads certificates again; connections stay. Rejects, with the old ones in use, when they do not load. */
   reload(): Promise<void>;
+  /** Made where there has never been one; see src/security/access/. Resolves with whether it was. */
+  firstAdministrator(how: Pick<InitialAdministratorOptions, 'environment' | 'print'>): Promise<boolean>;
   readonly mqtt: MqttFrontEnd;
   /** Where one of its listeners is enabled. */
   readonly kafka: KafkaFrontEnd | undefined;
@@ -287,6 +293,14 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
       if (errors.length > 1)
         throw new AggregateError(errors, errors.map((error) => error.message).join('; '));
     },
+    firstAdministrator: (how) =>
+      initialAdministrator({
+        ...how,
+        users: security.users,
+        settings: security.settings,
+        dataDir: (directory ?? dependencies.dataDirectory)?.path,
+        log: logger,
+      }),
     mqtt,
     kafka,
     security,

@@ -7,6 +7,7 @@
  * `limit`; `next` is given back as `after` of the following page, and is missing on the last one. What comes or goes
  * while somebody turns pages may or may not be seen; nothing else is missed or repeated.
  */
+import type { OpenSecurity } from '../security/open-security.ts';
 import type {
   Health,
   PartitionView,
@@ -63,8 +64,13 @@ export interface RecordPage {
   readonly nextOffset: number;
 }
 
+/** Who there is and what they may do; see src/security/. */
+export type SecurityParts = Pick<OpenSecurity, 'users' | 'access' | 'authorization' | 'guard' | 'audit'>;
+
 /** What was asked for by name and does not exist is undefined. */
 export interface NodeView {
+  readonly security: SecurityParts;
+
   health(): Awaitable<Health>;
   status(): Awaitable<Status>;
 

@@ -8,11 +8,17 @@
  * for; names and fields only grow.
  */
 import type { AnyOperation } from './operation.ts';
+import { aclOperations } from './operations/acl.ts';
+import { auditOperations } from './operations/audit.ts';
+import { banOperations } from './operations/bans.ts';
+import { keyOperations } from './operations/keys.ts';
 import { queueOperations } from './operations/queues.ts';
 import { retainedOperations } from './operations/retained.ts';
+import { roleOperations } from './operations/roles.ts';
 import { sessionOperations } from './operations/sessions.ts';
 import { statusOperations } from './operations/status.ts';
 import { streamOperations } from './operations/streams.ts';
+import { userOperations } from './operations/users.ts';
 
 export const OPERATIONS = {
   ...statusOperations,
@@ -20,6 +26,12 @@ export const OPERATIONS = {
   ...queueOperations,
   ...retainedOperations,
   ...streamOperations,
+  ...userOperations,
+  ...roleOperations,
+  ...keyOperations,
+  ...banOperations,
+  ...aclOperations,
+  ...auditOperations,
 };
 
 export const ALL_OPERATIONS: readonly AnyOperation[] = Object.values(OPERATIONS);
@@ -30,4 +42,11 @@ export const SUBJECTS: Readonly<Record<string, string>> = {
   queue: 'Queues of sessions and of shared subscriptions.',
   retained: 'Retained messages.',
   stream: 'Streams.',
+  user: 'Users of all protocols.',
+  role: 'Roles: what users may do to the node and to topics.',
+  key: 'API keys.',
+  login: 'Who is logged in to the administration.',
+  ban: 'Who is kept out.',
+  acl: 'Rules, and why they decide as they do.',
+  audit: 'What administrators did.',
 };

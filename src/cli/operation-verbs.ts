@@ -81,8 +81,7 @@ function addVerb(program: Command, row: AnyOperation, io: Io, ends: Ends): void 
     });
     for (const field of optional) {
       const value = options[field.name];
-      const isUnset = value === undefined || (Array.isArray(value) && value.length === 0);
-      if (!field.isSecret && !isUnset) values[field.name] = value;
+      if (!field.isSecret && value !== undefined) values[field.name] = value;
     }
     const { runVerb } = await import('./run-operation.ts');
     await ends(runVerb({ row: row as Operation<object, unknown>, fields, values, options }, io));
@@ -133,9 +132,9 @@ function optionsOf(field: Field): Option[] {
   }
   if (type === 'array' && (field.json.items as JsonSchema).type === 'string') {
     return [
-      new Option(`--${word} <value>`, `${text} Repeatable.`)
-        .argParser((value, before: readonly string[]) => append(value, before))
-        .default([], 'none'),
+      new Option(`--${word} <value>`, `${text} Repeatable; '' is none.`).argParser(
+        (value, before: readonly string[] = []) => (value === '' ? [] : append(value, before)),
+      ),
     ];
   }
   const option = new Option(`--${word} <${placeholder(field)}>`, text);

@@ -19,7 +19,7 @@ export interface StartOptions extends ConfigOptions {
 }
 
 /** What the verb needs of a node. */
-export type StartedNode = Pick<RunningNode, 'listeners' | 'stop' | 'reload'>;
+export type StartedNode = Pick<RunningNode, 'listeners' | 'stop' | 'reload' | 'firstAdministrator'>;
 export type StartNode = (
   config: Config,
   dependencies: NodeDependencies & { readonly dataDirectory: DataDirectory },
@@ -71,6 +71,8 @@ export async function start(options: StartOptions, io: Io, startNode: StartNode)
     }
     announce(config, node, logger, io, isTTY);
     for (const warning of loaded.warnings) logger.warn(warning);
+    const { http, https } = config.listeners;
+    if (http.enabled || https.enabled) await makeAdministrator(node, logger, io);
 
     const signal = await stopAsked;
     logger.info(`${signal}: stopping`);
@@ -133,6 +135,18 @@ function announce(config: Config, node: StartedNode, logger: Logger, io: Io, isT
     );
   }
   logger.info({ version: packageVersion(), dataDir: config.dataDir, pid: process.pid }, 'ready');
+}
+
+/** Clients are served already: hashing a password takes longer than the rest of a start. */
+async function makeAdministrator(node: StartedNode, logger: Logger, io: Io): Promise<void> {
+  try {
+    await node.firstAdministrator({
+      environment: io.environment,
+      print: (text) => void io.err.write(text),
+    });
+  } catch (error) {
+    logger.error(`there is no first administrator: ${systemReason(error)}; robustmq user create makes one`);
+  }
 }
 
 async function reload(node: StartedNode, logger: Logger): Promise<void> {

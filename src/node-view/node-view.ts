@@ -7,7 +7,7 @@
  * broker works, and an answer is bounded whatever is asked for; a change resolves when it is as durable as the
  * configuration says, and is refused where the journal takes nothing any more.
  */
-import type { NodeView } from '../admin/node-view.ts';
+import type { NodeView, SecurityParts } from '../admin/node-view.ts';
 import type { Config } from '../config/config.ts';
 import type { DurableTier } from '../durable-tier.ts';
 import type { Partitions } from '../kernel/log/partitions.ts';
@@ -26,12 +26,14 @@ export interface NodeParts {
   readonly streams: Streams;
   readonly partitions: Partitions;
   readonly delayedCount: () => number;
+  readonly security: SecurityParts;
   readonly version: string;
   readonly nodeId: string;
 }
 
 export function createNodeView(parts: NodeParts): NodeView {
   return {
+    security: parts.security,
     ...statusView(parts),
     ...sessionsView(parts.mqtt),
     ...queuesView(parts.mqtt),

@@ -50,7 +50,7 @@ beforeEach(async () => {
     tenant: 't1',
     roles: ['admin'],
   });
-  node = createFakeNode();
+  node = createFakeNode(security);
   const access = createHttpAccess(security, () => clock.wallMs());
   const onDefect = (error: unknown): void => void defects.push(error);
   server = http.createServer(

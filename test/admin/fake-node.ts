@@ -1,5 +1,5 @@
 /** A node of plain arrays, with everything that an operator may meet in it. */
-import type { NodeView, Page, PageRequest } from '../../src/admin/node-view.ts';
+import type { NodeView, Page, PageRequest, SecurityParts } from '../../src/admin/node-view.ts';
 import type {
   QueueDetail,
   QueuedMessage,
@@ -114,9 +114,17 @@ const streamOf = (name: string, records: StreamRecord[][]): StreamDetail => ({
   })),
 });
 
-export function createFakeNode(): FakeNode {
+/** For tests in which nobody asks for it. */
+const noSecurity = new Proxy({} as SecurityParts, {
+  get() {
+    throw new Error('this test has no security');
+  },
+});
+
+export function createFakeNode(security: SecurityParts = noSecurity): FakeNode {
   const waiters = new Set<() => void>();
   const node: FakeNode = {
+    security,
     sessionTable: new Map(
       [session('kitchen'), session('cellar/ä b', false)].map((each) => [each.clientId, each]),
     ),

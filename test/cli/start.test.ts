@@ -50,6 +50,7 @@ function runStart({ startFails, reloadFails, whileStarting, ...options }: Settin
     setImmediate(() => started(given));
     return {
       listeners,
+      firstAdministrator: async () => false,
       stop: async () => void calls.push('stop'),
       reload: async () => {
         calls.push('reload');
