@@ -195,6 +195,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
           },
           onCaptureChange: (address) => dataPlane.invalidateFilter(address),
           publish: mqtt.publish,
+          hasRoomFor: mqtt.hasRoomFor,
         }),
         tables: built.tables.kafka,
         users: security.users,

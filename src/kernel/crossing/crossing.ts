@@ -38,6 +38,8 @@ export interface CrossingOptions {
   readonly onCaptureChange: (address: Uint8Array) => void;
   /** To all but the stream of that name. */
   readonly publish: (message: Message, exceptStream: string, change?: Change) => void;
+  /** Whether all who would keep what is published there have room now. */
+  readonly hasRoomFor: (address: Uint8Array, exceptStream: string) => boolean;
 }
 
 export type CrossingRefusal = 'topic' | 'too-large';
@@ -62,6 +64,8 @@ export interface Crossing {
   capture(into: Capture): () => void;
   /** Whether anybody besides the topic itself takes its records. */
   isWanted(topic: string): boolean;
+  /** Whether all who take its records and keep them have room now: who can wait, waits until then. */
+  hasRoom(topic: string): boolean;
   /** Records of the topic, in their order. Gives those that cannot be messages. */
   publish(topic: string, records: Iterable<LogRecord>): readonly RefusedRecord[];
   /** One record, in one change with what the caller adds to it. Where it is refused, nothing of that has happened. */
@@ -120,6 +124,7 @@ export function createCrossing(options: CrossingOptions): Crossing {
       for (const _ of matches.groups) return true;
       return streams.capturing(address).some(({ name }) => name !== topic);
     },
+    hasRoom: (topic) => options.hasRoomFor(mqttAddress(topic), topic),
     publish(topic, records) {
       const address = mqttAddress(topic);
       const isPossible = isAddress(address);

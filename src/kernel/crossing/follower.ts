@@ -28,7 +28,7 @@ import { type Cursors, encodeCursor } from './cursors.ts';
 export interface FollowerOptions {
   readonly cursors: Cursors;
   readonly partitions: Pick<Partitions, 'list' | 'read' | 'onAppend'>;
-  readonly crossing: Pick<Crossing, 'isWanted' | 'publishWith' | 'isOwnMessage'>;
+  readonly crossing: Pick<Crossing, 'isWanted' | 'hasRoom' | 'publishWith' | 'isOwnMessage'>;
   readonly opener: Pick<BatchOpener, 'open'>;
   readonly log: Pick<StateLog, 'add' | 'commit' | 'refusal' | 'isBusy'>;
   readonly clock: Clock;
@@ -167,11 +167,15 @@ export function createFollower(options: FollowerOptions): Follower {
         letGo(one);
         return;
       }
-      if (crossing.isWanted(partition.name)) await crossUpTo(one, end);
-      else {
+      if (!crossing.isWanted(partition.name)) {
         one.at = end;
         if (one.noted !== undefined) write(one, end);
+        continue;
       }
+      const before = one.at;
+      await crossUpTo(one, end);
+      // Somebody has no room, or what is there cannot be read now: it is tried again.
+      if (one.at === before) return;
     }
   }
 
@@ -207,7 +211,7 @@ export function createFollower(options: FollowerOptions): Follower {
       const offset = batch.offset(i);
       if (offset < one.at) continue;
       if (i % RECORDS_A_TURN === RECORDS_A_TURN - 1) await turn();
-      if (isWaiting()) return false;
+      if (isWaiting() || !crossing.hasRoom(name)) return false;
       const record = batch.record(i);
       // What was published to the address has been there, and is not told from what somebody else writes in its form.
       if (batch.isTransactional || !crossing.isOwnMessage(name, record)) crossRecord(one, record, offset);

@@ -76,6 +76,8 @@ export interface MqttFrontEnd {
   accept(transport: Transport): ConnectionHandler | undefined;
   /** A message that came in by another protocol; the stream of that name has it already. `change`: what belongs to it. */
   publish(message: Message, exceptStream: string, change?: Change): void;
+  /** Whether all storages that would keep such a message take some now; those that have failed are not waited for. */
+  hasRoomFor(topic: Uint8Array, exceptStream: string): boolean;
   /** Memory of the process above, or below again, its watermark: publishers are paused and CONNECT is refused. */
   setMemoryHigh(isHigh: boolean): void;
   /** Decisions of the authorizer have changed: flows that were decided by the old ones are stale. */
@@ -333,6 +335,14 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
         }),
       });
       turn.wake();
+    },
+    hasRoomFor(topic, exceptStream) {
+      const { log, ruleOf } = options.durable;
+      if (log.refusal() === 'full') return false;
+      if (ruleOf(topic).storage === 'object' && log.refusal('object') === 'full') return false;
+      return options.streams
+        .capturing(topic)
+        .every(({ name, storage }) => name === exceptStream || log.refusal(storage) !== 'full');
     },
     setMemoryHigh: (isHigh) => congestion.setMemoryHigh(isHigh),
     forgetDecisions: () => dataPlane.invalidateAll(),

@@ -20,6 +20,8 @@ function world() {
     streams: { capturing: () => [], captureAddress: () => () => {} },
     limits: LIMITS,
     onCaptureChange() {},
+    hasRoomFor: (address, exceptStream) =>
+      Buffer.from(address).toString() !== 'a/full' && exceptStream !== '',
     publish({ topic, payload }, exceptStream, change) {
       published.push(`${Buffer.from(topic)} ${Buffer.from(payload)} except ${exceptStream}`);
       changes.push(change);
@@ -54,6 +56,11 @@ describe('records that cross', () => {
     const change: Change = { also() {}, done() {} };
     expect(crossing.publishWith('a', record('one'), change)).toBeUndefined();
     expect([published, changes]).toEqual([['a one except a'], [change]]);
+  });
+
+  it('wait where those who keep them have no room, if their writer can', () => {
+    const { crossing } = world();
+    expect([crossing.hasRoom('a.b'), crossing.hasRoom('a.full')]).toEqual([true, false]);
   });
 
   it('are known as messages of the address, where they were such', () => {

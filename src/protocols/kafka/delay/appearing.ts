@@ -97,7 +97,7 @@ export function createAppearing(kafka: Context, table: Delayed): Appearing {
       return true;
     }
     const { topic, partition, record, place } = arrival;
-    if (log.refusal(partition.storage) !== undefined) return false;
+    if (log.refusal(partition.storage) !== undefined || !crossing.hasRoom(topic.name)) return false;
     const expiresAtMs = recordToMessage(record).message?.expiresAtMs ?? 0;
     if (expiresAtMs !== 0 && expiresAtMs <= clock.wallMs()) {
       counters.expired++;

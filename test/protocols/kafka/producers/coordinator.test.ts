@@ -309,6 +309,28 @@ describe('an id that nobody uses', () => {
   });
 });
 
+describe('subscribers without room', () => {
+  it('get what was committed when they have some', async () => {
+    let hasRoom = false;
+    world = newWorld(faultyDisk(1), { hasRoom: () => hasRoom });
+    opened = await openWorld(world);
+    partition = await made(opened);
+    const producer = await given();
+    await produce(opened, partition, { ...producer, id, sequence: 0, values: ['a', 'b'] });
+    await end(producer, true);
+    await crossed(opened);
+    expect(opened.inbox.values()).toEqual([]);
+    await restart();
+    await crossed(opened);
+    expect(opened.inbox.values()).toEqual([]);
+    hasRoom = true;
+    await world.clock.advance(1000);
+    await crossed(opened);
+    expect(opened.inbox.values()).toEqual(['a', 'b']);
+    expect(opened.follower.heldCount()).toBe(0);
+  });
+});
+
 describe('a disk that is nearly full', () => {
   it('takes no batches, and lets transactions end, by their producers and by time', async () => {
     let isFull = false;

@@ -44,6 +44,8 @@ export interface World {
   readonly limits?: Partial<ProducerLimits>;
   /** Of the journal's disk. */
   readonly space?: SpaceGuard;
+  /** For who gets what crosses. */
+  readonly hasRoom?: () => boolean;
 }
 
 /** A disk that has room for settlements only while `isFull()` says so. */
@@ -105,7 +107,7 @@ export interface Opened {
   readonly delayed: Delayed;
   readonly inbox: Inbox;
   readonly follower: Follower;
-  readonly crossing: Pick<Crossing, 'isWanted' | 'publishWith' | 'isOwnMessage'>;
+  readonly crossing: Pick<Crossing, 'isWanted' | 'hasRoom' | 'publishWith' | 'isOwnMessage'>;
   readonly log: OpenStateLog;
   readonly journal: Journal;
   readonly partitions: Partitions;
@@ -183,6 +185,7 @@ export async function openWorld(world: World): Promise<Opened> {
   };
   const crossing: Opened['crossing'] = {
     isWanted: () => true,
+    hasRoom: () => world.hasRoom?.() ?? true,
     isOwnMessage: () => false,
     publishWith(_, { value }, change) {
       const delivery = `${Buffer.from(value ?? [])}/${deliveryCount++}`;
