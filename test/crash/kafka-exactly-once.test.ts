@@ -28,7 +28,9 @@ test.each(Array.from({ length: RUNS }, (_, i) => FIRST_SEED + i))(
       kills: KILLS,
       folder,
       settings: SETTINGS,
-      groups: { old: 'classic', new: 'consumer', both: 'either' },
+      groups: isLong
+        ? { old: 'classic', new: 'consumer', both: 'either' }
+        : { old: 'classic', both: 'either' },
       slots: isLong ? 3 : 2,
       say: (line) => {
         if (isLong) process.stderr.write(`${line}\n`);

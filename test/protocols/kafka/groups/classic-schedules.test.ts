@@ -8,7 +8,7 @@ import { type Answer, createWorld, join, sync, type World } from './support.ts';
 
 const PARTITIONS = 6;
 const CLIENTS = 4;
-const RUNS = Number(process.env.GROUP_RUNS ?? 60);
+const RUNS = Number(process.env.GROUP_RUNS ?? 40);
 
 interface Client {
   readonly name: string;

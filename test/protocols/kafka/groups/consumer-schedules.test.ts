@@ -7,7 +7,7 @@ import { ErrorCode } from '../../../../src/protocols/kafka/messages/errors.ts';
 import { createWorld, type World } from './support.ts';
 
 const CLIENTS = 4;
-const RUNS = Number(process.env.GROUP_RUNS ?? 40);
+const RUNS = Number(process.env.GROUP_RUNS ?? 30);
 
 interface Client {
   readonly instanceId: string | null;

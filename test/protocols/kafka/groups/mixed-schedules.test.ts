@@ -10,7 +10,7 @@ import { type Ask, asker } from './requests.ts';
 import { createWorld, type World } from './support.ts';
 
 const CLIENTS = 5;
-const RUNS = Number(process.env.GROUP_RUNS ?? 20);
+const RUNS = Number(process.env.GROUP_RUNS ?? 10);
 /** Some instances stay the same over processes. */
 const INSTANCES = [null, 'i', null, 'j', null];
 
