@@ -20,9 +20,16 @@ const UNSYNCED_BYTES = 16 * 1024 * 1024;
 /** Up to so much a block is written and synced by one call: a second trip to another thread costs more than the copy. */
 const ONE_CALL_BYTES = 128 * 1024;
 
+/** What a block still needs once the next may be written. */
+interface Issued {
+  /** Written and synced by one call, which may be under way. */
+  readonly whole?: Promise<void>;
+  readonly toSync?: DiskFile;
+}
+
 /**
- * The one writer of an epoch in files. Writes follow each other; the sync of a large block runs beside the write of the
- * next. After each write, and before its acknowledgement, the writer looks for the mark of a sealer: a sealer sets
+ * The one writer of an epoch in files. Calls are made in order, and the next is made while a block is synced: a crash may
+ * leave a later block without an earlier one, of which neither was acknowledged. After each write, and before its acknowledgement, the writer looks for the mark of a sealer: a sealer sets
  * the mark first and measures then, so either the block is within the length it finds or this writer sees the mark.
  */
 export function createFileWriter(options: FileWriterOptions): WalWriter {
@@ -56,32 +63,34 @@ export function createFileWriter(options: FileWriterOptions): WalWriter {
     if (old !== undefined) before.finally(() => old.close()).catch(() => {});
   }
 
-  /** Resolves when the block is written, with what has to be synced for it. */
+  /** Resolves when the next block may be written. */
   async function write(
     views: readonly Uint8Array[],
     position: number,
     isAnchor: boolean,
     level: AppendOptions['level'],
     before: Promise<void>,
-  ): Promise<DiskFile | undefined> {
+  ): Promise<Issued> {
     if (failure !== undefined) throw failure;
-    if (isAnchor) await switchFile(position, before);
+    if (isAnchor) {
+      await before;
+      await switchFile(position, before);
+    }
     if (file === undefined) throw new Error('the first block of an epoch begins a file');
     const bytes = bytesOf(views);
     const at = FILE_HEADER_BYTES + position - base;
     // Only where nothing before it is left to be synced: a synced block says that all below it is.
     if (level === 'sync' && bytes <= ONE_CALL_BYTES && unsyncedBytes === 0 && syncing === undefined) {
-      await file.writev(views, at, true);
-      return undefined;
+      return { whole: file.writev(views, at, true) };
     }
     await file.writev(views, at);
     if (level === 'sync') {
       unsyncedBytes = 0;
-      return file;
+      return { toSync: file };
     }
     unsyncedBytes += bytes;
     if (unsyncedBytes >= UNSYNCED_BYTES && syncing === undefined) syncUnasked(file);
-    return undefined;
+    return {};
   }
 
   /** Nobody waits for it, but after a failed sync nothing may be acknowledged any more. */
@@ -109,9 +118,10 @@ export function createFileWriter(options: FileWriterOptions): WalWriter {
     const before = acknowledged;
     const mine = written.then(() => write(views, position, isAnchor, level, before));
     written = mine.then(() => {});
-    const durable = mine.then((target) => {
+    const durable = mine.then(async ({ whole, toSync }) => {
+      await whole;
       checkSeal();
-      return target?.datasync();
+      await toSync?.datasync();
     });
     acknowledged = Promise.all([before, durable]).then(() => {
       if (failure !== undefined) throw failure;
