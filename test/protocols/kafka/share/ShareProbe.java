@@ -23,6 +23,9 @@ public class ShareProbe {
   final Set<String> renewed = ConcurrentHashMap.newKeySet();
   final AtomicInteger refused = new AtomicInteger();
 
+  /** Members stay until they have been seen. */
+  volatile boolean isStopped;
+
   ShareProbe(String bootstrap) {
     this.bootstrap = bootstrap;
   }
@@ -72,7 +75,7 @@ public class ShareProbe {
         if (error != null) refused.incrementAndGet();
       });
       consumer.subscribe(List.of(TOPIC));
-      while (finished.getCount() > 0) {
+      while (!isStopped) {
         for (ConsumerRecord<String, String> record : consumer.poll(Duration.ofMillis(300))) {
           int number = numberOf(record.value());
           int deliveries = record.deliveryCount().orElse((short) -1);
@@ -114,7 +117,11 @@ public class ShareProbe {
       boolean isDone = finished.await(40, TimeUnit.SECONDS);
       for (Future<?> member : members) if (member.isDone()) member.get();
       ShareGroupDescription described = admin.describeShareGroups(List.of(GROUP)).all().get().get(GROUP);
-      finished.countDown();
+      for (int i = 0; i < 100 && described.members().size() < 3; i++) {
+        Thread.sleep(100);
+        described = admin.describeShareGroups(List.of(GROUP)).all().get().get(GROUP);
+      }
+      isStopped = true;
       for (Future<?> member : members) member.get(30, TimeUnit.SECONDS);
       threads.shutdown();
       check(isDone, "only " + done() + " records were accepted");
