@@ -158,6 +158,20 @@ describe('static members', () => {
     );
   });
 
+  it.each(['journal', 'pages'] as const)('take it over a start of the broker from its %s, too', (from) => {
+    const world = createWorld();
+    const first = alone(world, { instanceId: 'i' });
+    world.restart(from);
+    expect(beat(world, first.memberId, 1, 'i')).toBe(0);
+    const { memberId, generationId } = given(join(world, { instanceId: 'i' }).value);
+    expect(generationId).toBe(1);
+    world.restart(from);
+    expect(given(sync(world, { memberId, generation: 1, instanceId: 'i' }).value).assignment).toEqual(
+      bytes('all'),
+    );
+    expect(beat(world, first.memberId, 1, 'i')).toBe(ErrorCode.FENCED_INSTANCE_ID);
+  });
+
   it('are not told that they lead where their version would make an assignment of it', () => {
     const world = createWorld();
     const first = alone(world, { instanceId: 'i' });
