@@ -8,7 +8,7 @@ import type { Apis } from '../messages/apis.ts';
 import { ErrorCode } from '../messages/errors.ts';
 import type { In } from '../schema/message.ts';
 import { type Acknowledged, acknowledgeAll, hasAcknowledgements, readable } from './acknowledgements.ts';
-import { type Look, lookAt, type Taken, take } from './look.ts';
+import { isBehind, type Look, lookAt, type Taken, take } from './look.ts';
 import {
   admit,
   beginSession,
@@ -149,6 +149,10 @@ interface Round {
   readonly isUrgent: boolean;
 }
 
+function unlock(looks: Round['looks']): void {
+  for (const { share } of looks.values()) share.unlock();
+}
+
 async function lookAll(
   kafka: Kafka,
   wanted: readonly Wanted[],
@@ -163,7 +167,12 @@ async function lookAll(
     if (each.error !== ErrorCode.NONE) isUrgent = true;
     // The first brings something whatever its size.
     if (each.share === undefined || (bytes > 0 && bytes >= cap)) continue;
-    const look = await lookAt(kafka, each.share, cap - bytes, maxRecords, whenFree);
+    const look = await lookAt(kafka, each.share, cap - bytes, maxRecords, whenFree).catch(
+      (error: unknown) => {
+        unlock(looks);
+        throw error;
+      },
+    );
     if (look === undefined) continue;
     looks.set(each, look);
     bytes += look.bytes;
@@ -210,15 +219,19 @@ async function fetchAll(
     // Its connection ends, or the member has begun anew: what it would get now it would not see.
     const isOver = kafka.shares.sessions.get(named.group, named.member) !== session;
     const takes = !isOver && (isLast || round.bytes >= request.minBytes);
-    const found = takes ? takeAll(wanted, round, named, request) : [];
-    for (const { share } of round.looks.values()) share.unlock();
+    let found: readonly Found[] = [];
+    try {
+      if (takes) found = takeAll(wanted, round, named, request);
+    } finally {
+      unlock(round.looks);
+    }
     const isFound = found.some(({ taken }) => taken.count > 0);
     if (isLast || isFound || isOver) {
       waiting.stop();
       return found;
     }
     // What was looked at without anybody getting it holds nothing for the group: there may be more behind it.
-    const isPassed = takes && round.bytes > 0;
+    const isPassed = takes && [...round.looks.values()].some(isBehind);
     if (!isPassed && !(await waiting.until(kafka, leftMs))) isLast = true;
     waiting.stop();
   }

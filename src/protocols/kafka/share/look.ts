@@ -52,6 +52,39 @@ function runsOf(
   return runs;
 }
 
+/** Whole batches from `from` on, until there are enough, or no more. */
+async function readFrom(
+  kafka: Kafka,
+  { partition }: SharePartition,
+  from: number,
+  end: number,
+  maxBytes: number,
+  maxRecords: number,
+): Promise<Pick<Look, 'to' | 'batches' | 'bytes' | 'error'>> {
+  const batches: FoundBatch[] = [];
+  let to = from;
+  let bytes = 0;
+  let records = 0;
+  while (to < end && records < maxRecords && (batches.length === 0 || bytes < maxBytes)) {
+    const step = Math.min(STEP_BYTES, maxBytes - bytes);
+    const found = await readUpTo(kafka, partition, to, end, step, batches.length === 0);
+    // Where retention has been faster, the next look starts behind it.
+    const isGone = found.error === ErrorCode.OFFSET_OUT_OF_RANGE;
+    if (found.records.length === 0) {
+      return { to, batches, bytes, error: isGone ? ErrorCode.NONE : found.error };
+    }
+    for (const each of found.records) {
+      const header = readHeader(each);
+      if (header === undefined) continue;
+      batches.push({ header, bytes: each });
+      if ((header.attributes & Attribute.control) === 0) records += header.recordCount;
+    }
+    bytes += found.bytes;
+    to = found.next;
+  }
+  return { to, batches, bytes, error: ErrorCode.NONE };
+}
+
 /** Looked at by nobody else until it is unlocked; undefined where there is nothing, or somebody else is there. */
 export async function lookAt(
   kafka: Kafka,
@@ -70,39 +103,19 @@ export async function lookAt(
   const end = visibleEnd(kafka, share.partition, isCommitted);
   if (from >= end || share.isFull) return undefined;
   share.isReading = true;
-  const batches: FoundBatch[] = [];
-  let to = from;
-  let bytes = 0;
-  let records = 0;
-  let error: ErrorCode = ErrorCode.NONE;
-  while (to < end && records < maxRecords && (batches.length === 0 || bytes < maxBytes)) {
-    const step = Math.min(STEP_BYTES, maxBytes - bytes);
-    const found = await readUpTo(kafka, share.partition, to, end, step, batches.length === 0);
-    error = found.error;
-    if (found.records.length === 0) break;
-    for (const each of found.records) {
-      const header = readHeader(each);
-      if (header === undefined) continue;
-      batches.push({ header, bytes: each });
-      if ((header.attributes & Attribute.control) === 0) records += header.recordCount;
-    }
-    bytes += found.bytes;
-    to = found.next;
+  try {
+    const found = await readFrom(kafka, share, from, end, maxBytes, maxRecords);
+    const runs = runsOf(kafka, share, found.batches, from, found.to, isCommitted);
+    return { ...found, share, from, runs };
+  } catch (error) {
+    share.unlock();
+    throw error;
   }
-  if (error === ErrorCode.OFFSET_OUT_OF_RANGE) {
-    // Retention has been faster: the next look starts behind it.
-    error = ErrorCode.NONE;
-  }
-  return {
-    share,
-    from,
-    to,
-    batches,
-    runs: runsOf(kafka, share, batches, from, to, isCommitted),
-    bytes,
-    error,
-  };
 }
+
+/** Whether the group has come on since. */
+export const isBehind = ({ share, from }: Look): boolean =>
+  share.nextOffset > from || share.partition.startOffset > from;
 
 export interface Taken {
   readonly records: readonly Uint8Array[];
