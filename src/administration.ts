@@ -3,7 +3,7 @@
  * listeners. What can be done there is the table of src/admin/operations.ts.
  */
 import type { Logger } from 'pino';
-import { createHttpAccess } from './admin/access.ts';
+import { createHttpAccess, type HttpAccess } from './admin/access.ts';
 import { type ControlServer, startControlServer } from './admin/control-server.ts';
 import { type ApiOptions, createApi } from './admin/http-api.ts';
 import { createRoutes, type Route } from './admin/http-routes.ts';
@@ -29,7 +29,7 @@ export interface AdministrationOptions {
   /** undefined: there is no data directory, and no socket in it. */
   readonly controlSocket: string | undefined;
   /** What is served beside the API. */
-  readonly routes: readonly Route[];
+  readonly routes: readonly ((access: HttpAccess) => Route)[];
 }
 
 export async function startAdministration(options: AdministrationOptions): Promise<Administration> {
@@ -47,7 +47,7 @@ export async function startAdministration(options: AdministrationOptions): Promi
     version: parts.version,
     health: () => node.health(),
     isServing: () => isServing,
-    routes: [...access.routes, ...options.routes],
+    routes: [...access.routes, ...options.routes.map((route) => route(access))],
     onDefect: api.onDefect,
   });
   const listeners: HttpListener[] = [];

@@ -6,6 +6,7 @@ import type { Config } from './config/config.ts';
 import type { Clock } from './kernel/clock.ts';
 import { createDeduplication, type Deduplication } from './kernel/deduplication-table.ts';
 import { createDelayed, type Delayed } from './kernel/delayed/delayed.ts';
+import type { BatchOpener } from './kernel/log/batch-opener.ts';
 import { createPartitions, type Partitions, type PartitionsOptions } from './kernel/log/partitions.ts';
 import { createRetainedStore, type RetainedStore } from './kernel/retained.ts';
 import { createRouter, type Router } from './kernel/router.ts';
@@ -38,6 +39,7 @@ export interface NodeTables {
   /** Users, roles, keys, bans. */
   readonly security: Settings;
   readonly kernel: LogKernel;
+  readonly opener: BatchOpener;
   readonly all: readonly Table[];
 }
 
@@ -88,6 +90,7 @@ export function createNodeTables({ config, clock, journals, leaderEpoch }: NodeT
     kafka,
     security,
     kernel,
+    opener,
     all,
   };
 }

@@ -29,6 +29,7 @@ import { createDurable } from './protocols/mqtt/durable/durable.ts';
 import { createMqttFrontEnd, type MqttFrontEnd } from './protocols/mqtt/front-end.ts';
 import { policyKeys } from './protocols/mqtt/policies.ts';
 import { stripeOf } from './scheduling/stripes.ts';
+import { schemaRegistryRoute } from './schema-registry-tier.ts';
 import {
   type InitialAdministratorOptions,
   initialAdministrator,
@@ -250,6 +251,14 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
 
   try {
     const own = directory ?? dependencies.dataDirectory;
+    const registry = schemaRegistryRoute({
+      config,
+      tables: built.tables,
+      log: tier.log,
+      clock,
+      logger,
+      stripeOf: (key) => stripeOf('', 'log', key, STRIPES),
+    });
     administration = await startAdministration({
       config,
       clock,
@@ -266,7 +275,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
         version: packageVersion(),
         nodeId: own?.nodeId ?? '',
       },
-      routes: [],
+      routes: registry === undefined ? [] : [registry],
     });
     await startListeners(config, { dataPlane, mqtt, kafka, admission, logger, clock }, listeners);
   } catch (error) {

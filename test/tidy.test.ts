@@ -109,8 +109,18 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'src/node-view',
     'src/security',
   ],
+  'src/schema-registry-tier.ts': [
+    'src/admin',
+    'src/config',
+    'src/durable-tables.ts',
+    'src/kernel',
+    'src/protocols',
+    'src/schema-registry',
+    'src/storage/records',
+  ],
   'src/node.ts': [
     'src/administration.ts',
+    'src/schema-registry-tier.ts',
     'src/durable-tables.ts',
     'src/durable-tier.ts',
     'src/object-tier.ts',

@@ -21,6 +21,11 @@ import { type Infer, object, SchemaFault, string } from './schema.ts';
 export interface HttpAccess {
   /** Rejects with an OperationError. */
   identify(request: IncomingMessage): Caller;
+  /**
+   * For programs that know a user name and a password (`Authorization: Basic`) besides. Without anything shown it is
+   * somebody without a name where `isOpen`.
+   */
+  identifyClient(request: IncomingMessage, isOpen: boolean): Promise<Caller>;
   readonly routes: readonly Route[];
 }
 
@@ -129,6 +134,33 @@ export function createHttpAccess(parts: Parts, wallMs: () => number): HttpAccess
     return byKey(key, request);
   }
 
+  async function identifyClient(request: IncomingMessage, isOpen: boolean): Promise<Caller> {
+    const { authorization: header, cookie: cookies } = request.headers;
+    const [, encoded] = /^Basic ([A-Za-z0-9+/=]{1,32768})$/i.exec(header ?? '') ?? [];
+    const isNobody = header === undefined && cookies === undefined;
+    if (encoded === undefined && !(isNobody && isOpen)) return identify(request);
+    const address = addressOf(request);
+    if (guard.bans.ofAddress(address) !== undefined) throw unauthenticated();
+    if (encoded === undefined) {
+      return {
+        user: undefined,
+        via: 'http',
+        address,
+        tenant: '',
+        may: (scope) => scope.startsWith('schemas:'),
+      };
+    }
+    const [user = '', ...rest] = Buffer.from(encoded, 'base64').toString('utf8').split(':');
+    if (guard.mayLogIn(user, address) !== undefined) throw tooOften();
+    const principal = await verdictOf({ user, password: rest.join(':') }, request);
+    if (principal === undefined || guard.bans.ofNames(principal) !== undefined) {
+      guard.logIns.failed(user, address);
+      throw unauthenticated();
+    }
+    guard.logIns.succeeded(user);
+    return callerOf(principal, 'http', () => true);
+  }
+
   async function verdictOf({ user, password, token }: Infer<typeof logIn>, request: IncomingMessage) {
     if (token !== undefined) {
       const name = access.loginTokens.redeem(token);
@@ -201,6 +233,7 @@ export function createHttpAccess(parts: Parts, wallMs: () => number): HttpAccess
 
   return {
     identify,
+    identifyClient,
     routes: [post(`${API_PREFIX}/login`, open), post(`${API_PREFIX}/logout`, close)],
   };
 }

@@ -39,8 +39,6 @@ export interface SchemaRegistryOptions {
 export interface SchemaRegistry {
   /** Answers every request; never rejects. */
   handle(request: IncomingMessage, response: ServerResponse, permit: Permit): Promise<void>;
-  /** Whether the address is one of a registry's, for a server that has others as well. */
-  hasPath(url: string): boolean;
   /** Entries of the log that were passed over at the start because they are no entries. */
   readonly damagedEntries: number;
   readonly counts: { readonly schemas: number; readonly versions: number };
@@ -75,16 +73,15 @@ export async function createSchemaRegistry(options: SchemaRegistryOptions): Prom
         refuse(response, new RegistryError(500, 'The registry has a defect; the log of the broker has more'));
       }
     },
-    hasPath(url) {
-      const first = url.split(/[/?]/, 2)[1] ?? '';
-      return FIRST_STEPS.has(first);
-    },
     damagedEntries: damaged,
     counts: state.counts,
   };
 }
 
 const FIRST_STEPS = new Set(ROUTES.map(({ path }) => path.split('/')[0] ?? '').filter((step) => step !== ''));
+
+/** Whether the address is one of a registry's, for a server that has others as well. */
+export const isRegistryPath = (url: string): boolean => FIRST_STEPS.has(url.split(/[/?]/, 2)[1] ?? '');
 
 function routeOf(
   { path }: Target,

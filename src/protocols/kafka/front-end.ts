@@ -177,7 +177,18 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
   });
   const { crossing } = options;
   const delays = createDelays(
-    { config, kernel: options.kernel, clock, log, logger, topics, partitions, crossing, follower, deadLetters },
+    {
+      config,
+      kernel: options.kernel,
+      clock,
+      log,
+      logger,
+      topics,
+      partitions,
+      crossing,
+      follower,
+      deadLetters,
+    },
     options.tables.delayed,
   );
   const kafka: Kafka = {

@@ -56,6 +56,14 @@ export function createKafkaTables(options: KafkaTablesOptions): KafkaTables {
       if (committed === undefined || acknowledged === undefined) return committed ?? acknowledged;
       return Math.min(committed, acknowledged);
     },
-    all: [topics.table, groups.table, producers.table, settings.table, crossings.table, delayed.table, shares.table],
+    all: [
+      topics.table,
+      groups.table,
+      producers.table,
+      settings.table,
+      crossings.table,
+      delayed.table,
+      shares.table,
+    ],
   };
 }
