@@ -28,6 +28,7 @@ import type { Authenticator, AuthMethod, Authorizer } from './protocols/mqtt/aut
 import { createDurable } from './protocols/mqtt/durable/durable.ts';
 import { createMqttFrontEnd, type MqttFrontEnd } from './protocols/mqtt/front-end.ts';
 import { policyKeys } from './protocols/mqtt/policies.ts';
+import { createMqttSecurity } from './protocols/mqtt/security/security.ts';
 import { stripeOf } from './scheduling/stripes.ts';
 import { schemaRegistryRoute } from './schema-registry-tier.ts';
 import {
@@ -168,9 +169,10 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     sessions,
     durable: createDurable(config, durable, tier.log, copies),
     version: packageVersion(),
-    authenticator: dependencies.authenticator,
-    authMethods: dependencies.authMethods,
-    authorizer: dependencies.authorizer,
+    ...createMqttSecurity(security, logger),
+    ...(dependencies.authenticator && { authenticator: dependencies.authenticator }),
+    ...(dependencies.authMethods && { authMethods: dependencies.authMethods }),
+    ...(dependencies.authorizer && { authorizer: dependencies.authorizer }),
   });
   const kafka = isServed(config.listeners.kafka, config.listeners.kafkas)
     ? await createKafkaFrontEnd({

@@ -170,6 +170,7 @@ const MAIN_MODULES: Readonly<Record<string, string>> = {
   'src/kernel/delayed': 'delayed.ts',
   'src/net': 'transport.ts',
   'src/protocols/mqtt': 'front-end.ts',
+  'src/protocols/mqtt/security': 'security.ts',
   'src/protocols/mqtt/codec': 'packets.ts',
   'src/protocols/mqtt/durable': 'durable.ts',
   'src/protocols/kafka': 'front-end.ts',

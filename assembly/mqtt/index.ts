@@ -127,6 +127,11 @@ export function establish(
   store<u32>(c, maxHeldBytes, C_MAX_HELD);
 }
 
+/** Rules have changed: whom it shares flows with from now on. */
+export function setClass(slot: i32, classId: u32): void {
+  store<u32>(connectionOf(slot), classId, C_CLASS);
+}
+
 export function close(slot: i32): void {
   const c = connectionOf(slot);
   const state = load<u8>(c, C_STATE);

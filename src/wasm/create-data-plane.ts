@@ -44,6 +44,7 @@ interface MqttModule {
     maxHeldBytes: number,
     isDurable: boolean,
   ): void;
+  setClass(slot: number, classId: number): void;
   close(slot: number): void;
   isFree(slot: number): number;
   ingest(slot: number, offset: number, length: number): number;
@@ -205,6 +206,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
         how.isDurable,
       );
     },
+    setClass: (slot, classId) => core.setClass(slot, classId),
     close: (slot) => core.close(slot),
     isFree: (slot) => core.isFree(slot) !== 0,
     ingest: (slot, offset, length) => core.ingest(slot, offset, length),

@@ -159,6 +159,8 @@ export interface DataPlane {
   /** A connection appears in a free slot: every packet of it is a Control row until `establish`. */
   open(slot: number, maxPacketBytesIn: number): void;
   establish(slot: number, how: Established): void;
+  /** Of an established connection, from its next packet on. */
+  setClass(slot: number, classId: number): void;
   /** Drops what is queued and forgets windows. An unfinished write keeps its blocks until `complete(slot)`; only then `isFree(slot)`. */
   close(slot: number): void;
   isFree(slot: number): boolean;

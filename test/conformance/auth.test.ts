@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import type { Authenticator, AuthMethod, Authorizer } from '../../src/protocols/mqtt/auth.ts';
+import {
+  type Authenticator,
+  type AuthMethod,
+  type Authorizer,
+  defaultAuthorizer,
+} from '../../src/protocols/mqtt/auth.ts';
 import { onMosquitto, unique, useBroker } from '../support/broker.ts';
 import { property, type RawClient } from '../support/raw-client.ts';
 import * as wire from '../support/wire.ts';
@@ -44,7 +49,7 @@ const byPassword: Authenticator = {
 };
 
 const noSecrets: Authorizer = {
-  scope: 'none',
+  ...defaultAuthorizer,
   mayPublish: (_client, { topic }) =>
     !Buffer.from(topic).toString().startsWith('secret') && topic[0] !== 0x24,
   maySubscribe: (_client, filter) => !Buffer.from(filter).toString().startsWith('secret'),

@@ -1,6 +1,12 @@
 /** Authentication and authorization that take their time, continue for several steps, refuse, and fail. */
-import type { AuthExchange, AuthResult, AuthStep } from '../../src/protocols/mqtt/auth.ts';
+import {
+  type AuthExchange,
+  type AuthResult,
+  type AuthStep,
+  defaultAuthorizer,
+} from '../../src/protocols/mqtt/auth.ts';
 import { ReasonCode } from '../../src/protocols/mqtt/codec/reason-codes.ts';
+import { hashOf } from '../../src/protocols/mqtt/session.ts';
 import type { FakeServices } from '../support/fake-network.ts';
 import type { Random } from '../support/random.ts';
 
@@ -47,10 +53,11 @@ export function slowServices(random: Random): FakeServices {
     },
     authMethods: [{ name: 'steps', begin: exchange }],
     authorizer: {
-      scope: 'client',
-      mayPublish: ({ clientId }, { topic }) =>
+      ...defaultAuthorizer,
+      publisherClass: ({ clientId = '' }) => hashOf(clientId),
+      mayPublish: ({ clientId = '' }, { topic }) =>
         isWitness(clientId) ? true : sometime(topic[0] !== 0x24 && !random.oneIn(10)),
-      maySubscribe: ({ clientId }) => (isWitness(clientId) ? true : sometime(!random.oneIn(10))),
+      maySubscribe: ({ clientId = '' }) => (isWitness(clientId) ? true : sometime(!random.oneIn(10))),
     },
   };
 }

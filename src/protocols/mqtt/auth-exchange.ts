@@ -2,17 +2,19 @@
  * Enhanced authentication of MQTT 5: AUTH packets back and forth by a named method, before CONNACK or, by the client's
  * wish, later again with the same method.
  */
-import { type AuthStep, type ConnectRequest, isPromise } from './auth.ts';
+import type { Principal } from '../../security/security.ts';
+import { type AuthStep, type ConnectRequest, isPromise, principalFrom } from './auth.ts';
 import { type AuthPacket, PacketType } from './codec/packets.ts';
 import { ReasonCode } from './codec/reason-codes.ts';
 import type { Connection } from './connection.ts';
 import type { Mqtt } from './context.ts';
 import { closeConnection } from './disconnect.ts';
 import { refuseConnect } from './refuse-connect.ts';
+import { becomes } from './security/standing.ts';
 import { sendPacket } from './send-packet.ts';
 import { stall } from './stall.ts';
 
-type Admit = (userName: string | undefined, data: Uint8Array | undefined) => void;
+type Admit = (principal: Principal, data: Uint8Array | undefined) => void;
 
 /** What an exchange needs to know of its CONNECT until it is over, and for later ones. */
 export interface ExchangeState {
@@ -29,15 +31,15 @@ export function beginExchange(
   request: ConnectRequest,
   admit: Admit,
 ): void {
-  const method = mqtt.authMethods.get(name);
-  if (method === undefined) {
+  const exchange = mqtt.authMethods.get(name)?.begin(request, 'connect');
+  if (exchange === undefined) {
     refuseConnect(mqtt, connection, ReasonCode.BadAuthenticationMethod);
     return;
   }
   // The password has done its part.
   connection.auth = { method: name, request: { ...request, password: undefined }, admit };
-  connection.exchange = method.begin(request, 'connect');
-  follow(mqtt, connection, connection.exchange.start(data));
+  connection.exchange = exchange;
+  follow(mqtt, connection, exchange.start(data));
 }
 
 export function handleAuth(mqtt: Mqtt, connection: Connection, packet: AuthPacket): void {
@@ -49,12 +51,16 @@ export function handleAuth(mqtt: Mqtt, connection: Connection, packet: AuthPacke
   }
   if (packet.reasonCode === ReasonCode.ReAuthenticate && connection.isOpen) {
     const method = mqtt.authMethods.get(auth.method);
-    if (method === undefined || connection.exchange !== undefined) {
+    const exchange =
+      connection.exchange === undefined
+        ? method?.begin(auth.request, 're-authenticate', connection.identity)
+        : undefined;
+    if (exchange === undefined) {
       violate(mqtt, connection, 're-authentication is under way');
       return;
     }
-    connection.exchange = method.begin(auth.request, 're-authenticate');
-    follow(mqtt, connection, connection.exchange.start(authenticationData));
+    connection.exchange = exchange;
+    follow(mqtt, connection, exchange.start(authenticationData));
     return;
   }
   if (packet.reasonCode !== ReasonCode.ContinueAuthentication || connection.exchange === undefined) {
@@ -88,9 +94,11 @@ function take(mqtt: Mqtt, connection: Connection, step: AuthStep): void {
     if (connection.isOpen) closeConnection(mqtt, connection, { reasonCode, message });
     else refuseConnect(mqtt, connection, reasonCode, message);
   } else if (connection.isOpen) {
+    if (step.principal !== undefined) becomes(mqtt, connection, step.principal);
     say(mqtt, connection, ReasonCode.Success, step.data);
   } else {
-    auth.admit(step.userName ?? auth.request.userName, step.data);
+    const { request } = auth;
+    auth.admit(step.principal ?? principalFrom(request, step.userName ?? request.userName), step.data);
   }
 }
 

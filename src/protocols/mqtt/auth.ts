@@ -1,15 +1,16 @@
 /**
  * The seams to security: who may connect, by password or by an exchange of AUTH packets, and who may publish and
- * subscribe to what. Only interfaces and their open defaults live here; methods and rule sets come from outside.
+ * subscribe to what. Only interfaces and their open defaults live here; security/ puts the node's security behind them.
  * Every decision may be taken at once or promised: while one is pending the connection is not read.
  */
 import type { PeerCertificate, TransportKind } from '../../net/transport.ts';
+import type { Guard } from '../../security/guard/guard.ts';
+import type { Principal } from '../../security/security.ts';
 import { ReasonCode } from './codec/reason-codes.ts';
 
 export interface ConnectRequest {
   readonly clientId: string;
   readonly version: 3 | 4 | 5;
-  /** The certificate's common name where the listener says so, else as sent. */
   readonly userName: string | undefined;
   readonly password: Uint8Array | undefined;
   readonly certificate: PeerCertificate | undefined;
@@ -18,17 +19,9 @@ export interface ConnectRequest {
   readonly transport: TransportKind;
 }
 
-/** Who a connection is, once it has been let in. */
-export interface ClientIdentity {
-  readonly clientId: string;
-  readonly userName: string | undefined;
-  readonly remoteAddress: string;
-  readonly listener: string;
-}
-
 export type AuthResult =
-  /** `userName` replaces the one sent. */
-  | { readonly allow: true; readonly userName?: string | undefined }
+  /** Without a principal it is who it says, and nothing more is known. `userName` replaces the one sent. */
+  | { readonly allow: true; readonly userName?: string | undefined; readonly principal?: Principal }
   | { readonly allow: false; readonly reasonCode: number; readonly message?: string | undefined };
 
 export interface Authenticator {
@@ -43,6 +36,7 @@ export type AuthStep =
       readonly type: 'success';
       readonly data: Uint8Array | undefined;
       readonly userName?: string | undefined;
+      readonly principal?: Principal;
     }
   | { readonly type: 'failure'; readonly reasonCode: number; readonly message?: string | undefined };
 
@@ -55,7 +49,12 @@ export interface AuthExchange {
 /** An enhanced authentication method of MQTT 5, found by the name the client gives. */
 export interface AuthMethod {
   readonly name: string;
-  begin(request: ConnectRequest, purpose: 'connect' | 're-authenticate'): AuthExchange;
+  /** `current`: who it is that authenticates again. undefined: the listener does not offer the method. */
+  begin(
+    request: ConnectRequest,
+    purpose: 'connect' | 're-authenticate',
+    current?: Principal,
+  ): AuthExchange | undefined;
 }
 
 export interface PublishRequest {
@@ -65,20 +64,26 @@ export interface PublishRequest {
   readonly retain: boolean;
 }
 
-/**
- * `scope` says what a publish decision depends on: nothing about the client, its user name, or its client identifier.
- * Publishers for whom decisions are the same share flows in the data plane.
- */
+/** 'partly': granted, and each message is asked about before it is delivered. */
+export type Grant = boolean | 'partly';
+
 export interface Authorizer {
-  readonly scope: 'none' | 'user' | 'client';
-  mayPublish(client: ClientIdentity, request: PublishRequest): boolean | Promise<boolean>;
+  /** Those of one class may publish to the same, and share flows in the data plane. Numbers change with the rules. */
+  publisherClass(principal: Principal): number;
+  mayPublish(principal: Principal, request: PublishRequest): boolean | Promise<boolean>;
+  /** Asked when what was allowed at CONNECT or at the request is due: a will, a delayed message. */
+  mayStillPublish(principal: Principal, topic: Uint8Array): boolean;
   /** `filter` is without the `$share/group/` prefix. */
-  maySubscribe(
-    client: ClientIdentity,
-    filter: Uint8Array,
-    group: string | undefined,
-  ): boolean | Promise<boolean>;
+  maySubscribe(principal: Principal, filter: Uint8Array, group: string | undefined): Grant | Promise<Grant>;
+  mayReceive(principal: Principal, topic: Uint8Array): boolean;
+  /** Principals for whom it is the same may do the same, as long as no rule changes. */
+  viewOf(principal: Principal): unknown;
+  /** Decisions that were made before may be wrong now. */
+  onChange(listener: () => void): void;
 }
+
+/** Bans, limits and quotas; see src/security/guard. */
+export type Gate = Pick<Guard, 'enter' | 'leave' | 'connected' | 'disconnected' | 'meterOf' | 'quotas'>;
 
 const DOLLAR = 0x24;
 const bridgeState = /^\$SYS\/broker\/connection\/[^/]+\/state$/;
@@ -90,10 +95,32 @@ function isBridgeState(topic: Uint8Array): boolean {
 
 /** Everything but publishing below `$`: those names are the broker's own, but for the state of bridges. */
 export const defaultAuthorizer: Authorizer = {
-  scope: 'none',
-  mayPublish: (_client, request) => request.topic[0] !== DOLLAR || isBridgeState(request.topic),
+  publisherClass: () => 0,
+  mayPublish: (_principal, request) => request.topic[0] !== DOLLAR || isBridgeState(request.topic),
+  mayStillPublish: () => true,
   maySubscribe: () => true,
+  mayReceive: () => true,
+  viewOf: () => undefined,
+  onChange: () => {},
 };
+
+/** Who it is where nothing but what it says is known. */
+export function principalFrom(request: ConnectRequest, userName: string | undefined): Principal {
+  const { clientId, certificate, listener, remoteAddress } = request;
+  return {
+    tenant: '',
+    userName,
+    clientId,
+    certificateName: certificate?.commonName,
+    roles: [],
+    rules: [],
+    isSuperuser: false,
+    protocol: 'mqtt',
+    listener,
+    remoteAddress,
+    expiresAtMs: undefined,
+  };
+}
 
 export function refused(reasonCode: number = ReasonCode.NotAuthorized): AuthResult {
   return { allow: false, reasonCode };

@@ -5,7 +5,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { TableId } from '../../kernel/state/table.ts';
-import { type AuthResult, type ConnectRequest, isPromise } from './auth.ts';
+import type { Principal } from '../../security/security.ts';
+import { type AuthResult, type ConnectRequest, isPromise, principalFrom } from './auth.ts';
 import { beginExchange } from './auth-exchange.ts';
 import { type ConnackPacket, type ConnectPacket, PacketType } from './codec/packets.ts';
 import { ReasonCode } from './codec/reason-codes.ts';
@@ -15,6 +16,7 @@ import { closeConnection } from './disconnect.ts';
 import { encodeEntry } from './durable/session-entries.ts';
 import { attach, endSession, hasExpired, resume } from './lifecycle.ts';
 import { refuseConnect } from './refuse-connect.ts';
+import { enter, isOwner } from './security/standing.ts';
 import { sendPacket } from './send-packet.ts';
 import { NEVER_EXPIRES, type Session } from './session.ts';
 import { stall } from './stall.ts';
@@ -35,19 +37,20 @@ export function handleConnect(mqtt: Mqtt, connection: Connection, packet: Connec
     refuseConnect(mqtt, connection, refusal.reasonCode, refusal.message);
     return;
   }
-  const request = describe(mqtt, connection, packet);
+  const request = describe(connection, packet);
   const method = packet.properties.authenticationMethod;
   if (method !== undefined) {
     const { authenticationData } = packet.properties;
-    beginExchange(mqtt, connection, method, authenticationData, request, (userName, data) =>
-      admit(mqtt, connection, packet, request, userName, data),
+    beginExchange(mqtt, connection, method, authenticationData, request, (principal, data) =>
+      admit(mqtt, connection, packet, principal, data),
     );
     return;
   }
   const decide = (result: AuthResult): void => {
-    if (result.allow)
-      admit(mqtt, connection, packet, request, result.userName ?? request.userName, undefined);
-    else refuseConnect(mqtt, connection, result.reasonCode, result.message);
+    if (result.allow) {
+      const { principal = principalFrom(request, result.userName ?? request.userName) } = result;
+      admit(mqtt, connection, packet, principal, undefined);
+    } else refuseConnect(mqtt, connection, result.reasonCode, result.message);
   };
   const result = mqtt.authenticator.authenticate(request);
   if (isPromise(result)) stall(mqtt, connection, result, decide);
@@ -82,16 +85,12 @@ function refusalOf(mqtt: Mqtt, packet: ConnectPacket): Refusal | undefined {
   return undefined;
 }
 
-function describe(mqtt: Mqtt, connection: Connection, packet: ConnectPacket): ConnectRequest {
-  const { transport } = connection;
+function describe({ transport }: Connection, packet: ConnectPacket): ConnectRequest {
   const { listener, peerCertificate } = transport;
-  const { listeners } = mqtt.config;
-  const tls = listener === 'mqtts' ? listeners.mqtts.tls : listener === 'wss' ? listeners.wss.tls : undefined;
-  const byCertificate = tls?.identityAsUsername === true ? peerCertificate?.commonName : undefined;
   return {
     clientId: packet.clientId === '' ? assignedClientId() : packet.clientId,
     version: packet.version,
-    userName: byCertificate ?? packet.userName,
+    userName: packet.userName,
     password: packet.password,
     certificate: peerCertificate,
     remoteAddress: transport.remoteAddress,
@@ -105,17 +104,19 @@ function assignedClientId(): string {
   return `auto-${randomBytes(12).toString('hex')}`;
 }
 
-/** The client may come in, if its will may be published. */
+/** The client may come in, if its will may be published and there is room for one of its kind. */
 function admit(
   mqtt: Mqtt,
   connection: Connection,
   packet: ConnectPacket,
-  request: ConnectRequest,
-  userName: string | undefined,
+  principal: Principal,
   authData: Uint8Array | undefined,
 ): void {
-  const { clientId, remoteAddress, listener } = request;
-  connection.identity = { clientId, userName, remoteAddress, listener };
+  const refusal = enter(mqtt, connection, principal);
+  if (refusal !== undefined) {
+    refuseConnect(mqtt, connection, refusal);
+    return;
+  }
   const { will } = packet;
   const go = (): void => accept(mqtt, connection, packet, authData);
   if (will === undefined) {
@@ -123,7 +124,7 @@ function admit(
     return;
   }
   const { topic, qos, retain } = will;
-  const allowed = mqtt.authorizer.mayPublish(connection.identity, { topic, qos, retain });
+  const allowed = mqtt.authorizer.mayPublish(principal, { topic, qos, retain });
   const decide = (isAllowed: boolean): void => {
     if (isAllowed) go();
     else refuseConnect(mqtt, connection, ReasonCode.NotAuthorized, 'the will may not be published');
@@ -141,9 +142,18 @@ function accept(
 ): void {
   const { identity } = connection;
   if (identity === undefined || connection.isGone) return;
-  const { clientId } = identity;
+  const { clientId = '' } = identity;
   const { counters, sessions } = mqtt;
   const former = sessions.get(clientId);
+  if (former !== undefined && !hasExpired(mqtt, former) && !isOwner(former, identity)) {
+    counters.takeoversDenied++;
+    mqtt.logger.warn(
+      { clientId, remote: identity.remoteAddress },
+      'a client asked for the session of another user: refused',
+    );
+    refuseConnect(mqtt, connection, ReasonCode.ClientIdentifierNotValid);
+    return;
+  }
   if (former?.connection !== undefined) {
     counters.takeovers++;
     closeConnection(mqtt, former.connection, { reasonCode: ReasonCode.SessionTakenOver });
@@ -163,6 +173,7 @@ function accept(
   if (isPresent) counters.sessionsResumed++;
   else counters.sessionsCreated++;
   session.expirySeconds = expirySeconds;
+  mqtt.access.assume(session, identity);
   if (!isPresent && expirySeconds > 0) mqtt.durable.table.add(session);
   establish(mqtt, connection, packet, session);
   attach(mqtt, session, connection);
@@ -214,7 +225,7 @@ function establish(mqtt: Mqtt, connection: Connection, packet: ConnectPacket, se
   connection.deadline = 0;
   connection.sendWindow = Math.min(properties.receiveMaximum ?? 65_535, config.mqtt.maxInflight);
   connection.aliasMaximumOut = Math.min(properties.topicAliasMaximum ?? 0, config.mqtt.topicAliasMaximumOut);
-  connection.classId = mqtt.classes.classOf(connection, session);
+  connection.classId = mqtt.access.classOf(connection);
   connection.keepAliveSeconds = keepAliveOf(mqtt, packet);
   mqtt.dataPlane.establish(connection.slot, {
     version,

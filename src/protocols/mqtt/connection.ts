@@ -3,7 +3,9 @@
  * disconnect.ts ends it): the class only hands the transport's events to them, so that a connection costs one object.
  */
 import type { ConnectionHandler, Transport } from '../../net/transport.ts';
-import type { AuthExchange, ClientIdentity } from './auth.ts';
+import type { Meter } from '../../security/guard/rates.ts';
+import type { Principal } from '../../security/security.ts';
+import type { AuthExchange } from './auth.ts';
 import type { ExchangeState } from './auth-exchange.ts';
 import type { ProtocolVersion } from './codec/packets.ts';
 import { OwedQueue } from './owed.ts';
@@ -13,7 +15,7 @@ import type { Session } from './session.ts';
 export type Phase = 'connect' | 'authenticating' | 'open' | 'closing' | 'closed';
 
 /** Why a transport is paused; it is read again when no reason is left. */
-export const Paused = { Stalled: 1, Congestion: 2, Closing: 4 } as const;
+export const Paused = { Stalled: 1, Congestion: 2, Closing: 4, Rate: 8 } as const;
 
 /** A packet as far as it has come. */
 export interface Partial {
@@ -39,12 +41,20 @@ export class Connection implements ConnectionHandler {
   phase: Phase = 'connect';
   version: ProtocolVersion = 4;
   session: Session | undefined;
-  identity: ClientIdentity | undefined;
+  /** Who was let in. */
+  identity: Principal | undefined;
+  /** The guard counts it as connected. */
+  isCounted = false;
+  /** undefined: no rate limits it. */
+  meter: Meter | undefined;
   keepAliveSeconds = 0;
   /** Wall-clock time at which it took up its session. */
   connectedAtMs = 0;
   /** Publishers of one class share flows. */
   classId = 0;
+  /** By which rules, and for whom, the class was found (security/access.ts). */
+  classEpoch = -1;
+  classOwner: Principal | undefined;
   maxPacketBytesOut = 0xffffffff;
   sendWindow = 0;
   /** Reason strings and user properties may go into any packet (Request Problem Information). */
@@ -78,6 +88,8 @@ export class Connection implements ConnectionHandler {
   keepAliveTimer = 0;
   partialTimer = 0;
   writeTimer = 0;
+  credentialTimer = 0;
+  rateTimer = 0;
 
   aliasesIn: Map<number, Uint8Array> | undefined;
   aliasMaximumOut = 0;

@@ -7,8 +7,7 @@ import type { Router } from '../../kernel/router.ts';
 import type { SharedGroup } from '../../kernel/shared-group.ts';
 import type { TimerWheel } from '../../kernel/timer-wheel.ts';
 import type { DataPlane } from '../../wasm/data-plane.ts';
-import type { Authenticator, AuthMethod, Authorizer } from './auth.ts';
-import type { PublisherClasses } from './classes.ts';
+import type { Authenticator, AuthMethod, Authorizer, Gate } from './auth.ts';
 import type { CodecLimits } from './codec/packets.ts';
 import type { Congestion } from './congestion.ts';
 import type { Connection } from './connection.ts';
@@ -19,6 +18,7 @@ import type { Flows } from './flows.ts';
 import type { Output } from './output.ts';
 import type { Policies } from './policies.ts';
 import type { PublishEncoder } from './publish-encoder.ts';
+import type { Access } from './security/access.ts';
 import type { Session } from './session.ts';
 import type { SessionRegistry } from './session-registry.ts';
 import type { Turn } from './turn.ts';
@@ -34,6 +34,8 @@ export interface Mqtt {
   readonly authenticator: Authenticator;
   readonly authMethods: ReadonlyMap<string, AuthMethod>;
   readonly authorizer: Authorizer;
+  readonly gate: Gate | undefined;
+  readonly access: Access;
 
   readonly codecLimits: CodecLimits;
   readonly timers: TimerWheel;
@@ -45,7 +47,6 @@ export interface Mqtt {
   readonly output: Output;
   readonly encoder: PublishEncoder;
   readonly flows: Flows;
-  readonly classes: PublisherClasses;
   readonly durable: Durable;
   readonly policies: Policies;
   readonly streams: StreamCapture;
@@ -76,6 +77,9 @@ export const TimerKind = {
   /** Key: session number. */
   SessionExpiry: 5,
   WillDelay: 6,
+  /** Key: slot. */
+  Credential: 7,
+  Rate: 8,
 } as const;
 
 /** Sets a timer; 0 when the wheel is full, which is counted: the deadline is then not enforced. */

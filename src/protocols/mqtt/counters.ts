@@ -13,12 +13,18 @@ export interface Counters {
   clientsMaximum: number;
   connectsRefused: number;
   takeovers: number;
+  /** Of another user's session. */
+  takeoversDenied: number;
   protocolViolations: number;
   connectTimeouts: number;
   keepAliveTimeouts: number;
   partialPacketTimeouts: number;
   writeTimeouts: number;
   publishesDenied: number;
+  /** What waited and may not be received any more. */
+  deliveriesDenied: number;
+  /** Above a rate, and not read for a while. */
+  publishersThrottled: number;
   /** Told 0x97 (or dropped, at QoS 0) because a quota or every queue refused it. */
   publishesRefused: number;
   publishesUnmatched: number;
@@ -73,12 +79,15 @@ export function createCounters(): Counters {
     clientsMaximum: 0,
     connectsRefused: 0,
     takeovers: 0,
+    takeoversDenied: 0,
     protocolViolations: 0,
     connectTimeouts: 0,
     keepAliveTimeouts: 0,
     partialPacketTimeouts: 0,
     writeTimeouts: 0,
     publishesDenied: 0,
+    deliveriesDenied: 0,
+    publishersThrottled: 0,
     publishesRefused: 0,
     publishesUnmatched: 0,
     publishSent: [0, 0, 0],

@@ -7,6 +7,8 @@ import type { Connection } from './connection.ts';
 import { type Mqtt, startTimer, TimerKind } from './context.ts';
 import { closeConnection } from './disconnect.ts';
 import { endSession } from './lifecycle.ts';
+import { mayGoOn } from './security/metering.ts';
+import { credentialEnded } from './security/revocation.ts';
 import { publishWill } from './will.ts';
 
 /** A packet that is slower than this, in bytes per millisecond, is not waited for. */
@@ -40,6 +42,12 @@ export function timeIsUp(mqtt: Mqtt, kind: number, key: number): void {
       break;
     case TimerKind.Write:
       slowWrite(mqtt, connection);
+      break;
+    case TimerKind.Credential:
+      credentialEnded(mqtt, connection);
+      break;
+    case TimerKind.Rate:
+      mayGoOn(connection);
   }
 }
 

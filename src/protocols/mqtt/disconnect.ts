@@ -9,6 +9,7 @@ import { type Connection, Paused } from './connection.ts';
 import { type Mqtt, startTimer, TimerKind } from './context.ts';
 import { countClose } from './counters.ts';
 import { detach } from './lifecycle.ts';
+import { leave } from './security/standing.ts';
 
 export interface Ending {
   readonly reasonCode: number;
@@ -43,6 +44,7 @@ export function closeConnection(mqtt: Mqtt, connection: Connection, ending: Endi
   connection.pause(Paused.Closing);
   stopTimers(mqtt, connection);
   forgetInput(connection);
+  leave(mqtt, connection);
   detach(mqtt, connection, ending.discardsWill !== true, ending.defersWill === true);
   connection.deadline = startTimer(mqtt, LINGER_MS, TimerKind.Deadline, connection.slot);
   mqtt.output.write(connection);
@@ -81,6 +83,7 @@ export function connectionClosed(mqtt: Mqtt, connection: Connection): void {
   connection.phase = 'closed';
   stopTimers(mqtt, connection);
   forgetInput(connection);
+  leave(mqtt, connection);
   mqtt.congestion.forget(connection);
   detach(mqtt, connection, true);
   mqtt.counters.connectionsClosed++;

@@ -206,7 +206,7 @@ function plan(
   let aliases = 0;
   for (const target of targets) {
     const session = mqtt.sessions.byNumber(target.sink);
-    if (session === undefined) continue;
+    if (session === undefined || !mqtt.access.receives(session, topic)) continue;
     const connection = isFast(session, target);
     if (connection === undefined) {
       rest.push(target);

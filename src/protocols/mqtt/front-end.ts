@@ -25,8 +25,8 @@ import {
   type Authorizer,
   allowEveryone,
   defaultAuthorizer,
+  type Gate,
 } from './auth.ts';
-import { createPublisherClasses } from './classes.ts';
 import type { CodecLimits } from './codec/packets.ts';
 import { ReasonCode } from './codec/reason-codes.ts';
 import { createCongestion } from './congestion.ts';
@@ -45,6 +45,9 @@ import { createPolicies } from './policies.ts';
 import { createPublishEncoder } from './publish-encoder.ts';
 import { publishMessage } from './publish-message.ts';
 import { pump, wake } from './pump.ts';
+import { createAccess } from './security/access.ts';
+import { charge, publishesReceived } from './security/metering.ts';
+import { followRevocations, type Revocations } from './security/revocation.ts';
 import type { SessionRegistry } from './session-registry.ts';
 import { wakeGroup } from './shared.ts';
 import { createSysTopics } from './sys-topics.ts';
@@ -69,6 +72,8 @@ export interface MqttFrontEndOptions {
   readonly authenticator?: Authenticator | undefined;
   readonly authMethods?: readonly AuthMethod[] | undefined;
   readonly authorizer?: Authorizer | undefined;
+  readonly gate?: Gate | undefined;
+  readonly revocations?: Revocations | undefined;
 }
 
 export interface MqttFrontEnd {
@@ -80,8 +85,6 @@ export interface MqttFrontEnd {
   hasRoomFor(topic: Uint8Array, exceptStream: string): boolean;
   /** Memory of the process above, or below again, its watermark: publishers are paused and CONNECT is refused. */
   setMemoryHigh(isHigh: boolean): void;
-  /** Decisions of the authorizer have changed: flows that were decided by the old ones are stale. */
-  forgetDecisions(): void;
   /** Tells clients, lets their output leave, and closes. Wills are not published: see `stop`. */
   stop(): Promise<void>;
   readonly counters: Counters;
@@ -100,7 +103,7 @@ const USER_PROPERTIES_MAX = 1024;
 const STOP_POLL_MS = 10;
 const STOP_POLLS_MAX = 200;
 
-type Late = { -readonly [K in 'output' | 'flows' | 'congestion' | 'policies']: Mqtt[K] };
+type Late = { -readonly [K in 'output' | 'flows' | 'congestion' | 'policies' | 'access']: Mqtt[K] };
 
 export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
   const { config, clock, logger, dataPlane, router, retained } = options;
@@ -145,12 +148,13 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
     authenticator: options.authenticator ?? allowEveryone,
     authMethods: new Map((options.authMethods ?? []).map((method) => [method.name, method])),
     authorizer,
+    gate: options.gate,
     codecLimits,
     timers: new TimerWheel({
       clock,
       tickMs: TICK_MS,
-      // Keep alive, packet, write and deadline of each connection; expiry and will of each session.
-      maxTimers: Math.min(MAX_TIMERS, limits.maxConnections * 4 + limits.maxSessions * 2),
+      // Keep alive, packet, write, deadline, credential and rate of each connection; expiry and will of each session.
+      maxTimers: Math.min(MAX_TIMERS, limits.maxConnections * 6 + limits.maxSessions * 2),
     }),
     turn,
     counters,
@@ -159,7 +163,6 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
     streams: options.streams,
     connections,
     encoder: createPublishEncoder(() => clock.wallMs()),
-    classes: createPublisherClasses(authorizer),
     tick,
     pump: (session) => pump(mqtt, session),
     wake: (session) => wake(mqtt, session),
@@ -173,7 +176,7 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
     },
     guard,
   };
-  // These four need each other and the rest; none of them uses another before all are there.
+  // These five need each other and the rest; none of them uses another before all are there.
   const late = early as Omit<Mqtt, keyof Late> & Late;
   const mqtt: Mqtt = late;
   const output = createOutput(mqtt);
@@ -183,6 +186,11 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
   late.congestion = congestion;
   const policies = createPolicies(mqtt, options.delayed, options.deduplication);
   late.policies = policies;
+  const access = createAccess(mqtt);
+  late.access = access;
+  authorizer.onChange(() => access.changed());
+  const stopFollowing =
+    options.revocations === undefined ? undefined : followRevocations(mqtt, options.revocations);
   const sys = createSysTopics(mqtt, options.version);
   router.onChange = (filter) => dataPlane.invalidateFilter(filter);
   options.durable.log.onReady = () => congestion.journalReady();
@@ -212,12 +220,15 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
 
   const events: ConnectionEvents = {
     onRead(connection, length) {
+      const { meter } = connection;
+      const before = meter === undefined ? 0 : publishesReceived(mqtt);
       try {
         readInput(mqtt, connection, length);
       } catch (error) {
         crashed(connection, error);
       }
       congestion.afterRead(connection, length);
+      if (meter !== undefined) charge(mqtt, connection, publishesReceived(mqtt) - before, length);
       // While turns bring one read each there is nothing to gather: the answer need not wait for the turn's end.
       readsThisTurn++;
       if (readsThisTurn === 1 && readsLastTurn <= 1) output.flush();
@@ -237,6 +248,7 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
         logger.debug({ err: error, clientId: connection.session?.clientId }, 'connection lost');
       }
       guard(connection, () => connectionClosed(mqtt, connection));
+      options.gate?.leave(connection.transport.listener, connection.transport.remoteAddress);
       open--;
       release(connection);
       turn.wake();
@@ -252,10 +264,16 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
   }
 
   function accept(transport: Transport): ConnectionHandler | undefined {
+    const { listener, remoteAddress } = transport;
+    if (options.gate?.enter(listener, remoteAddress) !== undefined) {
+      counters.connectionsRefused++;
+      return undefined;
+    }
     const slot = freeSlots.pop() ?? (connections.length < limits.maxConnections ? connections.length : -1);
     if (slot < 0 || isStopping) {
       if (slot >= 0 && slot < connections.length) freeSlots.push(slot);
       counters.connectionsRefused++;
+      options.gate?.leave(listener, remoteAddress);
       return undefined;
     }
     const connection = new Connection(slot, transport, events);
@@ -304,6 +322,7 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
     if (isStopping) return;
     isStopping = true;
     stopSys();
+    stopFollowing?.();
     for (const connection of [...connections]) {
       if (connection === undefined) continue;
       guard(connection, () => {
@@ -345,7 +364,6 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
         .every(({ name, storage }) => name === exceptStream || log.refusal(storage) !== 'full');
     },
     setMemoryHigh: (isHigh) => congestion.setMemoryHigh(isHigh),
-    forgetDecisions: () => dataPlane.invalidateAll(),
     stop,
     counters,
     context: mqtt,

@@ -135,7 +135,8 @@ export function endSession(mqtt: Mqtt, session: Session): void {
   session.inFlight = undefined;
 }
 
-function invalidateFlows(mqtt: Mqtt, session: Session): void {
+/** Of whatever reaches the session. */
+export function invalidateFlows(mqtt: Mqtt, session: Session): void {
   const count = mqtt.router.countOf(session.number);
   if (count === 0) return;
   if (count > FILTERS_INVALIDATED_MAX) {

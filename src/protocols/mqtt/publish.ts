@@ -79,7 +79,7 @@ function handlePublish(mqtt: Mqtt, connection: Connection, inbound: Inbound, isA
     return false;
   }
   const mayInstall = allowed && isAdmitted && asked === undefined;
-  if (mayInstall && mqtt.flows.install(connection.classId, topic)) return true;
+  if (mayInstall && mqtt.flows.install(mqtt.access.classOf(connection), topic)) return true;
   decide(mqtt, connection, inbound, topic, asked, allowed);
   return false;
 }

@@ -6,11 +6,11 @@ import type { Connection } from './connection.ts';
 import type { Mqtt } from './context.ts';
 import { hasBacklog, send } from './deliver.ts';
 import { sendWaiting } from './durable/send-queue.ts';
-import { settleShared } from './group-loans.ts';
+import { returnShared, settleShared } from './group-loans.ts';
 import { Outcome } from './outcome.ts';
 import { continueRetained } from './retained-delivery.ts';
-import type { Session } from './session.ts';
-import { drainSharedFor } from './shared.ts';
+import type { Delivery, Session } from './session.ts';
+import { deliverShared, drainSharedFor } from './shared.ts';
 
 const DELIVERIES_PER_STEP = 256;
 
@@ -51,6 +51,16 @@ function step(mqtt: Mqtt, session: Session): boolean {
   return session.retainedJobs.length > 0 && continueRetained(mqtt, session, connection);
 }
 
+/** What a shared subscription gave goes to a member who may have it. */
+function mayHave(mqtt: Mqtt, { principal }: Session, delivery: Delivery): boolean {
+  if (principal === undefined || mqtt.authorizer.mayReceive(principal, delivery.message.topic)) return true;
+  mqtt.counters.deliveriesDenied++;
+  const { group, groupSeq, message } = delivery;
+  if (group !== undefined && groupSeq === undefined) deliverShared(mqtt, group, message, 0);
+  else returnShared(mqtt, delivery);
+  return false;
+}
+
 function sendQueued(mqtt: Mqtt, session: Session, connection: Connection, budget: number): number {
   const { queue } = session;
   if (queue === undefined) return budget;
@@ -60,8 +70,14 @@ function sendQueued(mqtt: Mqtt, session: Session, connection: Connection, budget
     const next = queue.peek(nowMs);
     if (next === undefined) {
       mqtt.dataPlane.setHostMode(connection.slot, false);
+      mqtt.access.drained(session);
       if (session.hasSharedSubscriptions) drainSharedFor(mqtt, session);
       return left;
+    }
+    if (mqtt.access.asksAboutWaiting(session) && !mayHave(mqtt, session, next)) {
+      queue.take(nowMs);
+      left--;
+      continue;
     }
     const outcome = send(mqtt, session, connection, next);
     if (outcome === 'later') return left;

@@ -55,6 +55,7 @@ export function continueRetained(mqtt: Mqtt, session: Session, connection: Conne
   while (job.page.length > 0 && hasRoom(mqtt, session)) {
     const message = job.page.pop();
     if (message === undefined) break;
+    if (!mqtt.access.receives(session, message.topic)) continue;
     if (isNoLocal(job.options) && message.publisher === clientKeyOf(session)) continue;
     mqtt.counters.retainedSent++;
     const qos = Math.min(message.qos, grantedQos(job.options)) as 0 | 1 | 2;

@@ -50,7 +50,7 @@ export function route(mqtt: Mqtt, message: Message, publisher: Session | undefin
 
 function toTarget(mqtt: Mqtt, target: Target, message: Message, tally: Tally): void {
   const session = mqtt.sessions.byNumber(target.sink);
-  if (session === undefined) return;
+  if (session === undefined || !mqtt.access.receives(session, message.topic)) return;
   if (target.noLocal && clientKeyOf(session) === message.publisher) {
     tally.taken++; // it matched: only the publisher itself is spared
     return;

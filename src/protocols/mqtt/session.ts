@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import type { QueuedDelivery } from '../../kernel/delivery.ts';
 import type { DeliveryQueue } from '../../kernel/queue.ts';
 import type { SharedGroup } from '../../kernel/shared-group.ts';
+import type { Principal } from '../../security/security.ts';
 import type { Connection } from './connection.ts';
 import type { DurableState } from './durable/session-state.ts';
 import type { RetainedJob } from './retained-delivery.ts';
@@ -53,6 +54,12 @@ export interface Session {
   pumping: boolean;
   hasSharedSubscriptions: boolean;
   ended: boolean;
+  /** Whose it is: who took it up last, and may take it up again. undefined: of before there were owners. */
+  principal: Principal | undefined;
+  /** What its principal was when its subscriptions were looked at last, and by which rules (security/access.ts). */
+  view: unknown;
+  accessEpoch: number;
+  asks: number;
 }
 
 export function createSession(
@@ -79,6 +86,10 @@ export function createSession(
     pumping: false,
     hasSharedSubscriptions: false,
     ended: false,
+    principal: undefined,
+    view: undefined,
+    accessEpoch: -1,
+    asks: 0,
   };
 }
 

@@ -1,7 +1,7 @@
 /** SUBSCRIBE and UNSUBSCRIBE: each filter is judged by itself, one answer for all, then retained messages. */
 
 import { TableId } from '../../kernel/state/table.ts';
-import { isPromise } from './auth.ts';
+import { type Grant, isPromise } from './auth.ts';
 import {
   PacketType,
   type SubscribePacket,
@@ -22,7 +22,7 @@ import { stall } from './stall.ts';
 import { packOptions } from './subscription-options.ts';
 import { parseFilter } from './topic.ts';
 
-type Decision = boolean | Promise<boolean>;
+type Decision = Grant | Promise<Grant>;
 
 interface Asked {
   readonly request: SubscriptionRequest;
@@ -51,9 +51,9 @@ export function handleSubscribe(mqtt: Mqtt, connection: Connection, packet: Subs
   const decisions = asked.map(({ failure, filter, group }): Decision => {
     return failure === undefined && mqtt.authorizer.maySubscribe(identity, filter, group);
   });
-  const finish = (allowed: readonly boolean[]): void => subscribe(mqtt, connection, packet, asked, allowed);
+  const finish = (allowed: readonly Grant[]): void => subscribe(mqtt, connection, packet, asked, allowed);
   if (decisions.some(isPromise)) stall(mqtt, connection, Promise.all(decisions), finish);
-  else finish(decisions.map((decision) => decision === true));
+  else finish(decisions as Grant[]);
 }
 
 function parse(mqtt: Mqtt, request: SubscriptionRequest): Asked {
@@ -77,7 +77,7 @@ function subscribe(
   connection: Connection,
   packet: SubscribePacket,
   asked: readonly Asked[],
-  allowed: readonly boolean[],
+  allowed: readonly Grant[],
 ): void {
   const { session } = connection;
   if (session === undefined) return;
@@ -85,7 +85,10 @@ function subscribe(
   const retained: RetainedDue[] = [];
   const reasonCodes = asked.map((each, i) => {
     if (each.failure !== undefined) return each.failure;
-    if (allowed[i] !== true) return ReasonCode.NotAuthorized;
+    const grant = allowed[i] ?? false;
+    if (grant === false) return ReasonCode.NotAuthorized;
+    // Before the subscription is there: no flow is made for it that does not ask.
+    if (grant === 'partly') mqtt.access.narrow(session);
     return enter(mqtt, connection, session, each, identifier, retained);
   });
   whenDurable(mqtt, connection, session, () => {

@@ -50,10 +50,24 @@ export function discardWill(mqtt: Mqtt, session: Session): void {
   session.willTimer = 0;
 }
 
+function noteGone(mqtt: Mqtt, session: Session): void {
+  mqtt.durable.log.add(TableId.Sessions, encodeEntry.willGone(session.serial));
+  mqtt.durable.table.touch(session);
+}
+
 export function publishWill(mqtt: Mqtt, session: Session): void {
   const { will } = session;
   if (will === undefined) return;
   discardWill(mqtt, session);
+  const isAllowed =
+    session.principal === undefined || mqtt.authorizer.mayStillPublish(session.principal, will.topic);
+  if (!isAllowed) {
+    mqtt.counters.publishesDenied++;
+    if (session.durable === undefined) return;
+    noteGone(mqtt, session);
+    mqtt.durable.commit();
+    return;
+  }
   mqtt.counters.willsPublished++;
   const message: Message = {
     topic: will.topic,
@@ -70,8 +84,7 @@ export function publishWill(mqtt: Mqtt, session: Session): void {
     // In one change with the message: it is published once, whatever happens.
     also(own) {
       if (session.durable === undefined) return;
-      mqtt.durable.log.add(TableId.Sessions, encodeEntry.willGone(session.serial));
-      mqtt.durable.table.touch(session);
+      noteGone(mqtt, session);
       own.hasEntries = true;
     },
   });

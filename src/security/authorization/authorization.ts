@@ -87,6 +87,8 @@ export interface Authorization {
   mayUse(principal: Principal, scope: NodeScope): boolean;
   /** Principals of the same class may publish to the same. Numbers change with the rules and are not given again. */
   publisherClass(principal: Principal): number;
+  /** Principals for whom it is the same object may do the same in everything, until rules change. */
+  viewOf(principal: Principal): object;
   explain(principal: Principal, action: Action, address: Name, isFilter?: boolean): Explanation;
   readonly roles: Roles;
   /** Rules of a configuration that was read again. */
@@ -240,6 +242,7 @@ export function createAuthorization(options: AuthorizationOptions): Authorizatio
       return principal.roles.some((name) => includesScope(roles.get(name)?.scopes ?? [], scope));
     },
     publisherClass: (principal) => views().of(principal).publisherClass,
+    viewOf: (principal) => views().of(principal),
     explain(principal, action, address, isFilter = false) {
       const view = views().of(principal);
       const text = textOf(address);

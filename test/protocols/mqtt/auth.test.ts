@@ -1,6 +1,12 @@
 /** Decisions that take their time, and exchanges of AUTH: seen from a client. */
 import { afterEach, describe, expect, test } from 'vitest';
-import type { AuthMethod, AuthResult } from '../../../src/protocols/mqtt/auth.ts';
+import {
+  type AuthMethod,
+  type AuthResult,
+  allowEveryone,
+  defaultAuthorizer,
+} from '../../../src/protocols/mqtt/auth.ts';
+import { hashOf } from '../../../src/protocols/mqtt/session.ts';
 import { startTestNode, type TestNode } from '../../e2e/support.ts';
 import { RawClient } from '../../support/raw-client.ts';
 import * as wire from '../../support/wire.ts';
@@ -116,8 +122,11 @@ describe('authorization', () => {
       node = await startTestNode(
         {},
         {
+          authenticator: allowEveryone,
           authorizer: {
-            scope,
+            ...defaultAuthorizer,
+            publisherClass: ({ clientId = '', userName = '' }) =>
+              scope === 'none' ? 0 : hashOf(scope === 'user' ? userName : clientId),
             mayPublish: ({ clientId, userName }) =>
               scope === 'none' || (scope === 'user' ? userName !== 'mallory' : clientId !== 'mallory'),
             maySubscribe: () => true,
@@ -142,7 +151,7 @@ describe('authorization', () => {
       {},
       {
         authorizer: {
-          scope: 'none',
+          ...defaultAuthorizer,
           mayPublish: async () => true,
           maySubscribe: async (_client, filter) => filter[0] === 0x61,
         },

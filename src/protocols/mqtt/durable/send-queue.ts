@@ -60,19 +60,23 @@ export function sendWaiting(mqtt: Mqtt, session: Session, connection: Connection
   }
   const { queue } = state;
   const nowMs = mqtt.clock.wallMs();
+  const asks = mqtt.access.asksAboutWaiting(session);
   let left = budget;
   let hasEntries = false;
   while (left > 0) {
     const seq = queue.nextFrom(state.cursor);
     state.cursor = seq;
-    if (seq >= queue.end) break;
-    const run = sendRun(mqtt, connection, state, seq, left);
+    if (seq >= queue.end) {
+      mqtt.access.drained(session);
+      break;
+    }
+    const run = asks ? 0 : sendRun(mqtt, connection, state, seq, left);
     if (run > 0) {
       state.cursor = seq + run;
       left -= run;
       continue;
     }
-    const outcome = sendOne(mqtt, session, connection, state, seq, nowMs);
+    const outcome = sendOne(mqtt, session, connection, state, seq, nowMs, asks);
     if (outcome === 'later') break;
     if (outcome === 'given-up') hasEntries = true;
     state.cursor = seq + 1;
@@ -95,6 +99,7 @@ function sendOne(
   state: DurableState,
   seq: number,
   nowMs: number,
+  asks: boolean,
 ): 'sent' | 'given-up' | 'later' {
   const { durable, dataPlane, counters, config } = mqtt;
   const { store, options } = durable;
@@ -129,6 +134,11 @@ function sendOne(
   if (message === undefined) {
     load(mqtt, session, state, seq);
     return 'later';
+  }
+  if (asks && session.principal !== undefined && !mqtt.authorizer.mayReceive(session.principal, message.topic)) {
+    counters.deliveriesDenied++;
+    durable.settle(session, seq);
+    return 'given-up';
   }
   outgoing.message = message;
   outgoing.qos = qos;
