@@ -2,14 +2,20 @@
  * The administration of a node, put together: the view of its parts, the control socket of its data directory, and the HTTP
  * listeners. What can be done there is the table of src/admin/operations.ts.
  */
+import type { IncomingMessage } from 'node:http';
 import type { Logger } from 'pino';
 import { createHttpAccess, type HttpAccess } from './admin/access.ts';
 import { type ControlServer, startControlServer } from './admin/control-server.ts';
 import { type ApiOptions, createApi } from './admin/http-api.ts';
 import { createRoutes, type Route } from './admin/http-routes.ts';
+import { metricsRoute } from './admin/metrics-route.ts';
 import type { Config } from './config/config.ts';
+import { isLoopback } from './config/security-checks.ts';
 import type { Clock } from './kernel/clock.ts';
+import { createMetrics } from './metrics/metrics.ts';
 import { type HttpListener, startHttpListener } from './net/http-listener.ts';
+import { plainAddress } from './net/proxy-protocol.ts';
+import { type MetricParts, metricSources } from './node-view/metrics.ts';
 import { createNodeView, type NodeParts } from './node-view/node-view.ts';
 import type { OpenSecurity } from './security/open-security.ts';
 
@@ -24,7 +30,7 @@ export interface AdministrationOptions {
   readonly config: Config;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly parts: Omit<NodeParts, 'security'>;
+  readonly parts: Omit<NodeParts, 'security'> & Pick<MetricParts, 'kafka' | 'listeners' | 'admission'>;
   readonly security: OpenSecurity;
   /** undefined: there is no data directory, and no socket in it. */
   readonly controlSocket: string | undefined;
@@ -34,7 +40,14 @@ export interface AdministrationOptions {
 
 export async function startAdministration(options: AdministrationOptions): Promise<Administration> {
   const { config, clock, logger, parts, controlSocket, security } = options;
+  const listeners: HttpListener[] = [];
   const node = createNodeView({ ...parts, security });
+  const measured = metricSources({
+    ...parts,
+    security,
+    listeners: () => [...parts.listeners(), ...listeners],
+  });
+  const metrics = createMetrics(measured.sources);
   const api: Omit<ApiOptions, 'identify'> = {
     node,
     audit: security.audit,
@@ -42,18 +55,24 @@ export async function startAdministration(options: AdministrationOptions): Promi
   };
   const access = createHttpAccess(security, () => clock.wallMs());
   let isServing = true;
+  const isLocal = ({ socket }: IncomingMessage): boolean =>
+    isLoopback(config.listeners.http.host) && isLoopback(plainAddress(socket.localAddress ?? ''));
   const handle = createRoutes({
     api: createApi({ ...api, identify: access.identify }),
     version: parts.version,
     health: () => node.health(),
     isServing: () => isServing,
-    routes: [...access.routes, ...options.routes.map((route) => route(access))],
+    routes: [
+      ...access.routes,
+      metricsRoute(metrics, access, isLocal),
+      ...options.routes.map((route) => route(access)),
+    ],
     onDefect: api.onDefect,
   });
-  const listeners: HttpListener[] = [];
   let control: ControlServer | undefined;
   async function close(): Promise<void> {
     isServing = false;
+    measured.stop();
     await Promise.all(listeners.map((listener) => listener.close()));
     await control?.close();
   }

@@ -15,6 +15,7 @@ import type { NodeTables } from './durable-tables.ts';
 import type { Clock } from './kernel/clock.ts';
 import type { Partition } from './kernel/log/partitions.ts';
 import type { StateLog } from './kernel/state/state-log.ts';
+import { plainAddress } from './net/proxy-protocol.ts';
 import { parsePattern } from './protocols/kafka/pattern.ts';
 import { createPartitionLog } from './schema-registry/partition-log.ts';
 import { createSchemaRegistry, isRegistryPath, type SchemaRegistry } from './schema-registry/registry.ts';
@@ -57,7 +58,7 @@ export function schemaRegistryRoute(
   const isOpen = (request: IncomingMessage): boolean =>
     authenticators.length === 0 &&
     isLoopback(config.listeners.http.host) &&
-    isLoopback(request.socket.localAddress?.replace('::ffff:', '') ?? '');
+    isLoopback(plainAddress(request.socket.localAddress ?? ''));
 
   return (access) => ({
     owns: isRegistryPath,

@@ -65,7 +65,10 @@ export interface RecordPage {
 }
 
 /** Who there is and what they may do; see src/security/. */
-export type SecurityParts = Pick<OpenSecurity, 'users' | 'access' | 'authorization' | 'guard' | 'audit'>;
+export type SecurityParts = Pick<
+  OpenSecurity,
+  'users' | 'access' | 'authentication' | 'authorization' | 'guard' | 'audit'
+>;
 
 /** What was asked for by name and does not exist is undefined. */
 export interface NodeView {

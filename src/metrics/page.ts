@@ -1,0 +1,31 @@
+/** The page of documentation that the catalogue is. */
+import { CATALOGUE } from './catalogue.ts';
+
+export function metricsPage(): string {
+  const rows = CATALOGUE.map(({ name, type, labels, help }) => {
+    const names = labels.map((label) => `\`${label}\``).join(', ');
+    return `| \`${name}\` | ${type} | ${names} | ${help} |`;
+  });
+  return `# Metrics
+
+<!-- Written by \`node scripts/metrics-page.mjs\`; do not edit. -->
+
+\`GET /metrics\` on the listeners of administration (port 18083) gives them as Prometheus reads them. Where only this machine reaches the
+listener nobody is asked who they are; elsewhere it needs the scope \`metrics:read\`, which every viewer has: an API key as bearer, or a
+user name and password (\`basic_auth\`).
+
+\`\`\`yaml
+scrape_configs:
+  - job_name: robustmq
+    static_configs: [{ targets: ['localhost:18083'] }]
+\`\`\`
+
+Names and labels stay; more may come. Labels come out of fixed lists: no client, topic or address is ever one. Counters do not fall while the
+process runs. Times are seconds, sizes bytes. Values are read when they are asked for; counting costs the broker nothing that it would not do
+anyway.
+
+| name | type | labels | meaning |
+|---|---|---|---|
+${rows.join('\n')}
+`;
+}

@@ -1,0 +1,81 @@
+/** A node as those see it who run it: over HTTP, from outside. */
+import { readFileSync } from 'node:fs';
+import { afterEach, describe, expect, it } from 'vitest';
+import { CATALOGUE } from '../../src/metrics/catalogue.ts';
+import { type KafkaNode, startKafkaNode } from './kafka/node.ts';
+
+let broker: KafkaNode | undefined;
+afterEach(async () => {
+  await broker?.stop();
+  broker = undefined;
+});
+
+async function start(settings: Record<string, string | number | boolean> = {}): Promise<string> {
+  broker = await startKafkaNode({ 'listeners.http.enabled': true, 'listeners.http.port': 0, ...settings });
+  const address = broker.node.listeners.find(({ name }) => name === 'http')?.address;
+  if (address === undefined || !('port' in address)) throw new Error('no HTTP listener');
+  return `http://127.0.0.1:${address.port}`;
+}
+
+describe('a node over HTTP', () => {
+  it('is alive and ready, describes its API, and tells nobody anything else', async () => {
+    const url = await start();
+    for (const path of ['/livez', '/readyz']) {
+      const answer = await fetch(url + path);
+      expect([path, answer.status, await answer.text()]).toEqual([path, 200, 'ok\n']);
+    }
+    const { openapi, paths } = (await (await fetch(`${url}/api/v1/openapi.json`)).json()) as {
+      openapi: string;
+      paths: Record<string, unknown>;
+    };
+    expect([openapi, Object.keys(paths).length > 20]).toEqual(['3.1.0', true]);
+    expect((await fetch(`${url}/api/v1/status`)).status).toBe(401);
+    expect((await fetch(`${url}/nothing`)).status).toBe(404);
+  });
+
+  it('has a first administrator, whose password is printed once and works (item 49)', async () => {
+    const url = await start();
+    const printed: string[] = [];
+    const how = { environment: {}, print: (text: string) => void printed.push(text) };
+    expect(await broker?.node.firstAdministrator(how)).toBe(true);
+    expect(await broker?.node.firstAdministrator(how)).toBe(false);
+    const [, password = ''] = /Password: (\S+)/.exec(printed.join('')) ?? [];
+    const answer = await fetch(`${url}/api/v1/login`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ user: 'admin', password }),
+    });
+    expect(answer.status).toBe(200);
+    const cookie = answer.headers.getSetCookie()[0]?.split(';')[0] ?? '';
+    expect((await fetch(`${url}/api/v1/users`, { headers: { cookie } })).status).toBe(200);
+  });
+
+  it('shows metrics: every line is of the catalogue, with exactly its labels', async () => {
+    const url = await start();
+    const answer = await fetch(`${url}/metrics`);
+    expect(answer.headers.get('content-type')).toContain('version=0.0.4');
+    const known = new Map(CATALOGUE.map(({ name, labels }) => [name as string, labels]));
+    const seen = new Set<string>();
+    for (const line of (await answer.text()).split('\n')) {
+      if (line === '' || line.startsWith('#')) continue;
+      const [, name = '', , labels = '', value = ''] = /^(\w+)(\{(.*)\})? (\S+)$/.exec(line) ?? [];
+      expect([line, Number.isNaN(Number(value))]).toEqual([line, false]);
+      const names = [...labels.matchAll(/(\w+)="/g)].map(([, label]) => label);
+      expect([name, names]).toEqual([name, known.get(name)]);
+      seen.add(name);
+    }
+    // What nobody has caused yet.
+    const absent = [...known.keys()].filter((name) => !seen.has(name));
+    expect(absent).toEqual(['robustmq_mqtt_closes_total']);
+  });
+
+  it('shows what the dashboards and alerts ask for', () => {
+    const known = new Set(CATALOGUE.map(({ name }) => name as string));
+    for (const file of ['dashboard.json', 'alerts.yaml']) {
+      const text = readFileSync(new URL(`../../docs/grafana/${file}`, import.meta.url), 'utf8');
+      const names = [...text.matchAll(/robustmq_\w+/g)].map(([name]) => name);
+      expect([file, names.length > 5]).toEqual([file, true]);
+      for (const name of names) expect([file, name, known.has(name)]).toEqual([file, name, true]);
+    }
+  });
+});
