@@ -38,7 +38,6 @@ export function launchBroker(options: BrokerOptions): DurableBroker {
     'listeners.ws.enabled=false',
     'listeners.kafka.enabled=false',
     'listeners.http.enabled=false',
-    'listeners.http.enabled=false',
     'logging.level=error',
     ...options.settings,
   ];

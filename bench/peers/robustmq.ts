@@ -30,7 +30,6 @@ export function robustmqPeer(): Peer {
         'listeners.ws.enabled=false',
         'listeners.kafka.enabled=false',
         'listeners.http.enabled=false',
-        'listeners.http.enabled=false',
         'logging.level=error',
         ...robustmqSettings,
       ];

@@ -22,6 +22,7 @@ listeners:
   mqtt: { port: 0 }
   ws: { enabled: false }
   kafka: { enabled: false }
+  http: { enabled: false }
 sys: { interval: 0 }
 logging: { level: silent }
 storage: { segmentSize: 64KiB, views: ${engine} }
