@@ -67,7 +67,11 @@ const KAFKA_INTERNAL = new Set([
 
 /** Where a bridge of Mosquitto announces itself. */
 const isBridgeState = (levels: Levels): boolean =>
-  levels.length === 5 && levels[1] === 'broker' && levels[2] === 'connection' && levels[4] === 'state';
+  levels.length === 5 &&
+  levels[1] === 'broker' &&
+  levels[2] === 'connection' &&
+  levels[3] !== '' &&
+  levels[4] === 'state';
 
 /** Names that are not for clients, whatever rules say. */
 export function isReserved(levels: Levels, isPublish: boolean): boolean {
