@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { StateLogDamaged } from '../../../src/kernel/state/errors.ts';
-import { decodeMark, walkEntries, walkPages } from '../../../src/kernel/state/frame-format.ts';
+import {
+  decodeMark,
+  FORMAT_VERSION,
+  walkEntries,
+  walkPages,
+} from '../../../src/kernel/state/frame-format.ts';
 import { openStateLog } from '../../../src/kernel/state/open.ts';
 import type { OpenStateLog, StateLogOptions, Storage } from '../../../src/kernel/state/state-log.ts';
 import { frameCheck } from '../../../src/storage/journal/frame.ts';
@@ -394,16 +399,17 @@ describe('the state log', () => {
 
   it('refuses frames of another format and damaged entries, and says where', () => {
     const each = () => {};
+    const v = FORMAT_VERSION;
     expect(() => walkEntries(Buffer.from([9, 1, 1, 1]), 77, each)).toThrow(/format 9 at position 77/);
     for (const bytes of [
-      [1, 1],
-      [1, 1, 5, 0],
-      [1, 1, 0x80],
-      [1, 1, 255, 255, 255, 255, 255, 255, 1],
+      [v, 1],
+      [v, 1, 5, 0],
+      [v, 1, 0x80],
+      [v, 1, 255, 255, 255, 255, 255, 255, 1],
     ]) {
       expect(() => walkEntries(Buffer.from(bytes), 77, each)).toThrow(StateLogDamaged);
     }
-    expect(() => decodeMark(Buffer.from([1, 2, 0x80]), 5)).toThrow(/position 5/);
-    expect(() => walkPages(Buffer.from([1, 0, 4, 200, 1]), 5, each)).toThrow(/position 5/);
+    expect(() => decodeMark(Buffer.from([v, 2, 0x80]), 5)).toThrow(/position 5/);
+    expect(() => walkPages(Buffer.from([v, 0, 4, 200, 1]), 5, each)).toThrow(/position 5/);
   });
 });
