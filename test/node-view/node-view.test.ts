@@ -67,7 +67,7 @@ describe.each(['files', 'memory'])('a node on %s', (engine) => {
       waiting: 0,
       inFlight: 0,
       waitingBytes: 0,
-      userName: 'ann',
+      userName: null,
       keepAliveSeconds: 30,
       receiveMaximum: 7,
       willTopic: 'gone',

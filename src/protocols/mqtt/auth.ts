@@ -7,6 +7,7 @@ import type { PeerCertificate, TransportKind } from '../../net/transport.ts';
 import type { Guard } from '../../security/guard/guard.ts';
 import type { Principal } from '../../security/security.ts';
 import { ReasonCode } from './codec/reason-codes.ts';
+import type { Owner } from './security/owner.ts';
 
 export interface ConnectRequest {
   readonly clientId: string;
@@ -72,7 +73,9 @@ export interface Authorizer {
   publisherClass(principal: Principal): number;
   mayPublish(principal: Principal, request: PublishRequest): boolean | Promise<boolean>;
   /** Asked when what was allowed at CONNECT or at the request is due: a will, a delayed message. */
-  mayStillPublish(principal: Principal, topic: Uint8Array): boolean;
+  mayStillPublish(owner: Owner, topic: Uint8Array): boolean;
+  /** Whether it can do nothing without its user in the database. */
+  isOfDatabase(principal: Principal): boolean;
   /** `filter` is without the `$share/group/` prefix. */
   maySubscribe(principal: Principal, filter: Uint8Array, group: string | undefined): Grant | Promise<Grant>;
   mayReceive(principal: Principal, topic: Uint8Array): boolean;
@@ -100,6 +103,7 @@ export const defaultAuthorizer: Authorizer = {
   mayStillPublish: () => true,
   maySubscribe: () => true,
   mayReceive: () => true,
+  isOfDatabase: () => false,
   viewOf: () => undefined,
   onChange: () => {},
 };

@@ -16,6 +16,7 @@ import { closeConnection } from './disconnect.ts';
 import { encodeEntry } from './durable/session-entries.ts';
 import { attach, endSession, hasExpired, resume } from './lifecycle.ts';
 import { refuseConnect } from './refuse-connect.ts';
+import { encodeOwner, ownerOf } from './security/owner.ts';
 import { enter, isOwner } from './security/standing.ts';
 import { sendPacket } from './send-packet.ts';
 import { NEVER_EXPIRES, type Session } from './session.ts';
@@ -174,6 +175,7 @@ function accept(
   else counters.sessionsCreated++;
   session.expirySeconds = expirySeconds;
   mqtt.access.assume(session, identity);
+  session.isOfDatabase = mqtt.authorizer.isOfDatabase(identity);
   if (!isPresent && expirySeconds > 0) mqtt.durable.table.add(session);
   establish(mqtt, connection, packet, session);
   attach(mqtt, session, connection);
@@ -195,6 +197,10 @@ function keepOpen(mqtt: Mqtt, connection: Connection, session: Session): void {
   const { durable } = mqtt;
   if (session.durable !== undefined) session.durable.detachedAtMs = 0;
   durable.log.add(TableId.Sessions, encodeEntry.open(session));
+  const owner = ownerOf(session);
+  if (owner !== undefined) {
+    durable.log.add(TableId.Sessions, encodeEntry.owner(session.serial, encodeOwner(owner)));
+  }
   durable.table.touch(session);
   connection.isHeld = true;
   const release = (error: Error | undefined): void => {

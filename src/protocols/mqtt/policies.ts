@@ -15,6 +15,7 @@ import type { Grave } from './durable/dead-letters.ts';
 import { publication } from './durable/publication.ts';
 import { type PublishOptions, publishMessage } from './publish-message.ts';
 import { Routed } from './routed.ts';
+import { ownerOf, takeOwner, withOwner } from './security/owner.ts';
 import type { Session } from './session.ts';
 
 export interface Policies {
@@ -173,7 +174,13 @@ export function createPolicies(mqtt: Mqtt, delayed: Delayed, seen: Deduplication
   return {
     delayOf: (topic, properties) => delayRequest(topic, properties, rules),
 
-    delay(message, dueMs, publisher, options) {
+    delay(asked, dueMs, publisher, options) {
+      const owner = publisher && ownerOf(publisher);
+      const message = owner === undefined ? asked : withOwner(asked, owner);
+      if (message === undefined) {
+        options.done?.(Routed.Refused, undefined);
+        return;
+      }
       once(message, publisher, options, (own) => schedule(message, dueMs, own));
     },
 
@@ -218,10 +225,17 @@ export function createPolicies(mqtt: Mqtt, delayed: Delayed, seen: Deduplication
         const { messages, entry, ids } = delayed.due(nowMs, 1);
         const [first] = messages;
         if (first === undefined) return;
-        const hasExpired = first.message.expiresAtMs !== 0 && first.message.expiresAtMs <= nowMs;
+        const { message, owner } = takeOwner(first.message);
+        if (owner !== undefined && !mqtt.authorizer.mayStillPublish(owner, message.topic)) {
+          mqtt.counters.publishesDenied++;
+          if (entry !== undefined) mqtt.durable.log.add(TableId.Delayed, entry);
+          mqtt.durable.log.commit(mqtt.config.storage.durability, () => delayed.ended(ids), true);
+          continue;
+        }
+        const hasExpired = message.expiresAtMs !== 0 && message.expiresAtMs <= nowMs;
         if (hasExpired) mqtt.counters.droppedExpired++;
         // Gone here and published in one change.
-        publishMessage(mqtt, first.message, undefined, {
+        publishMessage(mqtt, message, undefined, {
           isForNobody: hasExpired,
           also(own) {
             if (entry === undefined) return;

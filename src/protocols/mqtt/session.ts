@@ -56,6 +56,8 @@ export interface Session {
   ended: boolean;
   /** Whose it is: who took it up last, and may take it up again. undefined: of before there were owners. */
   principal: Principal | undefined;
+  /** See `Owner`. */
+  isOfDatabase: boolean;
   /** What its principal was when its subscriptions were looked at last, and by which rules (security/access.ts). */
   view: unknown;
   accessEpoch: number;
@@ -87,6 +89,7 @@ export function createSession(
     hasSharedSubscriptions: false,
     ended: false,
     principal: undefined,
+    isOfDatabase: false,
     view: undefined,
     accessEpoch: -1,
     asks: 0,

@@ -34,7 +34,8 @@ export function deliverShared(
     if (member === undefined || session === undefined) break;
     const qos = Math.min(message.qos, grantedQos(member.options)) as 0 | 1 | 2;
     // The group answers for it until an ephemeral member has acknowledged it: it is kept before it is given away.
-    if (qos > 0 && groupSeq === undefined && !isDurable(session) && durableQos(mqtt, group) > 0) break;
+    if (qos > 0 && groupSeq === undefined && !isDurable(session) && durableQos(mqtt, group, message) > 0)
+      break;
     const delivery: Delivery = {
       message,
       qos,
@@ -75,7 +76,7 @@ function choose(
   const { sessions, random } = mqtt;
   const strategy = mqtt.config.mqtt.sharedStrategy;
   const isConnected = (sink: number): boolean =>
-    sessions.byNumber(sink)?.connection !== undefined && !tooSmall.includes(sink);
+    isHere(mqtt, sink, message.topic) && !tooSmall.includes(sink);
   const hasRoom = (sink: number): boolean => {
     const session = sessions.byNumber(sink);
     const connection = session?.connection;
@@ -96,18 +97,25 @@ function choose(
   );
 }
 
-/** The highest that a durable member was granted; -1 = there is none. */
-function durableQos(mqtt: Mqtt, group: SharedGroup): number {
+/** Connected, and may have it. */
+function isHere(mqtt: Mqtt, sink: number, topic: Uint8Array): boolean {
+  const session = mqtt.sessions.byNumber(sink);
+  return session?.connection !== undefined && mqtt.access.receives(session, topic);
+}
+
+/** The highest that a durable member was granted who may have it; -1 = there is none. */
+function durableQos(mqtt: Mqtt, group: SharedGroup, { topic }: Message): number {
   let qos = -1;
   for (const member of group.members) {
     const session = mqtt.sessions.byNumber(member.sink);
-    if (session !== undefined && isDurable(session)) qos = Math.max(qos, grantedQos(member.options));
+    if (session === undefined || !isDurable(session) || !mqtt.access.receives(session, topic)) continue;
+    qos = Math.max(qos, grantedQos(member.options));
   }
   return qos;
 }
 
 function keepForGroup(mqtt: Mqtt, group: SharedGroup, message: Message): Outcome {
-  const qos = Math.min(message.qos, durableQos(mqtt, group));
+  const qos = Math.min(message.qos, durableQos(mqtt, group, message));
   if (qos < 0 || (qos === 0 && !mqtt.config.mqtt.queue.qos0Offline)) {
     mqtt.counters.droppedOffline++;
     return Outcome.Dropped;
@@ -166,6 +174,15 @@ function drainStep(mqtt: Mqtt, group: SharedGroup, key: string): boolean {
     if (message === undefined) {
       readBack(mqtt, group, slot);
       return false;
+    }
+    if (!group.members.some(({ sink }) => isHere(mqtt, sink, message.topic))) {
+      // Those who may have it are away, and it waits for them; with nobody left who may it would wait for ever.
+      if (durableQos(mqtt, group, message) < 0) {
+        mqtt.counters.deliveriesDenied++;
+        groups.settle(key, seq);
+        mqtt.durable.commit();
+      }
+      continue;
     }
     if (!giveOut(mqtt, group, key, seq, message)) return false;
   }

@@ -8,6 +8,7 @@ import type { Will } from './codec/packets.ts';
 import { type Mqtt, startTimer, TimerKind } from './context.ts';
 import { encodeEntry } from './durable/session-entries.ts';
 import { publishMessage } from './publish-message.ts';
+import { ownerOf } from './security/owner.ts';
 import { clientKeyOf, type Session } from './session.ts';
 
 export interface PendingWill {
@@ -59,8 +60,8 @@ export function publishWill(mqtt: Mqtt, session: Session): void {
   const { will } = session;
   if (will === undefined) return;
   discardWill(mqtt, session);
-  const isAllowed =
-    session.principal === undefined || mqtt.authorizer.mayStillPublish(session.principal, will.topic);
+  const owner = ownerOf(session);
+  const isAllowed = owner === undefined || mqtt.authorizer.mayStillPublish(owner, will.topic);
   if (!isAllowed) {
     mqtt.counters.publishesDenied++;
     if (session.durable === undefined) return;

@@ -135,7 +135,11 @@ function sendOne(
     load(mqtt, session, state, seq);
     return 'later';
   }
-  if (asks && session.principal !== undefined && !mqtt.authorizer.mayReceive(session.principal, message.topic)) {
+  if (
+    asks &&
+    session.principal !== undefined &&
+    !mqtt.authorizer.mayReceive(session.principal, message.topic)
+  ) {
     counters.deliveriesDenied++;
     durable.settle(session, seq);
     return 'given-up';

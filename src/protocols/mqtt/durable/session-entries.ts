@@ -27,6 +27,8 @@ export const SessionEntry = {
   DeliverRun: 15,
   /** As Settle, of sequence numbers in a row. */
   SettleRun: 16,
+  /** Whose it is. */
+  Owner: 17,
 } as const;
 
 export interface OpenEntry {
@@ -53,6 +55,8 @@ export const encodeEntry = {
     writeWill(to, will);
     return to.view();
   },
+  owner: (serial: number, owner: string): Uint8Array =>
+    to.begin(SessionEntry.Owner).uint(serial).text(owner).view(),
   detach(serial: number, atMs: number, expirySeconds: number, keepsWill: boolean): Uint8Array {
     to.begin(SessionEntry.Detach).uint(serial).uint(atMs).uint(expirySeconds);
     return to.u8(keepsWill ? 1 : 0).view();

@@ -6,6 +6,7 @@ import {
   type ReferenceQueue,
 } from '../../../kernel/reference-queue/reference-queue.ts';
 import type { Router } from '../../../kernel/router.ts';
+import { encodeOwner, ownerOf } from '../security/owner.ts';
 import type { Session } from '../session.ts';
 import type { PendingWill } from '../will.ts';
 import { readName, readWill, type SubscriptionName, writeWill } from './session-entries.ts';
@@ -16,6 +17,8 @@ export interface SessionPage {
   readonly clientId: string;
   readonly expirySeconds: number;
   readonly detachedAtMs: number;
+  /** See security/owner.ts; '' in pages of the first version, which had none. */
+  readonly owner: string;
   readonly will: PendingWill | undefined;
   readonly sentTo: number;
   readonly released: readonly number[];
@@ -42,6 +45,8 @@ export function writeSessionPage(
 ): Uint8Array {
   const to = new ByteWriter(256).u8(version).uint(session.serial).text(session.clientId);
   to.uint(session.expirySeconds).uint(durable.detachedAtMs);
+  const owner = ownerOf(session);
+  to.text(owner === undefined ? '' : encodeOwner(owner));
   writeWill(to, session.will);
   to.uint(durable.sentTo);
   to.uint(durable.released?.size ?? 0);
@@ -65,6 +70,7 @@ export function writeSessionPage(
 
 /** Behind the version. Throws when the page is damaged. */
 export function readSessionPage(
+  version: number,
   from: ByteReader,
   pools: ReferencePools,
   slotOf: (id: number) => number,
@@ -73,6 +79,7 @@ export function readSessionPage(
   const clientId = from.text();
   const expirySeconds = from.uint();
   const detachedAtMs = from.uint();
+  const owner = version === 1 ? '' : from.text();
   const will = readWill(from);
   const sentTo = from.uint();
   const released = Array.from({ length: from.count() }, () => from.uint());
@@ -91,6 +98,7 @@ export function readSessionPage(
     clientId,
     expirySeconds,
     detachedAtMs,
+    owner,
     will,
     sentTo,
     released,

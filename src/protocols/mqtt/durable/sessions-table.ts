@@ -6,9 +6,11 @@ import { ReferenceQueue } from '../../../kernel/reference-queue/reference-queue.
 import type { Router } from '../../../kernel/router.ts';
 import { type EntryPlace, type Table, TableId } from '../../../kernel/state/table.ts';
 import { withAccessors } from '../../../kernel/with-accessors.ts';
+import { decodeOwner } from '../security/owner.ts';
 import type { Session } from '../session.ts';
 import type { SessionRegistry } from '../session-registry.ts';
 import { type DeliveryOptions, qosOf, setIndexOf } from './delivery-options.ts';
+import { KIND_META, KIND_SESSION, KIND_SETS, keyOf, numberOf } from './page-keys.ts';
 import { readName, readRun, readSet, readSigned, readWill, SessionEntry } from './session-entries.ts';
 import { readSessionPage, writeSessionPage } from './session-page.ts';
 import { createDurableState, type DurableState, hasLeaving, noteRepeats } from './session-state.ts';
@@ -39,10 +41,8 @@ export interface SessionsTableOptions {
   readonly options: DeliveryOptions;
 }
 
-const VERSION = 1;
-const KIND_META = 0;
-const KIND_SETS = 1;
-const KIND_SESSION = 2;
+/** Since the second one, pages of sessions say whose they are. */
+const VERSION = 2;
 
 export function createSessionsTable(parts: SessionsTableOptions): SessionsTable {
   const { sessions, router, store, options } = parts;
@@ -237,6 +237,9 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
       case SessionEntry.WillGone:
         session.will = undefined;
         break;
+      case SessionEntry.Owner:
+        ownedBy(session, from.text());
+        break;
       case SessionEntry.Repeated:
         // A page that was made while this was on its way to the journal has it already.
         if (from.uint() > durable.rounds) noteRepeats(durable);
@@ -254,8 +257,15 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
     durable.released.add(seq);
   }
 
-  function loadSession(from: ByteReader, stamp: number): void {
-    const page = readSessionPage(from, pools, (id) => store.slotOfId(id));
+  function ownedBy(session: Session, owner: string): void {
+    if (owner === '') return;
+    const { principal, isOfDatabase } = decodeOwner(owner);
+    session.principal = principal;
+    session.isOfDatabase = isOfDatabase;
+  }
+
+  function loadSession(version: number, from: ByteReader, stamp: number): void {
+    const page = readSessionPage(version, from, pools, (id) => store.slotOfId(id));
     const { serial, clientId, queue } = page;
     const former = bySerial.get(serial);
     if (former !== undefined) forget(former);
@@ -263,6 +273,7 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
     if (other !== undefined) forget(other);
     const session = sessions.restore(clientId, page.expirySeconds, serial);
     session.will = page.will;
+    ownedBy(session, page.owner);
     for (const { group, filter, options: bits, identifier } of page.subscriptions) {
       if (group === undefined) router.subscribe(session.number, filter, bits, identifier);
       else router.subscribeShared(session.number, group, filter, bits, identifier);
@@ -325,7 +336,7 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
       load(key, page, position) {
         const from = new ByteReader(page);
         const version = from.u8();
-        if (version !== VERSION) {
+        if (version < 1 || version > VERSION) {
           throw new Error(
             `a page of the sessions table has version ${version}; this program knows ${VERSION}: start the version that wrote it`,
           );
@@ -334,7 +345,7 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
           metaSerial = Math.max(metaSerial, from.uint());
           sessions.reserveSerials(metaSerial);
         } else if (key[0] === KIND_SETS) decodeSets(from, options);
-        else loadSession(from, position);
+        else loadSession(version, from, position);
       },
       recovered() {
         // Bodies may come behind what refers to them: their sizes are known only now.
@@ -380,15 +391,4 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
       },
     },
   );
-}
-
-function keyOf(kind: number, number: number): Uint8Array {
-  const key = Buffer.alloc(7);
-  key[0] = kind;
-  key.writeUIntBE(number, 1, 6);
-  return key;
-}
-
-function numberOf(key: Uint8Array): number {
-  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).readUIntBE(1, 6);
 }

@@ -9,6 +9,7 @@ import type { Mqtt } from '../context.ts';
 import { closeConnection } from '../disconnect.ts';
 import { invalidateFlows } from '../lifecycle.ts';
 import { discardWill } from '../will.ts';
+import { narrowed } from './authorizer.ts';
 import { awaitEnd } from './standing.ts';
 
 export interface Revocations {
@@ -70,9 +71,7 @@ function forgetIn(mqtt: Mqtt, name: string, change: UserChange, user: User | und
     const { principal } = session;
     if (principal?.userName !== name) continue;
     if (isGone) discardWill(mqtt, session);
-    const roles = principal.roles.filter((role) => user?.roles.includes(role));
-    const isSuperuser = principal.isSuperuser && user?.isSuperuser === true;
-    if (!mqtt.access.assume(session, { ...principal, roles, isSuperuser })) invalidateFlows(mqtt, session);
+    if (!mqtt.access.assume(session, narrowed(principal, user))) invalidateFlows(mqtt, session);
   }
 }
 

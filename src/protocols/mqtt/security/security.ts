@@ -31,7 +31,7 @@ export function createMqttSecurity(
   return {
     authenticator: createAuthenticator(logIn),
     authMethods: createAuthMethods(logIn),
-    authorizer: createAuthorizer(authorization),
+    authorizer: createAuthorizer(authorization, users),
     gate: guard,
     revocations: {
       user: (name) => users.get(name),

@@ -1,4 +1,5 @@
 /** A node that asks who clients are, with users and rules of the test. */
+import type { NodeDependencies } from '../../../../src/node.ts';
 import { Secret } from '../../../../src/security/secret.ts';
 import type { Rule } from '../../../../src/security/security.ts';
 import type { Access } from '../../../../src/security/users/users.ts';
@@ -20,13 +21,19 @@ export interface SecureNode extends TestNode {
 
 type Settings = Readonly<Record<string, string | number | boolean>>;
 
-export async function startSecureNode(settings: Settings = {}): Promise<SecureNode> {
-  const test = await startTestNode({
-    'security.authentication.authenticators': 'database,scram',
-    'security.authentication.anonymous': 'refuse',
-    'security.passwords.scryptLogCost': 10,
-    ...settings,
-  });
+export async function startSecureNode(
+  settings: Settings = {},
+  services: Partial<NodeDependencies> = {},
+): Promise<SecureNode> {
+  const test = await startTestNode(
+    {
+      'security.authentication.authenticators': 'database,scram',
+      'security.authentication.anonymous': 'refuse',
+      'security.passwords.scryptLogCost': 10,
+      ...settings,
+    },
+    services,
+  );
   const { users, authorization } = test.node.security;
   const user = async (name: string, access: Access = {}): Promise<void> => {
     const made = await users.create({ name, password: new Secret(PASSWORD), ...access });
