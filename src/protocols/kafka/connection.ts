@@ -31,6 +31,7 @@ export interface ConnectionHost {
     readonly maxOutputBytes: number;
   };
   endpointOf(transport: Transport): Endpoint;
+  nextNumber(): number;
   /** True when nothing is to be appended now; the connection is continued later. */
   holdsProduce(connection: KafkaConnection): boolean;
   /** Memory of requests has changed; false when there is no room for it. */
@@ -56,6 +57,12 @@ export class KafkaConnection implements ConnectionHandler, Caller {
   readonly endpoint: Endpoint;
   principal = '';
   readonly authentication: Authentication;
+  /** Never given again. */
+  readonly number: number;
+  readonly connectedAtMs: number;
+  readonly remotePort: number;
+  /** What the client called itself last. */
+  clientId: string | null = null;
   isClosed = false;
   /** Monotonic, of the last bytes in either direction. */
   activeMs: number;
@@ -84,6 +91,9 @@ export class KafkaConnection implements ConnectionHandler, Caller {
     this.#transport = transport;
     this.listener = transport.listener;
     this.remoteAddress = transport.remoteAddress;
+    this.remotePort = transport.remotePort;
+    this.number = host.nextNumber();
+    this.connectedAtMs = host.kafka.clock.wallMs();
     this.endpoint = host.endpointOf(transport);
     this.#input = createFrameInput(0, () =>
       this.authentication.isThrough ? host.limits.maxRequestBytes : MAX_STRANGER_BYTES,
@@ -98,6 +108,11 @@ export class KafkaConnection implements ConnectionHandler, Caller {
   /** Neither a request nor an answer is on its way. */
   get isIdle(): boolean {
     return this.#slots.length === 0 && this.#frames.length === 0 && !this.#isWriting;
+  }
+
+  /** Answers that have not left. */
+  get pendingBytes(): number {
+    return this.#outBytes + this.#writingBytes;
   }
 
   /** The client does not take what we write. */
@@ -171,6 +186,7 @@ export class KafkaConnection implements ConnectionHandler, Caller {
       return;
     }
     const { api, apiVersion } = header;
+    this.clientId = header.clientId;
     const handler = api && handlerOf(api);
     if (api === undefined || handler === undefined) {
       this.end(`a request of an API that is not served: ${header.apiKey}`);

@@ -68,6 +68,8 @@ export interface KafkaFrontEnd {
   /** Lets answers leave, and closes. Idempotent. */
   stop(): Promise<void>;
   readonly context: Kafka;
+  /** In the order of their numbers. */
+  connections(): Iterable<KafkaConnection>;
   readonly state: { readonly connections: number; readonly requestBytes: number };
 }
 
@@ -84,6 +86,7 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
   const connections = new Set<KafkaConnection>();
   /** With produced batches that wait for room. */
   const held = new Set<KafkaConnection>();
+  let lastNumber = 0;
   let requestBytes = 0;
   let isMemoryHigh = false;
   let isStopping = false;
@@ -240,6 +243,7 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
         port: settings.advertisedPort || transport.localPort,
       };
     },
+    nextNumber: () => ++lastNumber,
     holdsProduce(connection) {
       if (!isMemoryHigh && !log.isBusy()) return false;
       held.add(connection);
@@ -304,6 +308,7 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
       shares.close();
     },
     context: kafka,
+    connections: () => connections,
     get state() {
       return { connections: connections.size, requestBytes };
     },
