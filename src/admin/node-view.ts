@@ -8,6 +8,9 @@
  * while somebody turns pages may or may not be seen; nothing else is missed or repeated.
  */
 import type { OpenSecurity } from '../security/open-security.ts';
+import type { ProcessView } from './operations/node.ts';
+import type { ClientsView } from './operations/clients.ts';
+import type { SubscriptionsView } from './operations/subscriptions.ts';
 import type {
   Health,
   PartitionView,
@@ -73,6 +76,9 @@ export type SecurityParts = Pick<
 /** What was asked for by name and does not exist is undefined. */
 export interface NodeView {
   readonly security: SecurityParts;
+  readonly process: ProcessView;
+  readonly clients: ClientsView;
+  readonly subscriptions: SubscriptionsView;
 
   health(): Awaitable<Health>;
   status(): Awaitable<Status>;

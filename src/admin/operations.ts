@@ -11,18 +11,24 @@ import type { AnyOperation } from './operation.ts';
 import { aclOperations } from './operations/acl.ts';
 import { auditOperations } from './operations/audit.ts';
 import { banOperations } from './operations/bans.ts';
+import { clientOperations } from './operations/clients.ts';
 import { keyOperations } from './operations/keys.ts';
+import { nodeOperations } from './operations/node.ts';
 import { queueOperations } from './operations/queues.ts';
 import { retainedOperations } from './operations/retained.ts';
 import { roleOperations } from './operations/roles.ts';
 import { sessionOperations } from './operations/sessions.ts';
 import { statusOperations } from './operations/status.ts';
 import { streamOperations } from './operations/streams.ts';
+import { subscriptionOperations } from './operations/subscriptions.ts';
 import { userOperations } from './operations/users.ts';
 
 export const OPERATIONS = {
   ...statusOperations,
+  ...nodeOperations,
+  ...clientOperations,
   ...sessionOperations,
+  ...subscriptionOperations,
   ...queueOperations,
   ...retainedOperations,
   ...streamOperations,
@@ -38,6 +44,8 @@ export const ALL_OPERATIONS: readonly AnyOperation[] = Object.values(OPERATIONS)
 
 /** What the first words of verbs are about. */
 export const SUBJECTS: Readonly<Record<string, string>> = {
+  client: 'Connected clients of all protocols.',
+  subscription: 'Subscriptions of MQTT.',
   session: 'Sessions of a running broker.',
   queue: 'Queues of sessions and of shared subscriptions.',
   retained: 'Retained messages.',

@@ -82,14 +82,14 @@ const sessionFields = {
   waitingBytes: integer('Bytes of what is kept for it, in flight or not.'),
 };
 
-const subscription = object({
+export const subscriptionFields = {
   filter: string('Topic filter, with `$share/group/` where it is shared.'),
   qos: integer('Maximum QoS.', { max: 2 }),
   noLocal: boolean('Leaves out what the client publishes itself.'),
   retainAsPublished: boolean('Keeps the RETAIN flag.'),
   retainHandling: integer('When retained messages are sent.', { max: 2 }),
   subscriptionId: nullable(integer('Subscription identifier.')),
-});
+};
 
 export const sessionSummary = object(sessionFields);
 export type SessionSummary = Infer<typeof sessionSummary>;
@@ -100,7 +100,7 @@ export const sessionDetail = object({
   keepAliveSeconds: nullable(integer('Keep alive; null when not connected.')),
   receiveMaximum: nullable(integer('Messages that the client takes at once; null when not connected.')),
   willTopic: nullable(string('Topic of its will.')),
-  filters: list(subscription, 'Its subscriptions, the first thousand.'),
+  filters: list(object(subscriptionFields), 'Its subscriptions, the first thousand.'),
 });
 export type SessionDetail = Infer<typeof sessionDetail>;
 

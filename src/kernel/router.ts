@@ -49,8 +49,8 @@ export interface Router {
   unsubscribeShared(sink: number, group: string, filter: Uint8Array): boolean;
   /** Removes all the sink's subscriptions and says how many there were. */
   removeSink(sink: number): number;
-  /** At most `limit`, where one is given. */
-  subscriptionsOf(sink: number, limit?: number): Subscription[];
+  /** At most `limit`, where one is given, of those from the place `from` on; places change when one is removed. */
+  subscriptionsOf(sink: number, limit?: number, from?: number): Subscription[];
   /** Shared groups that the sink is a member of. */
   groupsOf(sink: number): SharedGroup[];
   /** By `$share/name/filter`; undefined when nobody is a member. */
@@ -179,13 +179,16 @@ export function createRouter(options: TopicsOptions = {}): Router {
         return removed;
       },
 
-      subscriptionsOf(sink, limit = Number.POSITIVE_INFINITY) {
+      subscriptionsOf(sink, limit = Number.POSITIVE_INFINITY, from = 0) {
         const list: Subscription[] = [];
-        for (let i = 0, count = Math.min(limit, trie.countOf(sink)); i < count; i++) {
+        const own = trie.countOf(sink);
+        for (let i = from; i < own && list.length < limit; i++) {
           list.push({ ...trie.describe(sink, i), group: undefined });
         }
+        let place = own;
         for (const { group } of groupsOfSink.get(sink) ?? []) {
           if (list.length >= limit) break;
+          if (place++ < from) continue;
           const member = group.member(sink);
           if (member === undefined) continue;
           const { options: opts, identifier } = member;

@@ -12,16 +12,23 @@ import type { Config } from '../config/config.ts';
 import type { DurableTier } from '../durable-tier.ts';
 import type { Partitions } from '../kernel/log/partitions.ts';
 import type { Streams } from '../kernel/streams/streams.ts';
+import type { KafkaFrontEnd } from '../protocols/kafka/front-end.ts';
 import type { Mqtt } from '../protocols/mqtt/context.ts';
+import { clientsView } from './clients.ts';
+import { type ProcessParts, processView } from './process.ts';
 import { queuesView } from './queues.ts';
 import { retainedView } from './retained.ts';
 import { sessionsView } from './sessions.ts';
 import { statusView } from './status.ts';
 import { streamsView } from './streams.ts';
+import { subscriptionsView } from './subscriptions.ts';
 
 export interface NodeParts {
   readonly config: Config;
   readonly mqtt: Mqtt;
+  readonly process: Omit<ProcessParts, 'config'>;
+  /** Undefined where Kafka is not enabled. */
+  readonly kafka: KafkaFrontEnd | undefined;
   readonly tier: Pick<DurableTier, 'log' | 'journals' | 'views'>;
   readonly streams: Streams;
   readonly partitions: Partitions;
@@ -34,6 +41,9 @@ export interface NodeParts {
 export function createNodeView(parts: NodeParts): NodeView {
   return {
     security: parts.security,
+    process: processView({ ...parts.process, config: parts.config }),
+    clients: clientsView(parts.mqtt, parts.kafka),
+    subscriptions: subscriptionsView(parts.mqtt),
     ...statusView(parts),
     ...sessionsView(parts.mqtt),
     ...queuesView(parts.mqtt),

@@ -10,6 +10,7 @@ import { NEVER_EXPIRES, type Session } from '../protocols/mqtt/session.ts';
 import { checkJournal, committed } from './changes.ts';
 import { textOf } from './message-properties.ts';
 import { pageOf } from './pages.ts';
+import { shownSubscription } from './subscriptions.ts';
 
 /** What a session page has of its subscriptions; `subscriptions` says how many there are. */
 const MAX_FILTERS = 1000;
@@ -26,7 +27,7 @@ export function inFlightOf(mqtt: Mqtt, { durable, connection }: Session): number
   return count;
 }
 
-function protocolOf(connection: Connection | undefined): string {
+export function protocolOf(connection: Connection | undefined): string {
   if (connection === undefined) return 'MQTT';
   return { 3: 'MQTT 3.1', 4: 'MQTT 3.1.1', 5: 'MQTT 5.0' }[connection.version];
 }
@@ -61,16 +62,7 @@ function detail(mqtt: Mqtt, session: Session): SessionDetail {
     keepAliveSeconds: connection?.keepAliveSeconds ?? null,
     receiveMaximum: connection?.sendWindow ?? null,
     willTopic: will === undefined ? null : textOf(will.topic),
-    filters: mqtt.router
-      .subscriptionsOf(number, MAX_FILTERS)
-      .map(({ filter, group, options, identifier }) => ({
-        filter: group === undefined ? textOf(filter) : `$share/${group}/${textOf(filter)}`,
-        qos: options & 3,
-        noLocal: (options & 4) !== 0,
-        retainAsPublished: (options & 8) !== 0,
-        retainHandling: (options >> 4) & 3,
-        subscriptionId: identifier === 0 ? null : identifier,
-      })),
+    filters: mqtt.router.subscriptionsOf(number, MAX_FILTERS).map(shownSubscription),
   };
 }
 

@@ -115,16 +115,20 @@ const streamOf = (name: string, records: StreamRecord[][]): StreamDetail => ({
 });
 
 /** For tests in which nobody asks for it. */
-const noSecurity = new Proxy({} as SecurityParts, {
-  get() {
-    throw new Error('this test has no security');
-  },
-});
+const absent = <T extends object>(what: string): T =>
+  new Proxy({} as T, {
+    get() {
+      throw new Error(`this test has no ${what}`);
+    },
+  });
 
-export function createFakeNode(security: SecurityParts = noSecurity): FakeNode {
+export function createFakeNode(security: SecurityParts = absent('security')): FakeNode {
   const waiters = new Set<() => void>();
   const node: FakeNode = {
     security,
+    process: absent('process'),
+    clients: absent('clients'),
+    subscriptions: absent('subscriptions'),
     sessionTable: new Map(
       [session('kitchen'), session('cellar/ä b', false)].map((each) => [each.clientId, each]),
     ),

@@ -19,6 +19,8 @@ export interface ViewedNode extends TestNode {
   halt(): Promise<void>;
   get(target: string): Promise<Answer>;
   remove(target: string): Promise<Answer>;
+  post(target: string, body: unknown): Promise<Answer>;
+  patch(target: string, body: unknown): Promise<Answer>;
   /** All items of a list, turned page by page. */
   all(target: string, limit: number): Promise<Record<string, unknown>[]>;
   /** A request whose answer is not awaited. */
@@ -45,13 +47,20 @@ export async function startViewed(
     dataDirectory === undefined ? {} : { dataDirectory },
   );
 
-  const request = (method: string, target: string): http.ClientRequest =>
-    http
-      .request({ socketPath: join(folder, 'control.sock'), method, path: `/api/v1${target}`, agent: false })
-      .end();
+  const request = (method: string, target: string, body?: unknown): http.ClientRequest => {
+    const text = body === undefined ? '' : JSON.stringify(body);
+    const headers =
+      body === undefined
+        ? {}
+        : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
+    const path = `/api/v1${target}`;
+    return http
+      .request({ socketPath: join(folder, 'control.sock'), method, path, headers, agent: false })
+      .end(text);
+  };
 
-  async function ask(method: string, target: string): Promise<Answer> {
-    const [response] = (await once(request(method, target), 'response')) as [http.IncomingMessage];
+  async function ask(method: string, target: string, body?: unknown): Promise<Answer> {
+    const [response] = (await once(request(method, target, body), 'response')) as [http.IncomingMessage];
     let text = '';
     for await (const chunk of response.setEncoding('utf8')) text += chunk;
     return { status: response.statusCode ?? 0, body: JSON.parse(text) as Record<string, unknown> };
@@ -62,6 +71,8 @@ export async function startViewed(
     folder,
     get: (target) => ask('GET', target),
     remove: (target) => ask('DELETE', target),
+    post: (target, body) => ask('POST', target, body),
+    patch: (target, body) => ask('PATCH', target, body),
     begin(target) {
       return request('GET', target).on('error', () => {});
     },
