@@ -112,9 +112,6 @@ function checkTls(
   if (tls.clientCertificate !== 'none' && tls.caFile === '') {
     problem(`${path}.tls.caFile`, 'is needed to verify client certificates');
   }
-  if (tls.identityAsUsername && tls.clientCertificate === 'none') {
-    problem(`${path}.tls.identityAsUsername`, 'needs tls.clientCertificate to be request or require');
-  }
   tls.sni.forEach((entry, index) => {
     for (const key of ['serverName', 'certFile', 'keyFile'] as const) {
       if (entry[key] === '') problem(`${path}.tls.sni`, `entry ${index} needs ${key}`);

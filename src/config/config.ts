@@ -113,8 +113,6 @@ export interface TlsListenerConfig extends TcpListenerConfig {
       readonly certFile: string;
       readonly keyFile: string;
     }[];
-    /** Take the certificate's common name as the MQTT user name. */
-    readonly identityAsUsername: boolean;
   };
 }
 

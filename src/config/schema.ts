@@ -10,7 +10,19 @@ import { auditSchema, guardSchema, tenantsSchema } from './guard-schema.ts';
 import { httpListener } from './http-schema.ts';
 import { kafkaSchema } from './kafka-schema.ts';
 import { isNetwork } from './network-text.ts';
-import { boolean, bytes, choice, count, list, milliseconds, seconds, section, string } from './schema-kit.ts';
+import {
+  boolean,
+  bytes,
+  choice,
+  count,
+  forNewConnections,
+  list,
+  live,
+  milliseconds,
+  seconds,
+  section,
+  string,
+} from './schema-kit.ts';
 import { schemaRegistrySchema } from './schema-registry-schema.ts';
 import { securitySchema } from './security-schema.ts';
 import { policies, storageSchema, streams, topicRules } from './storage-schema.ts';
@@ -41,26 +53,27 @@ const tcp = (enabled: boolean, port: number) => ({
 });
 
 const tls = section('Certificates of the listener. SIGHUP reads them again; connections stay.', {
-  certFile: filePath(
-    'Certificate chain, PEM. Setting it enables the listener unless `enabled` says otherwise.',
+  certFile: forNewConnections(
+    filePath('Certificate chain, PEM. Setting it enables the listener unless `enabled` says otherwise.'),
   ),
-  keyFile: filePath('Private key, PEM.'),
-  caFile: filePath('Authorities that sign client certificates, PEM.'),
+  keyFile: forNewConnections(filePath('Private key, PEM.')),
+  caFile: forNewConnections(filePath('Authorities that sign client certificates, PEM.')),
   clientCertificate: choice(['none', 'request', 'require'], 'none', 'Whether clients present a certificate.'),
   minVersion: choice(['TLSv1.2', 'TLSv1.3'], 'TLSv1.2', 'Oldest TLS version accepted.'),
   handshakeTimeoutMs: milliseconds(10_000, 'Time for the TLS handshake.', { min: 1, max: 600_000 }),
-  sni: list(
-    section('A certificate for one server name.', {
-      serverName: string('', 'Server name, or `*.` and a domain.', {
-        maxLength: 253,
-        expected: 'a host name',
+  sni: forNewConnections(
+    list(
+      section('A certificate for one server name.', {
+        serverName: string('', 'Server name, or `*.` and a domain.', {
+          maxLength: 253,
+          expected: 'a host name',
+        }),
+        certFile: filePath('Certificate chain, PEM.'),
+        keyFile: filePath('Private key, PEM.'),
       }),
-      certFile: filePath('Certificate chain, PEM.'),
-      keyFile: filePath('Private key, PEM.'),
-    }),
-    'Other certificates by the server name that the client asks for.',
+      'Other certificates by the server name that the client asks for.',
+    ),
   ),
-  identityAsUsername: boolean(false, "Take the client certificate's common name as the MQTT user name."),
 });
 
 const webSocket = {
@@ -68,12 +81,14 @@ const webSocket = {
     expected: 'a path that starts with /',
     accepts: (text) => /^\/[^\s?#]*$/.test(text),
   }),
-  allowedOrigins: list(
-    string('', 'Origin', {
-      expected: 'an origin such as https://example.org',
-      accepts: (text) => /^[a-z][a-z0-9+.-]*:\/\/[^\s/]+$/i.test(text),
-    }),
-    'Origins of pages that may connect; empty allows any.',
+  allowedOrigins: forNewConnections(
+    list(
+      string('', 'Origin', {
+        expected: 'an origin such as https://example.org',
+        accepts: (text) => /^[a-z][a-z0-9+.-]*:\/\/[^\s/]+$/i.test(text),
+      }),
+      'Origins of pages that may connect; empty allows any.',
+    ),
   ),
   demoPage: boolean(true, 'Serve a page to try the broker in a browser on `GET /`.'),
 };
@@ -115,10 +130,12 @@ export const schema = section('Configuration of a RobustMQ node.', {
     },
   ),
   logging: section('The log.', {
-    level: choice(
-      ['trace', 'debug', 'info', 'warn', 'error', 'silent'],
-      'info',
-      'Least severe level that is logged.',
+    level: live(
+      choice(
+        ['trace', 'debug', 'info', 'warn', 'error', 'silent'],
+        'info',
+        'Least severe level that is logged.',
+      ),
     ),
     format: choice(['auto', 'pretty', 'json'], 'auto', '`auto` is pretty on a terminal and JSON otherwise.'),
   }),
@@ -147,29 +164,38 @@ export const schema = section('Configuration of a RobustMQ node.', {
       min: 1,
       max: 65_535,
     }),
-    maxInflight: count(1024, 'QoS 1 and 2 messages in flight to one client; its own smaller limit wins.', {
-      min: 1,
-      max: 65_535,
-    }),
+    maxInflight: forNewConnections(
+      count(1024, 'QoS 1 and 2 messages in flight to one client; its own smaller limit wins.', {
+        min: 1,
+        max: 65_535,
+      }),
+    ),
     topicAliasMaximum: count(65_535, 'Topic aliases a client may use.', { max: 65_535 }),
-    topicAliasMaximumOut: count(16, 'Topic aliases used towards a client that allows them.', { max: 65_535 }),
+    topicAliasMaximumOut: forNewConnections(
+      count(16, 'Topic aliases used towards a client that allows them.', { max: 65_535 }),
+    ),
     maxQos: choice([0, 1, 2], 2, 'Highest QoS.'),
     retainAvailable: boolean(true, 'Whether retained messages are kept.'),
     wildcardSubscriptionAvailable: boolean(true, 'Whether filters may have wildcards.'),
     sharedSubscriptionAvailable: boolean(true, 'Whether `$share/group/filter` is available.'),
     subscriptionIdentifiersAvailable: boolean(true, 'Whether subscriptions may carry an identifier.'),
-    serverKeepAliveSeconds: seconds(0, 'Keep alive imposed on clients; 0 leaves it to them.', {
-      max: 65_535,
-    }),
-    responseInformation: string(
-      '',
-      'Response Information of CONNACK for MQTT 5 clients that ask for it, by custom the start of a topic for their responses; empty sends none.',
-      { maxLength: 1024, expected: 'text without U+0000', accepts: (text) => !text.includes('\0') },
+    serverKeepAliveSeconds: forNewConnections(
+      seconds(0, 'Keep alive imposed on clients; 0 leaves it to them.', {
+        max: 65_535,
+      }),
     ),
-    maxSessionExpirySeconds: seconds(
-      never,
-      'Cap on session expiry, and what a persistent session of MQTT 3 gets.',
-      { max: never, words: { never } },
+    responseInformation: forNewConnections(
+      string(
+        '',
+        'Response Information of CONNACK for MQTT 5 clients that ask for it, by custom the start of a topic for their responses; empty sends none.',
+        { maxLength: 1024, expected: 'text without U+0000', accepts: (text) => !text.includes('\0') },
+      ),
+    ),
+    maxSessionExpirySeconds: forNewConnections(
+      seconds(never, 'Cap on session expiry, and what a persistent session of MQTT 3 gets.', {
+        max: never,
+        words: { never },
+      }),
     ),
     maxMessageExpirySeconds: seconds(0, 'Cap on how long a message waits.', {
       max: never,
@@ -180,38 +206,52 @@ export const schema = section('Configuration of a RobustMQ node.', {
       'separate',
       'A message that matches several subscriptions of a client: one delivery for each, or one with all identifiers.',
     ),
-    sharedStrategy: choice(
-      ['round-robin', 'random', 'sticky', 'hash-client', 'hash-topic'],
-      'round-robin',
-      'How a shared subscription picks a member.',
+    sharedStrategy: live(
+      choice(
+        ['round-robin', 'random', 'sticky', 'hash-client', 'hash-topic'],
+        'round-robin',
+        'How a shared subscription picks a member.',
+      ),
     ),
     queue: section('Messages waiting for a session that is away or whose window is full, per session.', {
-      maxMessages: count(10_000, 'Most messages.', { min: 1 }),
-      maxBytes: bytes(64 * MiB, 'Most bytes.', { min: 1024 }),
-      overflow: choice(['drop-oldest', 'drop-newest'], 'drop-oldest', 'What gives way when it is full.'),
+      maxMessages: live(count(10_000, 'Most messages.', { min: 1 })),
+      maxBytes: live(bytes(64 * MiB, 'Most bytes.', { min: 1024 })),
+      overflow: live(
+        choice(['drop-oldest', 'drop-newest'], 'drop-oldest', 'What gives way when it is full.'),
+      ),
       qos0Offline: boolean(false, 'Keep QoS 0 messages as well while the client is away.'),
     }),
-    maxHeldBytes: bytes(8 * MiB, 'Output held for a slow connected client before QoS 0 to it is dropped.', {
-      min: 64 * KiB,
-      max: GiB,
-    }),
-    retained: section('Retained messages.', {
-      maxMessages: count(2_000_000, 'Most messages.'),
-      maxBytes: bytes(GiB, 'Most bytes, topics included.'),
-      maxPayloadBytes: bytes(MiB, 'Largest payload that is retained.', { max: 268_435_455 }),
-    }),
+    maxHeldBytes: forNewConnections(
+      bytes(8 * MiB, 'Output held for a slow connected client before QoS 0 to it is dropped.', {
+        min: 64 * KiB,
+        max: GiB,
+      }),
+    ),
+    retained: live(
+      section('Retained messages.', {
+        maxMessages: count(2_000_000, 'Most messages.'),
+        maxBytes: bytes(GiB, 'Most bytes, topics included.'),
+        maxPayloadBytes: bytes(MiB, 'Largest payload that is retained.', { max: 268_435_455 }),
+      }),
+    ),
     strictUtf8: boolean(false, 'Refuse control characters and non-characters in strings.'),
   }),
   limits: section('Protection of the node.', {
     maxConnections: count(100_000, 'Most connections.', { min: 1, max: 4_000_000 }),
-    maxConnectionsPerSecond: count(0, 'New connections per second, all listeners together; 0 is no limit.'),
-    connectTimeoutMs: milliseconds(5000, 'From accept to a complete CONNECT.', { min: 10, max: 600_000 }),
-    maxSubscriptionsPerSession: count(10_000, 'Most subscriptions of one session.', { min: 1 }),
+    maxConnectionsPerSecond: live(
+      count(0, 'New connections per second, all listeners together; 0 is no limit.'),
+    ),
+    connectTimeoutMs: forNewConnections(
+      milliseconds(5000, 'From accept to a complete CONNECT.', { min: 10, max: 600_000 }),
+    ),
+    maxSubscriptionsPerSession: live(count(10_000, 'Most subscriptions of one session.', { min: 1 })),
     maxSessions: count(1_000_000, 'Most sessions, those away included.', { min: 1 }),
-    writeTimeoutMs: milliseconds(
-      30_000,
-      'A write that has not ended in this time, and 1 ms more per 64 bytes of it, closes the connection; so does a packet that has begun and not arrived whole in this time, and 1 ms more per 16 bytes received of it.',
-      { min: 100, max: 3_600_000 },
+    writeTimeoutMs: live(
+      milliseconds(
+        30_000,
+        'A write that has not ended in this time, and 1 ms more per 64 bytes of it, closes the connection; so does a packet that has begun and not arrived whole in this time, and 1 ms more per 16 bytes received of it.',
+        { min: 100, max: 3_600_000 },
+      ),
     ),
     memoryWatermarkBytes: bytes(
       0,

@@ -38,7 +38,6 @@ export function tlsConfig(tls: Partial<TlsListenerConfig['tls']>): TlsListenerCo
       minVersion: 'TLSv1.2',
       handshakeTimeoutMs: 2_000,
       sni: [],
-      identityAsUsername: false,
       ...tls,
     },
   };
