@@ -201,7 +201,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
           hasRoomFor: mqtt.hasRoomFor,
         }),
         tables: built.tables.kafka,
-        users: security.users,
+        security,
         stripeOf: (key) => stripeOf('', 'log', key, STRIPES),
         window: dataPlane.readWindow,
       })

@@ -6,6 +6,8 @@
  * holds is one read, one frame that is not complete, and the requests under way.
  */
 import type { ConnectionHandler, Transport } from '../../net/transport.ts';
+import type { Meter } from '../../security/guard/rates.ts';
+import type { Principal } from '../../security/security.ts';
 import { isUnknownApiVersions, unknownApiVersionsAnswer } from './api-versions.ts';
 import type { Caller, Endpoint, Kafka } from './context.ts';
 import { handlerOf } from './dispatch.ts';
@@ -15,8 +17,8 @@ import { decodeRequestHeader, encodeResponse, type RequestHeader } from './messa
 import type { In } from './schema/message.ts';
 import { includes } from './schema/versions.ts';
 import type { WireWriter } from './schema/writer.ts';
-import { type Authentication, MAX_TOKEN_BYTES } from './security/authentication.ts';
-import { type ChargedWork, throttleMs } from './security/throttle.ts';
+import { type Authentication, lengthPrefixed, MAX_TOKEN_BYTES } from './security/authentication.ts';
+import { type ChargedWork, chargeMs } from './security/throttle.ts';
 
 /** What connections share. */
 export interface ConnectionHost {
@@ -56,6 +58,8 @@ export class KafkaConnection implements ConnectionHandler, Caller {
   readonly remoteAddress: string;
   readonly endpoint: Endpoint;
   principal = '';
+  identity: Principal | undefined;
+  meter: Meter | undefined;
   readonly authentication: Authentication;
   /** Never given again. */
   readonly number: number;
@@ -100,7 +104,7 @@ export class KafkaConnection implements ConnectionHandler, Caller {
     );
     this.activeMs = host.kafka.clock.monotonicMs();
     const { security } = host.kafka;
-    this.authentication = security.begin(this, transport.peerCertificate?.subject);
+    this.authentication = security.begin(this, transport);
     const waitMs = security.quotas.connected(this.remoteAddress);
     if (waitMs > 0) this.mute(waitMs);
   }
@@ -130,10 +134,8 @@ export class KafkaConnection implements ConnectionHandler, Caller {
     if (!isGood) {
       const size = this.#input.refusedLength;
       const foreign = foreignProtocol(size);
-      const { logger } = this.#host.kafka;
-      const fields = { listener: this.listener, remote: this.remoteAddress };
       if (foreign !== undefined)
-        logger.info(fields, `a client of the Kafka port does not speak Kafka but ${foreign}`);
+        this.#note('info', `a client of the Kafka port does not speak Kafka but ${foreign}`);
       this.end(`a request of ${size} bytes`);
       return;
     }
@@ -163,6 +165,7 @@ export class KafkaConnection implements ConnectionHandler, Caller {
   #canRun(): boolean {
     const next = this.#frames[0];
     if (next === undefined || this.#isEnding || this.isClosed || this.#unmute !== undefined) return false;
+    if (this.authentication.isDeciding) return false;
     const { limits } = this.#host;
     if (this.#outBytes + this.#writingBytes > limits.maxOutputBytes) return false;
     const isProduce = next.length > 2 && next.readInt16BE(0) === Apis.produce.key;
@@ -192,11 +195,12 @@ export class KafkaConnection implements ConnectionHandler, Caller {
       this.end(`a request of an API that is not served: ${header.apiKey}`);
       return;
     }
-    if (!this.authentication.admits(api)) {
-      this.end(`a request of ${api.name} by who has not logged in, or whose log-in has ended`);
+    const admitted = this.authentication.admits(api, header.clientId);
+    if (admitted !== true) {
+      if (admitted === 'later') this.#frames.unshift(frame);
+      else this.end(`a request of ${api.name} by who has not logged in, or whose log-in has ended`);
       return;
     }
-    const slot: Slot = { bytes: frame.length, answer: undefined };
     if (!includes(api.versions, apiVersion)) {
       this.end(`a request of ${api.name} in version ${apiVersion}`);
       return;
@@ -208,19 +212,16 @@ export class KafkaConnection implements ConnectionHandler, Caller {
       );
       return;
     }
+    const slot: Slot = { bytes: frame.length, answer: undefined };
     this.#slots.push(slot);
     this.#running++;
     this.#isExclusive = api.key !== Apis.produce.key;
     this.#host.account(slot.bytes);
-    const call = {
-      connection: this,
-      version: apiVersion,
-      clientId: header.clientId,
-      request: decoded.value as never,
-    };
+    const request = decoded.value as never;
+    const call = { connection: this, version: apiVersion, clientId: header.clientId, request };
     const { clock, security } = this.#host.kafka;
+    const work = { request, workMs: 0 };
     const startedMs = security.quotas.isEnabled ? clock.monotonicMs() : 0;
-    const work = { request: call.request, workMs: 0 };
     try {
       const answer = handler(this.#host.kafka, call);
       if (security.quotas.isEnabled) work.workMs = clock.monotonicMs() - startedMs;
@@ -243,8 +244,7 @@ export class KafkaConnection implements ConnectionHandler, Caller {
       slot.answer = this.#encode(header, value);
       const throttleTimeMs = work === undefined ? 0 : this.#charge(slot, header, work);
       if (throttleTimeMs > 0) {
-        const throttled: unknown = value && { ...(value as object), throttleTimeMs };
-        slot.answer = this.#encode(header, throttled as Answer);
+        slot.answer = this.#encode(header, value && ({ ...(value as object), throttleTimeMs } as never));
         this.mute(throttleTimeMs);
       }
     } catch (error) {
@@ -263,11 +263,10 @@ export class KafkaConnection implements ConnectionHandler, Caller {
 
   /** What it counts for in quotas; gives how long the client has to wait. */
   #charge({ bytes, answer = NO_ANSWER }: Slot, { api, clientId }: RequestHeader, work: Work): number {
-    const { quotas } = this.#host.kafka.security;
-    if (!quotas.isEnabled || api === undefined) return 0;
-    const answerBytes = answer.reduce((sum, { byteLength }) => sum + byteLength, 0);
-    const { principal } = this;
-    return throttleMs(quotas, { ...work, api, principal, clientId, requestBytes: bytes, answerBytes });
+    if (api === undefined) return 0;
+    const { principal, meter } = this;
+    const sent = { ...work, api, principal, clientId, requestBytes: bytes };
+    return chargeMs(this.#host.kafka.security.quotas, meter, sent, answer);
   }
 
   /** A token without a header, and an answer like it. */
@@ -278,9 +277,7 @@ export class KafkaConnection implements ConnectionHandler, Caller {
     this.#isExclusive = true;
     const answered = (data: Uint8Array | undefined): void => {
       this.#running--;
-      const length = Buffer.alloc(4);
-      length.writeInt32BE(data?.byteLength ?? 0);
-      slot.answer = data === undefined ? NO_ANSWER : [length, data];
+      slot.answer = data === undefined ? NO_ANSWER : lengthPrefixed(data);
       this.#settle();
     };
     this.authentication.authenticateRaw(token).then(answered, (error: unknown) => {
@@ -295,8 +292,8 @@ export class KafkaConnection implements ConnectionHandler, Caller {
     this.#host.account(-slot.bytes);
     slot.answer = NO_ANSWER;
     if (this.isClosed) return;
-    const fields = { err: error, api: header.api?.name, version: header.apiVersion };
-    this.#host.kafka.logger.error(fields, 'a Kafka request failed');
+    const { api, apiVersion: version } = header;
+    this.#host.kafka.logger.error({ err: error, api: api?.name, version }, 'a Kafka request failed');
     this.end('its request failed');
     this.#settle();
   }
@@ -343,6 +340,10 @@ export class KafkaConnection implements ConnectionHandler, Caller {
     this.pump();
   };
 
+  #note(level: 'info' | 'debug', message: string, reason?: string): void {
+    this.#host.kafka.logger[level]({ listener: this.listener, remote: this.remoteAddress, reason }, message);
+  }
+
   onClose(callback: () => void): () => void {
     this.#closers ??= new Set();
     this.#closers.add(callback);
@@ -366,8 +367,7 @@ export class KafkaConnection implements ConnectionHandler, Caller {
   end(reason: string): void {
     if (this.#isEnding || this.isClosed) return;
     this.#isEnding = true;
-    const fields = { listener: this.listener, remote: this.remoteAddress, reason };
-    this.#host.kafka.logger.debug(fields, 'a Kafka connection is closed');
+    this.#note('debug', 'a Kafka connection is closed', reason);
     this.#frames = [];
     this.#input.drop();
     this.#tellClosers();

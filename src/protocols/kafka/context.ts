@@ -7,6 +7,9 @@ import type { Holding } from '../../kernel/crossing/follower.ts';
 import type { Partitions } from '../../kernel/log/partitions.ts';
 import type { Settings } from '../../kernel/settings-table.ts';
 import type { StateLog, Storage } from '../../kernel/state/state-log.ts';
+import type { Audit } from '../../security/audit/audit.ts';
+import type { Meter } from '../../security/guard/rates.ts';
+import type { Principal } from '../../security/security.ts';
 import type { LogKernel } from '../../wasm/log.ts';
 import type { ClientMetrics } from './admin/client-metrics.ts';
 import type { GroupConfigs } from './admin/group-configs.ts';
@@ -46,6 +49,10 @@ export interface Caller {
   readonly endpoint: Endpoint;
   /** `User:ANONYMOUS` until it has authenticated. */
   principal: string;
+  /** undefined until it is somebody: handlers of requests other than those of the log-in see who. */
+  identity: Principal | undefined;
+  /** What it sends is charged to; undefined: nothing limits it. */
+  meter: Meter | undefined;
   readonly authentication: Authentication;
   readonly isClosed: boolean;
   /** Runs when the connection ends, until the returned function is called. */
@@ -86,6 +93,8 @@ export interface Kafka {
   /** Asked with a Caller, by each handler, before it does anything. */
   readonly authorizer: Authorizer;
   readonly security: Security;
+  /** What administrators change is noted there. */
+  readonly audit: Pick<Audit, 'change' | 'note'>;
   /** What administrators set for other things than topics. */
   readonly settings: Settings;
   readonly clientMetrics: ClientMetrics;

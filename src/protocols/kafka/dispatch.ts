@@ -11,6 +11,7 @@ import { type Api, Apis } from './messages/apis.ts';
 import { deleteRecords, listOffsets, offsetForLeaderEpoch } from './offsets/offsets.ts';
 import { produce } from './produce/produce.ts';
 import { producerHandlers } from './producers/requests.ts';
+import { noted } from './security/noted.ts';
 import { securityHandlers } from './security/security.ts';
 import { shareHandlers } from './share/requests.ts';
 import { alterConfigs, describeConfigs, incrementalAlterConfigs } from './topics/config-handlers.ts';
@@ -55,7 +56,10 @@ const withoutTelemetry = servedApis.filter(
 );
 
 const byKey: ReadonlyMap<number, Handler<Api>> = new Map(
-  Object.entries(handlers).map(([name, handler]) => [Apis[name as ApiName].key, handler as Handler<Api>]),
+  Object.entries(handlers).map(([text, handler]) => {
+    const name = text as ApiName;
+    return [Apis[name].key, noted(name, handler as Handler<Api>)];
+  }),
 );
 
 export const handlerOf = (api: Api): Handler<Api> | undefined => byKey.get(api.key);

@@ -16,7 +16,6 @@ import { createFollower } from '../../kernel/crossing/follower.ts';
 import type { Partitions } from '../../kernel/log/partitions.ts';
 import type { StateLog } from '../../kernel/state/state-log.ts';
 import type { ConnectionHandler, Transport } from '../../net/transport.ts';
-import type { Users } from '../../security/users/users.ts';
 import type { LogKernel } from '../../wasm/log.ts';
 import { createClientMetrics } from './admin/client-metrics.ts';
 import { createCollector } from './admin/collector.ts';
@@ -34,7 +33,7 @@ import { createDeadLetters } from './produce/dead-letters.ts';
 import { openProducers } from './producers/producers.ts';
 import { createBatchOpener } from './records/opener.ts';
 import { WireWriter } from './schema/writer.ts';
-import { createSecurity } from './security/security.ts';
+import { createSecurity, type SharedSecurity } from './security/security.ts';
 import { createShares } from './share/share.ts';
 import type { KafkaTables } from './tables.ts';
 import { captureTopics } from './topics/captured.ts';
@@ -52,7 +51,8 @@ export interface KafkaFrontEndOptions {
   readonly crossing: Crossing;
   /** Rebuilt from the journal. */
   readonly tables: KafkaTables;
-  readonly users: Users;
+  /** Of all protocols. */
+  readonly security: SharedSecurity;
   readonly stripeOf: (key: string) => number;
   /** Where the transports put what they read. */
   readonly window: Uint8Array;
@@ -162,9 +162,9 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
   });
   options.tables.settings.attach(log);
   const security = createSecurity({
-    config: settings.security,
+    config: options.config,
     settings: options.tables.settings,
-    users: options.users,
+    shared: options.security,
     clock,
     log: logger,
   });
@@ -207,6 +207,7 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
     topics,
     producers,
     security,
+    audit: options.security.audit,
     authorizer: security.authorizer,
     clientMetrics,
     telemetry,
@@ -256,6 +257,7 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
     closed(connection) {
       connections.delete(connection);
       held.delete(connection);
+      options.security.guard.leave(connection.listener, connection.remoteAddress);
     },
   };
 
@@ -279,6 +281,8 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
   return {
     accept(transport) {
       if (isStopping) return undefined;
+      const { listener, remoteAddress } = transport;
+      if (options.security.guard.enter(listener, remoteAddress) !== undefined) return undefined;
       const connection = new KafkaConnection(host, transport);
       connections.add(connection);
       return connection;

@@ -16,6 +16,7 @@ const settings = {
   'kafka.security.oauth.keys': JSON.stringify([{ algorithm: 'HS256', secret }]),
   'kafka.security.oauth.clockSkew': 0,
   'kafka.security.failureDelay': 0,
+  'guard.logIn.maxFailures': 0,
 };
 
 let broker: KafkaNode;

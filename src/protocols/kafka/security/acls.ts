@@ -2,15 +2,8 @@
  * Access control lists: rules by principal, host, operation and resource, and what they come to. A rule that denies wins
  * over all that allow; what no rule allows is refused. Decisions are remembered until a rule changes.
  */
-import type { Authorizer, Subject } from './authorizer.ts';
-import {
-  EVERY_OPERATION,
-  meaningfulOperations,
-  Operation,
-  PatternType,
-  Permission,
-  ResourceType,
-} from './vocabulary.ts';
+import type { Subject } from './authorizer.ts';
+import { allowing, EVERY_OPERATION, Operation, PatternType, Permission, ResourceType } from './vocabulary.ts';
 
 export interface Acl {
   readonly resourceType: number;
@@ -128,7 +121,13 @@ class RulesOfType {
   }
 }
 
-export interface Acls extends Authorizer {
+export interface Acls {
+  /** Operations that rules allow, and that they deny; see `allowing`. */
+  said(subject: Subject, type: ResourceType, name: string): number;
+  /** Whether there is any name that rules allow it for. */
+  allowsAny(subject: Subject, operation: Operation, type: ResourceType): boolean;
+  /** At most once a turn. Returns how to stop it. */
+  onChange(listener: () => void): () => void;
   readonly count: number;
   /** `key` names the rule: the same rule has the same one. */
   set(key: string, acl: Acl): void;
@@ -182,11 +181,23 @@ export function createAcls(options: AclOptions): Acls {
       if (acl.permissionType === Permission.Allow) allowed |= operationsOf(acl);
       else denied |= operationsOf(acl);
     }
-    return allowed & ~denied;
+    return allowing(allowed, denied);
   };
 
-  const operations = (subject: Subject, type: ResourceType, name: string): number => {
-    if (superUsers.has(subject.principal)) return EVERY_OPERATION;
+  const listeners = new Set<() => void>();
+  let isTelling = false;
+  const changed = (): void => {
+    forget();
+    if (isTelling || listeners.size === 0) return;
+    isTelling = true;
+    queueMicrotask(() => {
+      isTelling = false;
+      for (const listener of [...listeners]) listener();
+    });
+  };
+
+  const said = (subject: Subject, type: ResourceType, name: string): number => {
+    if (superUsers.has(subject.principal)) return allowing(EVERY_OPERATION, 0);
     const found = knownOf(subject)[type]?.get(name);
     if (found !== undefined) return found;
     const decided = decide(subject, type, name);
@@ -197,9 +208,11 @@ export function createAcls(options: AclOptions): Acls {
   };
 
   return {
-    isEnabled: true,
-    allows: (subject, operation, type, name) => (operations(subject, type, name) & bit(operation)) !== 0,
-    allowedOperations: (subject, type, name) => operations(subject, type, name) & meaningfulOperations(type),
+    said,
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
     allowsAny(subject, operation, type) {
       if (superUsers.has(subject.principal)) return true;
       const mine = [...(types[type]?.all() ?? [])].filter(
@@ -224,14 +237,14 @@ export function createAcls(options: AclOptions): Acls {
       if (old !== undefined) types[old.resourceType]?.remove(old);
       rules.set(key, acl);
       types[acl.resourceType]?.add(acl);
-      forget();
+      changed();
     },
     delete(key) {
       const old = rules.get(key);
       if (old === undefined) return;
       rules.delete(key);
       types[old.resourceType]?.remove(old);
-      forget();
+      changed();
     },
     list: () => rules,
   };

@@ -1,27 +1,51 @@
 /**
  * Who a connection is: the states of SASL. Until a listener that asks for it is satisfied, a connection may ask for
  * versions and log in, and nothing else; so it is again when its log-in has ended. It may log in anew at any time, as the
- * same principal, by the same mechanism.
+ * same principal, by the same mechanism. Who shows nothing is decided about with the first request, by the authenticators of
+ * the listener where there are any.
  */
 import type { Clock } from '../../../kernel/clock.ts';
+import type { PeerCertificate, TransportKind } from '../../../net/transport.ts';
+import type { RefusalLog } from '../../../security/authentication/refusal-log.ts';
+import type { Guard } from '../../../security/guard/guard.ts';
+import type { Meter } from '../../../security/guard/rates.ts';
+import type { Attempt, Principal, Refusal, Verdict } from '../../../security/security.ts';
 import { type Api, Apis } from '../messages/apis.ts';
 import { ErrorCode } from '../messages/errors.ts';
-import { beginExchange, type Exchange, type MechanismName, type MechanismParts } from './mechanisms.ts';
+import { attemptOf, type LogIns, principalOf, type Visitor } from './log-ins.ts';
+import { beginExchange, type Exchange, type MechanismName } from './mechanisms.ts';
 
 /** What is asked of a connection. */
 export interface AuthenticatedConnection {
   principal: string;
+  /** undefined until it is somebody. */
+  identity: Principal | undefined;
+  /** undefined: nothing limits what it sends. */
+  meter: Meter | undefined;
   readonly listener: string;
   readonly remoteAddress: string;
   readonly isClosed: boolean;
   end(reason: string): void;
   onClose(callback: () => void): () => void;
+  /** Requests are looked at again that could not be before. */
+  pump(): void;
+}
+
+/** What a connection shows without being asked. */
+export interface Shown {
+  readonly kind: TransportKind;
+  readonly peerCertificate: PeerCertificate | undefined;
+}
+
+export interface ListenerRules {
+  readonly logIns: LogIns;
+  /** Nobody gets further without a log-in. */
+  readonly mustLogIn: boolean;
+  /** Decides about who does not log in; undefined: it is let in, by the name of its certificate if there is one. */
+  readonly admit: ((attempt: Attempt) => Promise<Verdict>) | undefined;
 }
 
 export interface AuthenticationRules {
-  /** Whether a connection has to log in. */
-  readonly isAsked: boolean;
-  readonly mechanisms: readonly MechanismName[];
   /** From accept to the end of the log-in. */
   readonly timeoutMs: number;
   /** How long a log-in counts; 0 is for ever. */
@@ -30,10 +54,12 @@ export interface AuthenticationRules {
   readonly failureDelayMs: number;
 }
 
-export interface AuthenticationParts extends MechanismParts {
+export interface AuthenticationParts {
   readonly clock: Clock;
   readonly rules: AuthenticationRules;
-  readonly log: { info(fields: object, message: string): void };
+  readonly listener: ListenerRules;
+  readonly guard: Pick<Guard, 'connected' | 'disconnected' | 'meterOf'>;
+  readonly refusals: RefusalLog;
   /** Told of each connection that is a user's, each time it has logged in. */
   readonly loggedIn: (userName: string, connection: AuthenticatedConnection) => void;
 }
@@ -45,23 +71,42 @@ export interface SaslAnswer {
   readonly sessionLifetimeMs: number;
 }
 
+/** 'later': it is being decided who the connection is; asked again after `pump`. */
+export type Admission = boolean | 'later';
+
 export interface Authentication {
   /** Asked before a request is run; what is not admitted costs the connection. */
-  admits(api: Api): boolean;
+  admits(api: Api, clientId?: string | null): Admission;
+  /** No request is to be run. */
+  readonly isDeciding: boolean;
   /** It has logged in, or need not. */
   readonly isThrough: boolean;
   /** Frames are tokens without a header (after version 0 of the handshake), and so are their answers. */
   readonly isRaw: boolean;
-  handshake(version: number, mechanism: string): { errorCode: ErrorCode; mechanisms: readonly string[] };
+  handshake(
+    version: number,
+    mechanism: string,
+    clientId?: string | null,
+  ): { errorCode: ErrorCode; mechanisms: readonly string[] };
   authenticate(token: Uint8Array): Promise<SaslAnswer>;
   /** undefined is no answer: the connection ends. */
   authenticateRaw(token: Uint8Array): Promise<Uint8Array | undefined>;
 }
 
 const NOTHING = new Uint8Array(0);
+const NOWHERE = Number.POSITIVE_INFINITY;
 export const MAX_TOKEN_BYTES = 64 * 1024;
 /** The same for whatever was wrong: who guesses learns nothing. */
 const REFUSED = 'authentication failed';
+/** Told only to those whose credentials are good. */
+const OF_TENANT = 'users of tenants are not served by Kafka: names of their topics would not be kept apart';
+
+/** As an answer that is a token alone. */
+export function lengthPrefixed(token: Uint8Array): readonly Uint8Array[] {
+  const length = Buffer.alloc(4);
+  length.writeInt32BE(token.byteLength);
+  return [length, token];
+}
 
 const wrongState = (errorMessage: string): SaslAnswer => ({
   errorCode: ErrorCode.ILLEGAL_SASL_STATE,
@@ -70,38 +115,54 @@ const wrongState = (errorMessage: string): SaslAnswer => ({
   sessionLifetimeMs: 0,
 });
 
-/** Of a listener without SASL. */
-const notAsked: Authentication = {
-  admits: () => true,
-  isThrough: true,
-  isRaw: false,
-  handshake: () => ({ errorCode: ErrorCode.ILLEGAL_SASL_STATE, mechanisms: [] }),
-  authenticate: async () => wrongState('this listener asks for no log-in'),
-  authenticateRaw: async () => undefined,
-};
-
 const isLogIn = ({ key }: Api): boolean =>
   key === Apis.saslHandshake.key || key === Apis.saslAuthenticate.key;
 
+/** As rules are written elsewhere: the most particular part first. Commas in parts are escaped. */
+const distinguishedName = (subject: string): string =>
+  subject
+    .split(/(?<!\\), /)
+    .reverse()
+    .join(',');
+
+const nameOf = ({ userName }: Principal): string => `User:${userName ?? 'ANONYMOUS'}`;
+
+interface Fault {
+  readonly reason: string;
+  readonly refusal: Refusal;
+  /** What the client is told. */
+  readonly message: string;
+}
+
 export function beginAuthentication(
   connection: AuthenticatedConnection,
+  shown: Shown,
   parts: AuthenticationParts,
 ): Authentication {
-  const { clock, rules, log } = parts;
-  if (!rules.isAsked) return notAsked;
-  let state: 'new' | 'tokens' | 'through' | 'failed' = 'new';
+  const { clock, rules, refusals, guard } = parts;
+  const { logIns, mustLogIn, admit } = parts.listener;
+  const { listener, remoteAddress } = connection;
+  const { kind, peerCertificate: certificate } = shown;
+  const isOpen = !mustLogIn && admit === undefined;
+  /** 'entered': without a log-in. */
+  let state: 'new' | 'deciding' | 'tokens' | 'through' | 'entered' | 'failed' = 'new';
   let isRaw = false;
   let exchange: Exchange | undefined;
   let mechanism: MechanismName | undefined;
+  let visitor: Visitor = { listener, remoteAddress, clientId: undefined, transport: kind, certificate };
   /** Of the log-in that counts. */
-  let known: { readonly principal: string; readonly mechanism: MechanismName } | undefined;
-  let endsAtMs = Number.POSITIVE_INFINITY;
+  let known: MechanismName | undefined;
+  let endsAtMs = NOWHERE;
+  connection.principal = 'User:ANONYMOUS';
 
-  const stopTimer = clock.every(rules.timeoutMs, () => {
-    stopTimer();
-    if (known === undefined) connection.end('it did not log in in time');
-  });
-  connection.onClose(stopTimer);
+  let stopTimer = (): void => {};
+  if (!isOpen) {
+    stopTimer = clock.every(rules.timeoutMs, () => {
+      stopTimer();
+      if (state !== 'through' && state !== 'entered') connection.end('it did not log in in time');
+    });
+    connection.onClose(stopTimer);
+  }
 
   const later = (delayMs: number): Promise<void> =>
     new Promise((resolve) => {
@@ -120,35 +181,57 @@ export function beginAuthentication(
       });
     });
 
-  const fail = async (reason: string): Promise<SaslAnswer> => {
+  const note = (by: string, refusal: Refusal, reason: string): void =>
+    refusals.refused(attemptOf(visitor), by, refusal, reason);
+
+  const fail = async (fault: Fault & { readonly isLogged?: boolean }): Promise<SaslAnswer> => {
     state = 'failed';
     exchange = undefined;
-    const { listener, remoteAddress } = connection;
-    log.info({ listener, remote: remoteAddress, mechanism, reason }, 'a Kafka client could not log in');
+    if (fault.isLogged !== true) note(mechanism ?? 'SASL', fault.refusal, fault.reason);
     await later(rules.failureDelayMs);
     connection.end('it could not log in');
     return {
       errorCode: ErrorCode.SASL_AUTHENTICATION_FAILED,
-      errorMessage: REFUSED,
+      errorMessage: fault.message,
       authBytes: NOTHING,
       sessionLifetimeMs: 0,
     };
   };
+  const faultOf = (reason: string, refusal: Refusal = 'bad-credentials', message = REFUSED): Fault => ({
+    reason,
+    refusal,
+    message,
+  });
 
-  const through = (by: MechanismName, user: string, expiresAtMs: number): number | string => {
-    const principal = `User:${user}`;
-    if (known !== undefined && (known.principal !== principal || known.mechanism !== by)) {
-      return 'it logged in again as somebody else, or in another way';
+  /** It is this one from now on; a fault where it may not be. */
+  const become = (principal: Principal): Fault | undefined => {
+    if (connection.isClosed) return faultOf('it has gone', 'unavailable');
+    if (principal.tenant !== '') return faultOf('a user of a tenant', 'not-authorized', OF_TENANT);
+    if (connection.identity === undefined) {
+      const refusal = guard.connected(principal);
+      if (refusal !== undefined) return faultOf('kept out by the guard', refusal);
+      connection.onClose(() => guard.disconnected(principal));
     }
-    if (parts.users.get(user)?.isDisabled === true) return 'the user is disabled';
-    const nowMs = parts.wallMs();
-    const byRules = rules.sessionMs === 0 ? Number.POSITIVE_INFINITY : rules.sessionMs;
-    const lifetimeMs = Math.floor(Math.min(byRules, expiresAtMs - nowMs));
-    if (lifetimeMs <= 0) return 'its token has ended';
+    connection.identity = principal;
+    connection.principal = nameOf(principal);
+    connection.meter = guard.meterOf(principal);
+    if (principal.userName !== undefined) parts.loggedIn(principal.userName, connection);
+    return undefined;
+  };
+
+  const lifetimeOf = ({ expiresAtMs = NOWHERE }: Principal, ofSession: number): number =>
+    Math.floor(Math.min(ofSession === 0 ? NOWHERE : ofSession, expiresAtMs - clock.wallMs()));
+
+  const through = (by: MechanismName, principal: Principal): number | Fault => {
+    if (known !== undefined && (connection.principal !== nameOf(principal) || known !== by)) {
+      return faultOf('it logged in again as somebody else, or in another way');
+    }
+    const lifetimeMs = lifetimeOf(principal, rules.sessionMs);
+    if (lifetimeMs <= 0) return faultOf('its token has ended');
+    const fault = become(principal);
+    if (fault !== undefined) return fault;
     stopTimer();
-    known = { principal, mechanism: by };
-    connection.principal = principal;
-    parts.loggedIn(user, connection);
+    known = by;
     state = 'through';
     exchange = undefined;
     isRaw = false;
@@ -159,49 +242,97 @@ export function beginAuthentication(
   const authenticate = async (token: Uint8Array): Promise<SaslAnswer> => {
     const current = exchange;
     const by = mechanism;
+    if (isOpen) return wrongState('this listener asks for no log-in');
     if (state !== 'tokens' || current === undefined || by === undefined) {
       const answer = wrongState('there was no handshake before this');
-      if (known === undefined) connection.end('it sent a token without a handshake');
+      if (state === 'new') connection.end('it sent a token without a handshake');
       return answer;
     }
-    if (token.length > MAX_TOKEN_BYTES) return fail('a token that is too long');
+    if (token.length > MAX_TOKEN_BYTES) return fail(faultOf('a token that is too long'));
     const step = await current(token);
-    if (step.kind === 'failure') return fail(step.reason);
+    if (step.kind === 'failure') return fail({ ...step, message: REFUSED });
     let sessionLifetimeMs = 0;
     if (step.kind === 'success') {
-      const lifetimeMs = through(by, step.user, step.expiresAtMs);
-      if (typeof lifetimeMs === 'string') return fail(lifetimeMs);
+      const lifetimeMs = through(by, step.principal);
+      if (typeof lifetimeMs !== 'number') return fail(lifetimeMs);
       sessionLifetimeMs = lifetimeMs;
     }
     return { errorCode: ErrorCode.NONE, errorMessage: null, authBytes: step.data, sessionLifetimeMs };
   };
 
+  const enter = (principal: Principal): boolean => {
+    const lifetimeMs = lifetimeOf(principal, 0);
+    const fault = lifetimeMs <= 0 ? faultOf('its token has ended') : become(principal);
+    if (fault !== undefined) {
+      state = 'failed';
+      note('connection', fault.refusal, fault.reason);
+      return false;
+    }
+    stopTimer();
+    state = 'entered';
+    endsAtMs = clock.monotonicMs() + lifetimeMs;
+    return true;
+  };
+
+  const decide = async (ask: (attempt: Attempt) => Promise<Verdict>): Promise<void> => {
+    const verdict = await ask(attemptOf(visitor));
+    if (connection.isClosed || state !== 'deciding') return;
+    if (!verdict.isLetIn || !enter(verdict.principal)) {
+      state = 'failed';
+      connection.end('it has not logged in');
+      return;
+    }
+    connection.pump();
+  };
+
+  /** The first request of who has not logged in. */
+  const first = (clientId: string | null): Admission => {
+    visitor = { ...visitor, clientId: clientId ?? undefined };
+    if (mustLogIn) return false;
+    if (admit === undefined) {
+      const subject = certificate?.subject;
+      const userName = subject === undefined ? undefined : distinguishedName(subject);
+      return enter(principalOf(visitor, { userName }));
+    }
+    state = 'deciding';
+    void decide(admit);
+    return 'later';
+  };
+
   return {
-    admits(api) {
+    admits(api, clientId = null) {
       if (api.key === Apis.apiVersions.key) return state !== 'failed';
-      if (state === 'new') return api.key === Apis.saslHandshake.key;
-      if (state === 'tokens') return api.key === Apis.saslAuthenticate.key;
       if (state === 'failed') return false;
+      if (isOpen && isLogIn(api)) return true;
+      if (state === 'deciding') return 'later';
+      if (state === 'tokens') return api.key === Apis.saslAuthenticate.key;
+      if (state === 'new') return api.key === Apis.saslHandshake.key || (!isLogIn(api) && first(clientId));
       return isLogIn(api) || clock.monotonicMs() < endsAtMs;
     },
+    get isDeciding() {
+      return state === 'deciding';
+    },
     get isThrough() {
-      return known !== undefined;
+      return isOpen || state === 'entered' || known !== undefined;
     },
     get isRaw() {
       return isRaw;
     },
-    handshake(version, wanted) {
-      const found = rules.mechanisms.find((each) => each === wanted);
+    handshake(version, wanted, clientId = null) {
+      // Who has done something as nobody, or as its certificate says, does not become another.
+      if (isOpen || state === 'entered') return { errorCode: ErrorCode.ILLEGAL_SASL_STATE, mechanisms: [] };
+      const found = logIns.mechanisms.find((each) => each === wanted);
       if (found === undefined) {
         state = 'failed';
         connection.end('it wants a mechanism that is not offered');
-        return { errorCode: ErrorCode.UNSUPPORTED_SASL_MECHANISM, mechanisms: rules.mechanisms };
+        return { errorCode: ErrorCode.UNSUPPORTED_SASL_MECHANISM, mechanisms: logIns.mechanisms };
       }
+      visitor = { ...visitor, clientId: clientId ?? undefined };
       mechanism = found;
-      exchange = beginExchange(found, parts);
+      exchange = beginExchange(found, logIns, visitor);
       state = 'tokens';
       isRaw = version === 0;
-      return { errorCode: ErrorCode.NONE, mechanisms: rules.mechanisms };
+      return { errorCode: ErrorCode.NONE, mechanisms: logIns.mechanisms };
     },
     authenticate,
     async authenticateRaw(token) {

@@ -6,30 +6,75 @@
  * Guaranteed: with access control lists nothing is allowed that no list allows; who has not authenticated where that is
  * asked for reaches no other handler; secrets are compared in constant time and are in no log.
  */
-import { meaningfulOperations, type Operation, type ResourceType } from './vocabulary.ts';
+import type { Principal } from '../../../security/security.ts';
+import type { Acls } from './acls.ts';
+import type { CommonRules } from './common-rules.ts';
+import { allowedIn, bits, deniedIn, meaningfulOperations, Operation, ResourceType } from './vocabulary.ts';
 
 /** Who asks: every `Caller` is one. */
 export interface Subject {
   /** `User:name`. */
   readonly principal: string;
   readonly remoteAddress: string;
+  /** As all protocols know it; undefined: nobody yet, who may do nothing. */
+  readonly identity?: Principal | undefined;
 }
 
 export interface Authorizer {
-  /** False where there are no rules at all: requests about them are answered with SECURITY_DISABLED. */
+  /** False where there are no lists: requests about them are answered with SECURITY_DISABLED. */
   readonly isEnabled: boolean;
   /** Cheap when asked again: a request asks for each of its resources. */
   allows(subject: Subject, operation: Operation, type: ResourceType, name: string): boolean;
+  /** A rule of all protocols says that it may not, whatever lists say. */
+  denies(subject: Subject, operation: Operation, type: ResourceType, name: string): boolean;
   /** Bits of the operations that are allowed, for answers that have `authorizedOperations`. */
   allowedOperations(subject: Subject, type: ResourceType, name: string): number;
   /** Whether there is any name that it is allowed for. */
   allowsAny(subject: Subject, operation: Operation, type: ResourceType): boolean;
+  /** What was allowed before may not be now. At most once a turn for each kind of rule. */
+  onChange(listener: () => void): () => void;
 }
 
 /** Everybody may do everything. */
 export const openAuthorizer: Authorizer = {
   isEnabled: false,
   allows: () => true,
+  denies: () => false,
   allowedOperations: (_subject, type) => meaningfulOperations(type),
   allowsAny: () => true,
+  onChange: () => () => {},
 };
+
+/** What either denies is refused; what either allows is allowed otherwise; of the rest decides whether anybody is asked at all. */
+export function createAuthorizer(acls: Acls | undefined, rules: CommonRules): Authorizer {
+  const operations = (subject: Subject, type: ResourceType, name: string): number => {
+    const { identity } = subject;
+    if (identity === undefined) return 0;
+    const said = rules.said(identity, type, name) | (acls?.said(subject, type, name) ?? 0);
+    const unsaid = acls === undefined ? rules.unsaid(identity, type) : 0;
+    return (allowedIn(said) | unsaid) & ~deniedIn(said);
+  };
+  return {
+    isEnabled: acls !== undefined,
+    allows: (subject, operation, type, name) => (operations(subject, type, name) & bits(operation)) !== 0,
+    denies: ({ identity }, operation, type, name) =>
+      identity === undefined || (deniedIn(rules.said(identity, type, name)) & bits(operation)) !== 0,
+    allowedOperations: (subject, type, name) => operations(subject, type, name) & meaningfulOperations(type),
+    allowsAny(subject, operation, type) {
+      const { identity } = subject;
+      if (identity === undefined) return false;
+      if (acls === undefined) {
+        if ((rules.unsaid(identity, type) & bits(operation)) !== 0) return true;
+      } else if (acls.allowsAny(subject, operation, type)) return true;
+      return (
+        type === ResourceType.Topic && operation === Operation.Write && rules.publishesAnywhere(identity)
+      );
+    },
+    onChange(listener) {
+      const stops = [rules.onChange(listener), acls?.onChange(listener)];
+      return () => {
+        for (const stop of stops) stop?.();
+      };
+    },
+  };
+}

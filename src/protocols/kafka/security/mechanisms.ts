@@ -1,36 +1,22 @@
 /** Mechanisms of SASL: exchanges of tokens that end with a user's name or with a reason, which is for the log alone. */
-import { beginScram, TOO_MANY } from '../../../security/scram/exchange.ts';
 import type { ScramMechanism } from '../../../security/scram/scram.ts';
-import type { Users } from '../../../security/users/users.ts';
-import type { TokenVerifier } from './token-verifier.ts';
+import type { Principal } from '../../../security/security.ts';
+import { type Denied, denied, type LogIns, type Visitor } from './log-ins.ts';
 
 export type MechanismName = 'PLAIN' | ScramMechanism | 'OAUTHBEARER';
 
 export type Step =
   | { readonly kind: 'challenge'; readonly data: Uint8Array }
-  | {
-      readonly kind: 'success';
-      readonly data: Uint8Array;
-      readonly user: string;
-      /** Infinity where the mechanism knows no end. */
-      readonly expiresAtMs: number;
-    }
-  | { readonly kind: 'failure'; readonly reason: string };
+  | { readonly kind: 'success'; readonly data: Uint8Array; readonly principal: Principal }
+  | ({ readonly kind: 'failure' } & Denied);
 
 /** One log-in: asked once per token of the client, one after the other. */
 export type Exchange = (token: Uint8Array) => Promise<Step>;
 
-export interface MechanismParts {
-  readonly users: Users;
-  readonly verifyToken: TokenVerifier | undefined;
-  readonly wallMs: () => number;
-}
-
 const NOTHING = new Uint8Array(0);
-const FOREVER = Number.POSITIVE_INFINITY;
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-const failure = (reason: string): Step => ({ kind: 'failure', reason });
+const failure = (reason: string): Step => ({ kind: 'failure', ...denied(reason) });
 
 function textOf(token: Uint8Array): string | undefined {
   try {
@@ -41,27 +27,16 @@ function textOf(token: Uint8Array): string | undefined {
 }
 
 const plain =
-  ({ users }: MechanismParts): Exchange =>
+  (logIns: LogIns, visitor: Visitor): Exchange =>
   async (token) => {
     const parts = textOf(token)?.split('\0') ?? [];
     const [authorizationId = '', user = '', password = ''] = parts;
     if (parts.length !== 3 || user === '' || password === '') return failure('not a user and a password');
     if (authorizationId !== '' && authorizationId !== user) return failure('on behalf of another user');
-    const checked = await users.checkPassword(user, Buffer.from(password));
-    if (checked === 'busy') return failure(TOO_MANY);
-    return checked === 'right'
-      ? { kind: 'success', data: NOTHING, user, expiresAtMs: FOREVER }
-      : failure('wrong password or user');
+    const checked = await logIns.password(visitor, user, Buffer.from(password));
+    if ('reason' in checked) return { kind: 'failure', ...checked };
+    return { kind: 'success', data: NOTHING, principal: checked.principal };
   };
-
-function scram(mechanism: ScramMechanism, { users }: MechanismParts): Exchange {
-  const exchange = beginScram(mechanism, users);
-  return async (token) => {
-    const step = await exchange(token);
-    if (step.kind !== 'success') return step;
-    return { kind: 'success', data: step.data, user: step.userName, expiresAtMs: FOREVER };
-  };
-}
 
 const SEPARATOR = '\x01';
 const GS2_HEADER = /^n,(?:a=([^,]*))?,$/;
@@ -87,25 +62,27 @@ function readBearer(text: string): BearerMessage | undefined {
 const REFUSED = Buffer.from('{"status":"invalid_token"}');
 
 /** A refusal is told in two steps: why, and, when the client has taken note, the end. */
-function bearer({ verifyToken, wallMs }: MechanismParts): Exchange {
-  let reason: string | undefined;
+function bearer(logIns: LogIns, visitor: Visitor): Exchange {
+  let refusal: Denied | undefined;
   return async (token) => {
-    if (reason !== undefined) return failure(reason);
+    if (refusal !== undefined) return { kind: 'failure', ...refusal };
     const message = readBearer(textOf(token) ?? '');
     if (message === undefined) return failure('not a message of OAUTHBEARER');
     const { authorizationId, jwt } = message;
-    const verified = (await verifyToken?.(jwt, wallMs())) ?? 'there is nothing to check tokens with';
-    if (typeof verified === 'string') {
-      reason = verified;
+    const checked = await logIns.token(visitor, jwt);
+    if ('reason' in checked) {
+      refusal = checked;
       return { kind: 'challenge', data: REFUSED };
     }
-    const { user, expiresAtMs } = verified;
-    if (authorizationId !== '' && authorizationId !== user) return failure('on behalf of another user');
-    return { kind: 'success', data: NOTHING, user, expiresAtMs };
+    const { principal } = checked;
+    if (authorizationId !== '' && authorizationId !== principal.userName) {
+      return failure('on behalf of another user');
+    }
+    return { kind: 'success', data: NOTHING, principal };
   };
 }
 
-export function beginExchange(mechanism: MechanismName, parts: MechanismParts): Exchange {
-  if (mechanism === 'PLAIN') return plain(parts);
-  return mechanism === 'OAUTHBEARER' ? bearer(parts) : scram(mechanism, parts);
+export function beginExchange(mechanism: MechanismName, logIns: LogIns, visitor: Visitor): Exchange {
+  if (mechanism === 'PLAIN') return plain(logIns, visitor);
+  return mechanism === 'OAUTHBEARER' ? bearer(logIns, visitor) : logIns.scram(visitor, mechanism);
 }

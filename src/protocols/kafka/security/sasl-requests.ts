@@ -2,8 +2,8 @@
 import type { HandlerTable } from '../handlers.ts';
 
 export const saslHandlers = {
-  saslHandshake: (_kafka, { connection, version, request }) =>
-    connection.authentication.handshake(version, request.mechanism),
+  saslHandshake: (_kafka, { connection, version, clientId, request }) =>
+    connection.authentication.handshake(version, request.mechanism, clientId),
   saslAuthenticate: (_kafka, { connection, request }) =>
     connection.authentication.authenticate(request.authBytes),
 } satisfies HandlerTable;

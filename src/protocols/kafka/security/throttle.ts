@@ -1,4 +1,5 @@
 /** What a request counts for in quotas. */
+import type { Meter } from '../../../security/guard/rates.ts';
 import { type Api, Apis } from '../messages/apis.ts';
 import type { Quotas } from './quotas.ts';
 
@@ -31,6 +32,55 @@ function mutationsOf(request: unknown): number {
     readonly topicNames?: readonly string[];
   };
   return topics.reduce((sum, { numPartitions = 1 }) => sum + Math.max(1, numPartitions), topicNames.length);
+}
+
+const LENGTH_AT = 8;
+const COUNT_AT = 57;
+/** Of a batch: its base offset and its length. */
+const FRAME_BYTES = 12;
+
+/** Of batches as they were sent, whatever may be wrong with them. */
+function recordsIn(bytes: Uint8Array | null): number {
+  if (bytes === null) return 0;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let count = 0;
+  for (let at = 0; at + COUNT_AT + 4 <= view.byteLength; ) {
+    count += Math.max(0, view.getInt32(at + COUNT_AT));
+    at += FRAME_BYTES + Math.max(0, view.getInt32(at + LENGTH_AT));
+  }
+  return count;
+}
+
+interface Produced {
+  readonly topicData: readonly {
+    readonly partitionData: readonly { readonly records: Uint8Array | null }[];
+  }[];
+}
+
+function producedRecords(request: unknown): number {
+  let count = 0;
+  for (const { partitionData } of (request as Produced).topicData) {
+    for (const { records } of partitionData) count += recordsIn(records);
+  }
+  return count;
+}
+
+/** For what was received, by the rates of all protocols. */
+function meteredMs(meter: Meter, { api, request, requestBytes }: ChargedWork): number {
+  if (FREE.has(api.key)) return 0;
+  return Math.ceil(meter.charge(api.key === Apis.produce.key ? producedRecords(request) : 0, requestBytes));
+}
+
+/** How long the connection is to wait, in ms, by quotas and by the rates of all protocols. */
+export function chargeMs(
+  quotas: Quotas,
+  meter: Meter | undefined,
+  sent: Omit<ChargedWork, 'answerBytes'>,
+  answer: readonly Uint8Array[],
+): number {
+  if (meter === undefined && !quotas.isEnabled) return 0;
+  const work = { ...sent, answerBytes: answer.reduce((sum, { byteLength }) => sum + byteLength, 0) };
+  return Math.max(throttleMs(quotas, work), meter === undefined ? 0 : meteredMs(meter, work));
 }
 
 /** How long the connection is to wait, in ms. */

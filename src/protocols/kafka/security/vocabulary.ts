@@ -41,7 +41,8 @@ export type Permission = (typeof Permission)[keyof typeof Permission];
 /** The only resource of type cluster. */
 export const CLUSTER = 'kafka-cluster';
 
-const bits = (...operations: Operation[]): number =>
+/** Of operations, by their numbers. */
+export const bits = (...operations: Operation[]): number =>
   operations.reduce<number>((all, one) => all | (1 << one), 0);
 
 const { Read, Write, Create, Delete, Alter, Describe, DescribeConfigs, AlterConfigs } = Operation;
@@ -73,3 +74,11 @@ export const meaningfulOperations = (type: ResourceType): number => MEANINGFUL[t
 export const EVERY_OPERATION = bits(
   ...Object.values(Operation).filter((operation) => operation > Operation.All),
 );
+
+const DENIED_SHIFT = 16;
+const ALLOWED_MASK = 0xffff;
+
+/** What rules say of operations, in one number: bits of those that they allow, and of those that they deny. */
+export const allowing = (allowed: number, denied: number): number => allowed | (denied << DENIED_SHIFT);
+export const allowedIn = (said: number): number => said & ALLOWED_MASK;
+export const deniedIn = (said: number): number => said >>> DENIED_SHIFT;

@@ -77,7 +77,7 @@ class Waiting {
 
   constructor(kafka: Kafka, caller: Caller, shares: readonly SharePartition[]) {
     this.isOver = caller.isClosed;
-    const { partitions, topics, producers } = kafka;
+    const { authorizer, partitions, topics, producers } = kafka;
     for (const share of shares) {
       this.stops.push(partitions.onAppend(share.partition, this.wake));
       share.watchers.add(this.wake);
@@ -88,6 +88,7 @@ class Waiting {
     }
     this.stops.push(topics.onChange((_, change) => change === 'deleted' && this.wake()));
     this.stops.push(producers.onStable(this.wake));
+    this.stops.push(authorizer.onChange(this.wake));
     this.stops.push(caller.onClose(() => this.end(false)));
   }
 
@@ -207,7 +208,12 @@ async function fetchAll(
   let wanted = await wantedOf(kafka, caller, session);
   const untilMs = kafka.clock.monotonicMs() + request.maxWaitMs;
   for (let isLast = request.maxRecords <= 0; ; ) {
-    if (wanted.some(({ share }) => share?.isClosed)) wanted = await wantedOf(kafka, caller, session);
+    const isStale = wanted.some(
+      ({ share, place }) =>
+        share?.isClosed === true ||
+        (share !== undefined && typeof readable(kafka, caller, place.topicId) === 'number'),
+    );
+    if (isStale) wanted = await wantedOf(kafka, caller, session);
     const waiting = new Waiting(
       kafka,
       caller,

@@ -87,7 +87,9 @@ async function found(kafka: Kafka, asking: Asking, name: string, mayMake: boolea
 
 /** Whether it may make this topic. */
 export const mayCreate = ({ authorizer }: Kafka, caller: Caller, name: string): boolean =>
-  authorizer.allows(caller, Operation.Create, ResourceType.Cluster, CLUSTER) ||
+  // Who may create whatever it likes may not create what it is denied.
+  (authorizer.allows(caller, Operation.Create, ResourceType.Cluster, CLUSTER) &&
+    !authorizer.denies(caller, Operation.Create, ResourceType.Topic, name)) ||
   authorizer.allows(caller, Operation.Create, ResourceType.Topic, name);
 
 export function brokerOf({ broker }: Kafka, { endpoint }: Caller) {

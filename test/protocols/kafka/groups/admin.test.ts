@@ -15,8 +15,10 @@ function withMember(): { world: World; memberId: string } {
 const deny: Authorizer = {
   isEnabled: true,
   allows: () => false,
+  denies: () => true,
   allowedOperations: () => 0,
   allowsAny: () => false,
+  onChange: () => () => {},
 };
 
 describe('the coordinator', () => {

@@ -3,7 +3,7 @@ import { ChangeRefused } from '../../../../src/kernel/state/errors.ts';
 import { ErrorCode } from '../../../../src/protocols/kafka/messages/errors.ts';
 import { aclHandlers } from '../../../../src/protocols/kafka/security/acl-requests.ts';
 import { CLUSTER, Operation, ResourceType } from '../../../../src/protocols/kafka/security/vocabulary.ts';
-import { bench, nobody } from './support.ts';
+import { bench, nobody, subject } from './support.ts';
 
 const creation = {
   resourceType: ResourceType.Topic as number,
@@ -23,7 +23,7 @@ const anything = {
   operation: 1,
   permissionType: 1,
 };
-const x = { principal: 'User:x', remoteAddress: '10.0.0.9' };
+const x = subject('User:x', '10.0.0.9');
 
 describe('requests about access control lists', () => {
   it('make rules that are in force, list them, and remove what filters find', async () => {

@@ -3,11 +3,16 @@ import { describe, expect, it } from 'vitest';
 import {
   type Acl,
   type AclFilter,
+  type Acls,
   createAcls,
   passes,
 } from '../../../../src/protocols/kafka/security/acls.ts';
 import type { Subject } from '../../../../src/protocols/kafka/security/authorizer.ts';
 import {
+  allowedIn,
+  bits,
+  deniedIn,
+  meaningfulOperations,
   Operation,
   PatternType,
   Permission,
@@ -60,6 +65,12 @@ function modelAllows(
   );
 }
 
+/** Where nothing but lists is asked. */
+function allows(acls: Acls, subject: Subject, operation: Operation, type: ResourceType, name: string) {
+  const said = acls.said(subject, type, name);
+  return (allowedIn(said) & ~deniedIn(said) & bits(operation)) !== 0;
+}
+
 const changesArb = fc.array(fc.record({ acl: aclArb, isRemoval: fc.boolean() }), { maxLength: 30 });
 
 describe('access control lists', () => {
@@ -76,7 +87,7 @@ describe('access control lists', () => {
             for (const operation of operations) {
               for (const name of ['a', 'abcd', 'b', 'c']) {
                 const expected = modelAllows([...rules.values()], subject, operation, Topic, name);
-                expect(acls.allows(subject, operation, Topic, name)).toBe(expected);
+                expect(allows(acls, subject, operation, Topic, name)).toBe(expected);
               }
             }
           }
@@ -121,7 +132,7 @@ describe('access control lists', () => {
     const acls = createAcls({ superUsers: ['User:root'] });
     const root = { principal: 'User:root', remoteAddress: '1.1.1.1' };
     const x = { principal: 'User:x', remoteAddress: '1.1.1.1' };
-    expect(acls.allows(x, Operation.Read, Topic, 'a')).toBe(false);
+    expect(allows(acls, x, Operation.Read, Topic, 'a')).toBe(false);
     expect(acls.allowsAny(x, Operation.Read, Topic)).toBe(false);
     acls.set('deny', {
       resourceType: Topic,
@@ -132,9 +143,9 @@ describe('access control lists', () => {
       operation: Operation.All,
       permissionType: Permission.Deny,
     });
-    expect(acls.allows(root, Operation.Read, Topic, 'a')).toBe(true);
+    expect(allows(acls, root, Operation.Read, Topic, 'a')).toBe(true);
     expect(acls.allowsAny(root, Operation.Read, Topic)).toBe(true);
-    expect(acls.allowedOperations(root, Topic, 'a')).toBe(0b1101_1111_1000);
+    expect(meaningfulOperations(Topic) & allowedIn(acls.said(root, Topic, 'a'))).toBe(0b1101_1111_1000);
   });
 
   it('follow a connection whose principal becomes another', () => {
@@ -149,9 +160,9 @@ describe('access control lists', () => {
       permissionType: Permission.Allow,
     });
     const connection = { principal: 'User:ANONYMOUS', remoteAddress: '1.1.1.1' };
-    expect(acls.allows(connection, Operation.Read, Topic, 'a')).toBe(false);
+    expect(allows(acls, connection, Operation.Read, Topic, 'a')).toBe(false);
     connection.principal = 'User:x';
-    expect(acls.allows(connection, Operation.Read, Topic, 'a')).toBe(true);
+    expect(allows(acls, connection, Operation.Read, Topic, 'a')).toBe(true);
   });
 
   it('stay right when more is remembered than there is room for', () => {
@@ -167,7 +178,7 @@ describe('access control lists', () => {
     });
     for (let i = 0; i < 70_000; i++) {
       const who = { principal: `User:${i % 5000}`, remoteAddress: '1.1.1.1' };
-      const isAllowed = acls.allows(who, Operation.Read, Topic, `t${i}`);
+      const isAllowed = allows(acls, who, Operation.Read, Topic, `t${i}`);
       if (isAllowed !== `${i}`.startsWith('1')) throw new Error(`t${i}`);
     }
   });

@@ -9,9 +9,18 @@ import type { HandlerTable } from '../../../../src/protocols/kafka/handlers.ts';
 import type { Apis } from '../../../../src/protocols/kafka/messages/apis.ts';
 import type { In, Out } from '../../../../src/protocols/kafka/schema/message.ts';
 import type { Subject } from '../../../../src/protocols/kafka/security/authorizer.ts';
-import { createSecurity } from '../../../../src/protocols/kafka/security/security.ts';
-import { userBench } from '../../../security/support.ts';
-import { createManualClock, type ManualClock } from '../../../support/manual-clock.ts';
+import { createSecurity, type SharedSecurity } from '../../../../src/protocols/kafka/security/security.ts';
+import {
+  createAuthentication,
+  type ListenerAuthentication,
+} from '../../../../src/security/authentication/authentication.ts';
+import { isOpenListener } from '../../../../src/security/authentication/from-config.ts';
+import { createAuthorization } from '../../../../src/security/authorization/authorization.ts';
+import { configuredRules } from '../../../../src/security/authorization/configured-rules.ts';
+import { createGuard } from '../../../../src/security/guard/guard.ts';
+import type { Principal } from '../../../../src/security/security.ts';
+import { type UserBench, userBench } from '../../../security/support.ts';
+import type { ManualClock } from '../../../support/manual-clock.ts';
 
 const loaded = await loadConfig({});
 if (!loaded.ok) throw new Error('the defaults are refused');
@@ -48,15 +57,55 @@ export interface Bench {
   ): Promise<Answer<N>>;
 }
 
-export const admin: Subject = { principal: 'User:admin', remoteAddress: '10.0.0.1' };
-export const nobody: Subject = { principal: 'User:nobody', remoteAddress: '10.0.0.2' };
+/** As the connection of somebody who has logged in is. */
+export function subject(principal: string, remoteAddress: string, who: Partial<Principal> = {}): Subject {
+  const userName = principal === 'User:ANONYMOUS' ? undefined : principal.slice('User:'.length);
+  const identity: Principal = {
+    tenant: '',
+    userName,
+    clientId: 'test',
+    certificateName: undefined,
+    roles: [],
+    rules: [],
+    isSuperuser: false,
+    protocol: 'kafka',
+    listener: 'kafka',
+    remoteAddress,
+    expiresAtMs: undefined,
+    ...who,
+  };
+  return { principal, remoteAddress, identity };
+}
+
+export const admin = subject('User:admin', '10.0.0.1');
+export const nobody = subject('User:nobody', '10.0.0.2');
+
+/** The security of all protocols, over users whose hashes cost nothing. */
+export function sharedSecurity(
+  config: Config,
+  { users, settings, clock }: UserBench,
+  chain: ReadonlyMap<string, ListenerAuthentication> = new Map(),
+): Omit<SharedSecurity, 'audit'> {
+  const log = { info: () => {}, warn: () => {} };
+  const limits = { timeoutMs: 5000, maxPending: 64 };
+  return {
+    users,
+    authentication: createAuthentication({ listeners: chain, users, ...limits, clock, log }),
+    authorization: createAuthorization({
+      config: configuredRules(config.authorization),
+      settings,
+      isOpenListener: (name) => isOpenListener(config, name),
+    }),
+    guard: createGuard({ config: config.guard, tenants: config.tenants, settings, clock }),
+    onUserChange: (listener) => users.onChange(listener),
+  };
+}
 
 export function bench(
   handlers: HandlerTable,
   security: Partial<KafkaConfig['security']> = {},
   parts: Partial<Kafka> = {},
 ): Bench {
-  const clock = createManualClock();
   const log = immediateLog();
   const settings = createSettings(TableId.KafkaSettings, 'kafka settings');
   settings.attach(log.log);
@@ -67,13 +116,14 @@ export function bench(
       security: { ...defaults.kafka.security, authorization: 'acl', superUsers: ['User:admin'], ...security },
     },
   };
-  const { users } = userBench({ configured: config.kafka.security.users });
+  const people = userBench({ configured: config.kafka.security.users });
+  const { clock } = people;
   const made = createSecurity({
-    config: config.kafka.security,
+    config,
     settings,
-    users,
+    shared: sharedSecurity(config, people),
     clock,
-    log: { info: () => {} },
+    log: { info: () => {}, warn: () => {} },
   });
   const kafka = {
     config,
