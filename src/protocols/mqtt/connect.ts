@@ -166,7 +166,7 @@ function accept(
   }
   const expirySeconds = expiryOf(mqtt, packet);
   const isPresent = session !== undefined;
-  session ??= sessions.create(clientId, expirySeconds);
+  if (isPresent || mqtt.quotas.mayOpen(identity)) session ??= sessions.create(clientId, expirySeconds);
   if (session === undefined) {
     refuseConnect(mqtt, connection, ReasonCode.QuotaExceeded, 'too many sessions');
     return;
@@ -175,6 +175,7 @@ function accept(
   else counters.sessionsCreated++;
   session.expirySeconds = expirySeconds;
   mqtt.access.assume(session, identity);
+  if (!isPresent) mqtt.quotas.opened(session);
   session.isOfDatabase = mqtt.authorizer.isOfDatabase(identity);
   if (!isPresent && expirySeconds > 0) mqtt.durable.table.add(session);
   establish(mqtt, connection, packet, session);

@@ -19,6 +19,7 @@ import type { Output } from './output.ts';
 import type { Policies } from './policies.ts';
 import type { PublishEncoder } from './publish-encoder.ts';
 import type { Access } from './security/access.ts';
+import type { SessionQuotas } from './security/quotas.ts';
 import type { Session } from './session.ts';
 import type { SessionRegistry } from './session-registry.ts';
 import type { Turn } from './turn.ts';
@@ -36,6 +37,7 @@ export interface Mqtt {
   readonly authorizer: Authorizer;
   readonly gate: Gate | undefined;
   readonly access: Access;
+  readonly quotas: SessionQuotas;
 
   readonly codecLimits: CodecLimits;
   readonly timers: TimerWheel;

@@ -47,6 +47,7 @@ import { publishMessage } from './publish-message.ts';
 import { pump, wake } from './pump.ts';
 import { createAccess } from './security/access.ts';
 import { charge, publishesReceived } from './security/metering.ts';
+import { createSessionQuotas } from './security/quotas.ts';
 import { followRevocations, type Revocations } from './security/revocation.ts';
 import type { SessionRegistry } from './session-registry.ts';
 import { wakeGroup } from './shared.ts';
@@ -103,7 +104,9 @@ const USER_PROPERTIES_MAX = 1024;
 const STOP_POLL_MS = 10;
 const STOP_POLLS_MAX = 200;
 
-type Late = { -readonly [K in 'output' | 'flows' | 'congestion' | 'policies' | 'access']: Mqtt[K] };
+type Late = {
+  -readonly [K in 'output' | 'flows' | 'congestion' | 'policies' | 'access' | 'quotas']: Mqtt[K];
+};
 
 export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
   const { config, clock, logger, dataPlane, router, retained } = options;
@@ -176,7 +179,7 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
     },
     guard,
   };
-  // These five need each other and the rest; none of them uses another before all are there.
+  // These six need each other and the rest; none of them uses another before all are there.
   const late = early as Omit<Mqtt, keyof Late> & Late;
   const mqtt: Mqtt = late;
   const output = createOutput(mqtt);
@@ -188,6 +191,7 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
   late.policies = policies;
   const access = createAccess(mqtt);
   late.access = access;
+  late.quotas = createSessionQuotas(mqtt);
   authorizer.onChange(() => access.changed());
   const stopFollowing =
     options.revocations === undefined ? undefined : followRevocations(mqtt, options.revocations);

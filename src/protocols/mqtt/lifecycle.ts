@@ -82,6 +82,7 @@ export function takeUpSessions(mqtt: Mqtt): void {
   for (const session of [...mqtt.durable.table.all()]) {
     const { durable } = session;
     if (durable === undefined) continue;
+    mqtt.quotas.opened(session);
     if (durable.detachedAtMs === 0) {
       durable.detachedAtMs = nowMs;
       // What was put out last may not have been noted: up to a window of it is repeated as if it was. That is noted, too:
@@ -114,6 +115,7 @@ export function endSession(mqtt: Mqtt, session: Session): void {
   const { counters } = mqtt;
   counters.sessionsEnded++;
   mqtt.timers.cancel(session.expiryTimer);
+  mqtt.quotas.ended(session);
   mqtt.router.removeSink(session.number);
   mqtt.sessions.remove(session);
   const { durable } = session;

@@ -52,7 +52,7 @@ function accept(
   options: PublishOptions,
 ): Routed {
   const { message } = own;
-  if (message.retain && !retain(mqtt, own)) return Routed.Refused;
+  if (message.retain && !retain(mqtt, own, publisher)) return Routed.Refused;
   let routed = routeBy(mqtt, message, publisher, options);
   const captured = capture(mqtt, own, publisher, options.exceptStream);
   if (captured === 'taken' && routed === Routed.Unmatched) routed = Routed.Delivered;
@@ -74,10 +74,14 @@ function routeBy(
     : mqtt.flows.serveHostPart(flowId, message, publisher);
 }
 
-function retain(mqtt: Mqtt, own: Publication): boolean {
+function retain(mqtt: Mqtt, own: Publication, publisher: Session | undefined): boolean {
   const { message } = own;
   const isVolatile = own.rule.storage === 'memory' || Buffer.compare(message.topic.subarray(0, 5), SYS) === 0;
   if (!isVolatile && own.refusal !== undefined) {
+    mqtt.counters.retainedRefused++;
+    return false;
+  }
+  if (!mqtt.quotas.tryRetain(publisher, message.topic, message.payload.length === 0)) {
     mqtt.counters.retainedRefused++;
     return false;
   }

@@ -141,7 +141,9 @@ function enter(
       : router.subscribeShared(session.number, group, filter, options, identifier);
   if (result === 'full') return ReasonCode.QuotaExceeded;
   const isTooMany =
-    result === 'new' && router.countOf(session.number) > mqtt.config.limits.maxSubscriptionsPerSession;
+    result === 'new' &&
+    (router.countOf(session.number) > mqtt.config.limits.maxSubscriptionsPerSession ||
+      !mqtt.quotas.trySubscribe(session));
   if (isTooMany) {
     if (group === undefined) router.unsubscribe(session.number, filter);
     else router.unsubscribeShared(session.number, group, filter);
@@ -176,6 +178,7 @@ export function handleUnsubscribe(mqtt: Mqtt, connection: Connection, packet: Un
     if (existed && session.durable !== undefined) {
       mqtt.durable.log.add(TableId.Sessions, encodeEntry.unsubscribe(session.serial, { group, filter }));
     }
+    if (existed) mqtt.quotas.unsubscribed(session);
     if (group !== undefined && existed) forgetEmptyGroups(mqtt);
     return existed ? ReasonCode.Success : ReasonCode.NoSubscriptionExisted;
   });

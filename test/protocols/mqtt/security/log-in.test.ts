@@ -221,3 +221,32 @@ test('users of tenants are refused: names would not be kept apart', async () => 
   await node.user('ann', { tenant: 'acme' });
   expect(await node.refusal({ clientId: 'a', username: 'ann', password: PASSWORD })).toBe(0x87);
 });
+
+test('a user has so many sessions, subscriptions and retained messages, and gives them back', async () => {
+  node = await startSecureNode({
+    'guard.user.maxSessions': 2,
+    'guard.user.maxSubscriptions': 3,
+    'guard.user.maxRetained': 1,
+  });
+  await node.rules([], 'allow');
+  const first = await node.as('ann', { clientId: 'a' });
+  const second = await node.as('ann', { clientId: 'b' });
+  const third = { clientId: 'c', username: 'ann', password: PASSWORD };
+  expect(await node.refusal(third)).toBe(0x97);
+  expect((await first.subscribe(['1', '2'])).reasons).toEqual([2, 2]);
+  expect((await second.subscribe(['1', '2'])).reasons).toEqual([2, 0x97]);
+  await first.unsubscribe(['1']);
+  expect((await second.subscribe(['2'])).reasons).toEqual([2]);
+  first.send(wire.disconnect());
+  await first.closed();
+  expect(await node.refusal(third)).toBe(0);
+
+  const retain = (topic: string, payload: string) => second.publish({ topic, payload, qos: 1, retain: true });
+  expect(await retain('r/1', 'x')).toBe(0x10);
+  expect(await retain('r/1', 'y')).toBe(0x10);
+  expect(await retain('r/2', 'x')).toBe(0x97);
+  expect(await retain('r/1', '')).toBe(0x10);
+  expect(await retain('r/2', 'x')).toBe(0x10);
+  const other = await node.as('bob');
+  expect(await other.publish({ topic: 'r/1', payload: 'x', qos: 1, retain: true })).toBe(0x10);
+});
