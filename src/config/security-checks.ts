@@ -42,12 +42,11 @@ function reachable({ listeners }: Config): Reachable[] {
 export function openListeners(config: Config): Reachable[] {
   const { authentication: kafkaAuthentication } = config.kafka.security;
   return reachable(config).filter(({ name, listener }) => {
-    if (name === 'kafka' || name === 'kafkas') {
-      const isMutual =
-        name === 'kafkas' && (listener as TlsListenerConfig).tls.clientCertificate === 'require';
-      return kafkaAuthentication === 'none' && !isMutual;
-    }
-    return authenticationOf(config.security.authentication, name).authenticators.length === 0;
+    if (authenticationOf(config.security.authentication, name).authenticators.length > 0) return false;
+    if (name !== 'kafka' && name !== 'kafkas') return true;
+    const isMutual =
+      name === 'kafkas' && (listener as TlsListenerConfig).tls.clientCertificate === 'require';
+    return kafkaAuthentication === 'none' && !isMutual;
   });
 }
 
@@ -114,6 +113,8 @@ function checkJwt({ jwks, keys }: Authentication['jwt'], problem: Problem): void
   if (jwks.ttlMs < jwks.refreshMs) problem(`${path}.jwks.ttl`, `must not be below ${path}.jwks.refresh`);
 }
 
+const WITH_TLS = { mqtt: 'mqtts', ws: 'wss', kafka: 'kafkas' } as const;
+
 /** Settings that work and probably are not what was meant. */
 export function securityWarnings(config: Config): string[] {
   const { allowInsecure, authentication } = config.security;
@@ -125,15 +126,17 @@ export function securityWarnings(config: Config): string[] {
     found.push('security.allowInsecure is set and no listener needs it: take it out.');
   }
   for (const { name } of reachable(config)) {
-    if (name.startsWith('kafka')) continue;
+    const isKafka = name === 'kafka' || name === 'kafkas';
+    // There, and only there, everybody has to log in whatever `anonymous` says.
+    if (isKafka && config.kafka.security.authentication === 'sasl') continue;
     const { anonymous, authenticators } = authenticationOf(authentication, name);
     if (anonymous === 'allow' && authenticators.length > 0) {
       found.push(`listeners.${name} lets in clients that show nothing: its anonymous is allow.`);
     }
     const sendsPasswords = authenticators.some((each) => each !== 'certificate' && each !== 'scram');
-    if ((name === 'mqtt' || name === 'ws') && sendsPasswords) {
+    if ((name === 'mqtt' || name === 'ws' || name === 'kafka') && sendsPasswords) {
       found.push(
-        `listeners.${name} takes passwords without TLS: they can be read on their way. listeners.${name === 'ws' ? 'wss' : 'mqtts'} is for them.`,
+        `listeners.${name} takes passwords without TLS: they can be read on their way. listeners.${WITH_TLS[name]} is for them.`,
       );
     }
   }

@@ -49,6 +49,12 @@ describe('the security of Kafka, as configured', () => {
     expect(await warnings(...everywhere, 'kafka.security.authentication=sasl')).toEqual([
       expect.stringContaining('without TLS'),
     ]);
+    const chain = 'security.authentication.authenticators=["database"]';
+    expect(await problems(...everywhere, chain)).toEqual([]);
+    expect(await warnings(...everywhere, chain, 'security.authentication.anonymous=allow')).toEqual([
+      expect.stringContaining('lets in clients that show nothing'),
+      expect.stringContaining('listeners.kafkas is for them'),
+    ]);
     const acl = 'kafka.security.authorization=acl';
     expect(await warnings(acl)).toEqual([expect.stringContaining('nobody can set one')]);
     expect(await warnings(acl, 'kafka.security.superUsers=["User:admin"]')).toEqual([]);
