@@ -8,9 +8,11 @@
  * while somebody turns pages may or may not be seen; nothing else is missed or repeated.
  */
 import type { OpenSecurity } from '../security/open-security.ts';
-import type { ProcessView } from './operations/node.ts';
 import type { ClientsView } from './operations/clients.ts';
+import type { GroupsView } from './operations/groups.ts';
+import type { ProcessView } from './operations/node.ts';
 import type { SubscriptionsView } from './operations/subscriptions.ts';
+import type { TopicsView } from './operations/topics.ts';
 import type {
   Health,
   PartitionView,
@@ -79,6 +81,8 @@ export interface NodeView {
   readonly process: ProcessView;
   readonly clients: ClientsView;
   readonly subscriptions: SubscriptionsView;
+  readonly topics: TopicsView;
+  readonly groups: GroupsView;
 
   health(): Awaitable<Health>;
   status(): Awaitable<Status>;

@@ -12,6 +12,7 @@ import { aclOperations } from './operations/acl.ts';
 import { auditOperations } from './operations/audit.ts';
 import { banOperations } from './operations/bans.ts';
 import { clientOperations } from './operations/clients.ts';
+import { groupOperations } from './operations/groups.ts';
 import { keyOperations } from './operations/keys.ts';
 import { nodeOperations } from './operations/node.ts';
 import { queueOperations } from './operations/queues.ts';
@@ -21,6 +22,7 @@ import { sessionOperations } from './operations/sessions.ts';
 import { statusOperations } from './operations/status.ts';
 import { streamOperations } from './operations/streams.ts';
 import { subscriptionOperations } from './operations/subscriptions.ts';
+import { topicOperations } from './operations/topics.ts';
 import { userOperations } from './operations/users.ts';
 
 export const OPERATIONS = {
@@ -32,6 +34,8 @@ export const OPERATIONS = {
   ...queueOperations,
   ...retainedOperations,
   ...streamOperations,
+  ...topicOperations,
+  ...groupOperations,
   ...userOperations,
   ...roleOperations,
   ...keyOperations,
@@ -50,6 +54,8 @@ export const SUBJECTS: Readonly<Record<string, string>> = {
   queue: 'Queues of sessions and of shared subscriptions.',
   retained: 'Retained messages.',
   stream: 'Streams.',
+  topic: 'Topics of Kafka.',
+  group: 'Groups of consumers of Kafka.',
   user: 'Users of all protocols.',
   role: 'Roles: what users may do to the node and to topics.',
   key: 'API keys.',

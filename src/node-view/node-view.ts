@@ -15,6 +15,7 @@ import type { Streams } from '../kernel/streams/streams.ts';
 import type { KafkaFrontEnd } from '../protocols/kafka/front-end.ts';
 import type { Mqtt } from '../protocols/mqtt/context.ts';
 import { clientsView } from './clients.ts';
+import { groupsView } from './groups.ts';
 import { type ProcessParts, processView } from './process.ts';
 import { queuesView } from './queues.ts';
 import { retainedView } from './retained.ts';
@@ -22,6 +23,7 @@ import { sessionsView } from './sessions.ts';
 import { statusView } from './status.ts';
 import { streamsView } from './streams.ts';
 import { subscriptionsView } from './subscriptions.ts';
+import { topicsView } from './topics.ts';
 
 export interface NodeParts {
   readonly config: Config;
@@ -44,6 +46,8 @@ export function createNodeView(parts: NodeParts): NodeView {
     process: processView({ ...parts.process, config: parts.config }),
     clients: clientsView(parts.mqtt, parts.kafka),
     subscriptions: subscriptionsView(parts.mqtt),
+    topics: topicsView(parts.kafka),
+    groups: groupsView(parts.kafka),
     ...statusView(parts),
     ...sessionsView(parts.mqtt),
     ...queuesView(parts.mqtt),

@@ -129,6 +129,8 @@ export function createFakeNode(security: SecurityParts = absent('security')): Fa
     process: absent('process'),
     clients: absent('clients'),
     subscriptions: absent('subscriptions'),
+    topics: absent('topics'),
+    groups: absent('groups'),
     sessionTable: new Map(
       [session('kitchen'), session('cellar/ä b', false)].map((each) => [each.clientId, each]),
     ),
