@@ -91,6 +91,8 @@ export interface Authorization {
   viewOf(principal: Principal): object;
   explain(principal: Principal, action: Action, address: Name, isFilter?: boolean): Explanation;
   readonly roles: Roles;
+  /** In force now. */
+  readonly config: AuthorizationConfig;
   /** Rules of a configuration that was read again. */
   reload(config: AuthorizationConfig): void;
   /** At most once a turn: what was decided before may be wrong now. Returns how to stop it. */
@@ -228,6 +230,9 @@ export function createAuthorization(options: AuthorizationOptions): Authorizatio
 
   return {
     roles,
+    get config() {
+      return config;
+    },
     decide: (principal, action, address, isFilter = false) =>
       decide(views().of(principal), action, address, isFilter),
     mayPublish: (principal, topic) => answer(principal, Question.Publish, topic) === true,

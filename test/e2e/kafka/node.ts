@@ -26,7 +26,11 @@ function portOf(node: RunningNode, name: string): number {
   return address.port;
 }
 
-export async function startKafkaNode(settings: Settings = {}): Promise<KafkaNode> {
+/** `log` takes the lines of the log, at its lowest level. */
+export async function startKafkaNode(
+  settings: Settings = {},
+  log?: { write(line: string): void },
+): Promise<KafkaNode> {
   const dataDir = mkdtempSync(join(tmpdir(), 'robustmq-kafka-'));
   const start = async (more: Settings): Promise<RunningNode> => {
     const all: Settings = {
@@ -43,7 +47,10 @@ export async function startKafkaNode(settings: Settings = {}): Promise<KafkaNode
     };
     const loaded = await loadConfig({ sets: Object.entries(all).map(([key, value]) => `${key}=${value}`) });
     if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
-    const logger = pino({ level: process.env.ROBUSTMQ_TEST_LOG ?? 'silent' });
+    const logger =
+      log === undefined
+        ? pino({ level: process.env.ROBUSTMQ_TEST_LOG ?? 'silent' })
+        : pino({ level: 'trace' }, log);
     return startNode(loaded.config, { logger, clock: systemClock });
   };
   let node = await start({});

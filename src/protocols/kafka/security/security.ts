@@ -135,12 +135,16 @@ function listenerRules(options: SecurityOptions): ReadonlyMap<string, ListenerRu
 }
 
 /** Whether what nothing is said about is allowed, where there are no access control lists. */
-function openness(config: Config): (principal: Principal) => boolean {
+function openness(
+  config: Config,
+  authorization: OpenSecurity['authorization'],
+): (principal: Principal) => boolean {
   const { security } = config;
-  const { noMatch, rules } = config.authorization;
   const isUnruled = (listener: string): boolean =>
-    rules.length === 0 && authenticationOf(security.authentication, listener).authenticators.length === 0;
+    authorization.config.rules.length === 0 &&
+    authenticationOf(security.authentication, listener).authenticators.length === 0;
   return ({ userName, tenant, listener }) => {
+    const { noMatch } = authorization.config;
     if (noMatch !== 'auto') return noMatch === 'allow';
     if (tenant !== '') return false;
     if (isUnruled(listener)) return true;
@@ -167,7 +171,10 @@ export function createSecurity(options: SecurityOptions): Security {
     loggedIn,
   };
   return {
-    authorizer: createAuthorizer(acls, createCommonRules({ authorization, isOpen: openness(config) })),
+    authorizer: createAuthorizer(
+      acls,
+      createCommonRules({ authorization, isOpen: openness(config, authorization) }),
+    ),
     acls,
     users,
     quotas,
