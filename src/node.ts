@@ -29,6 +29,7 @@ import { createDurable } from './protocols/mqtt/durable/durable.ts';
 import { createMqttFrontEnd, type MqttFrontEnd } from './protocols/mqtt/front-end.ts';
 import { policyKeys } from './protocols/mqtt/policies.ts';
 import { createMqttSecurity } from './protocols/mqtt/security/security.ts';
+import { type ConfigSource, createReload, type ReloadReport } from './reload.ts';
 import { stripeOf } from './scheduling/stripes.ts';
 import { schemaRegistryRoute } from './schema-registry-tier.ts';
 import {
@@ -52,8 +53,8 @@ export interface RunningNode {
   readonly listeners: readonly RunningListener[];
   /** Graceful: clients are told, what is written is flushed, then sockets close. Idempotent. */
   stop(): Promise<void>;
-  /** Reads certificates again; connections stay. Rejects, with the old ones in use, when they do not load. */
-  reload(): Promise<void>;
+  /** Reads configuration, certificates and files of passwords again; connections stay. Rejects when nothing has changed. */
+  reload(): Promise<ReloadReport>;
   /** Made where there has never been one; see src/security/access/. Resolves with whether it was. */
   firstAdministrator(how: Pick<InitialAdministratorOptions, 'environment' | 'print'>): Promise<boolean>;
   readonly mqtt: MqttFrontEnd;
@@ -76,6 +77,10 @@ export interface NodeDependencies {
   readonly utilization?: () => number;
   /** In [0, 1). */
   readonly random?: () => number;
+  /** Without it what is in use cannot be read again. */
+  readonly configSource?: ConfigSource;
+  /** Ends the process, or what runs the node in it, for an administrator who asks for that. */
+  readonly stopProcess?: (isNow: boolean) => void;
   readonly authenticator?: Authenticator;
   readonly authMethods?: readonly AuthMethod[];
   readonly authorizer?: Authorizer;
@@ -235,6 +240,13 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
 
   let administration: Administration | undefined;
   const listeners: Listener[] = [];
+  const reloading = createReload({
+    config,
+    source: dependencies.configSource,
+    logger,
+    security,
+    listeners: () => [...listeners, ...(administration?.listeners ?? [])],
+  });
   let stopping: Promise<void> | undefined;
   async function stopAll(): Promise<void> {
     administration?.drain();
@@ -269,6 +281,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
       security,
       parts: {
         config,
+        process: { ...reloading, stop: dependencies.stopProcess },
         mqtt: mqtt.context,
         tier,
         streams,
@@ -297,17 +310,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
       stopping ??= stopAll();
       return stopping;
     },
-    async reload() {
-      const faults = await security.authentication.reload();
-      const all = [...listeners, ...administration.listeners];
-      const errors = [
-        ...faults.map((fault) => new Error(fault)),
-        ...all.map((listener) => listener.reload()).filter((error) => error !== undefined),
-      ];
-      if (errors.length === 1) throw errors[0];
-      if (errors.length > 1)
-        throw new AggregateError(errors, errors.map((error) => error.message).join('; '));
-    },
+    reload: reloading.reload,
     firstAdministrator: (how) =>
       initialAdministrator({
         ...how,

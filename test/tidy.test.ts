@@ -128,7 +128,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'src/schema-registry',
     'src/storage/records',
   ],
+  'src/reload.ts': ['src/config', 'src/security'],
   'src/node.ts': [
+    'src/reload.ts',
     'src/administration.ts',
     'src/schema-registry-tier.ts',
     'src/durable-tables.ts',

@@ -16,7 +16,8 @@ export interface AdminOptions extends ConfigOptions {
   readonly ca?: string;
 }
 
-export const formOf = ({ output, json }: AdminOptions): OutputForm => (json === true ? 'json' : output);
+export const formOf = ({ output, json }: Pick<AdminOptions, 'output' | 'json'>): OutputForm =>
+  json === true ? 'json' : output;
 
 export function withAdminOptions(command: Command): Command {
   return withConfig(command)
@@ -45,9 +46,15 @@ export async function withAdmin(
   }
 }
 
+const urlOf = (options: AdminOptions, io: Io): string =>
+  options.url ?? (options.dataDir === undefined ? (io.environment.ROBUSTMQ_URL ?? '') : '');
+
+/** Over HTTP, and not the control socket of a directory here. */
+export const isRemote = (options: AdminOptions, io: Io): boolean => urlOf(options, io) !== '';
+
 async function connect(options: AdminOptions, io: Io): Promise<AdminClient> {
-  const url = options.url ?? (options.dataDir === undefined ? io.environment.ROBUSTMQ_URL : undefined);
-  if (url === undefined || url === '') {
+  const url = urlOf(options, io);
+  if (url === '') {
     const { config } = await readConfig(options, io.environment);
     return connectAdmin(config.dataDir);
   }

@@ -5,8 +5,10 @@
 import { Command, Option } from 'commander';
 import { packageVersion } from '../package-version.ts';
 import { addAdminVerbs, addOfflineVerbs } from './admin-program.ts';
+import { addConfigVerbs } from './config-program.ts';
 import { ExitCode } from './exit-codes.ts';
 import type { Io } from './io.ts';
+import { addLifecycleVerbs } from './lifecycle-program.ts';
 import { append, duration, oneOf, wholeNumber, withConfig } from './options.ts';
 
 export interface Outcome {
@@ -93,24 +95,9 @@ Examples:
       await ends(sub(filters, options, io));
     });
 
-  const config = program.command('config').description('Look at the configuration.');
-  withConfig(config.command('print').description('Print the configuration in effect.'))
-    .option('--sources', 'say where each value comes from')
-    .action(async (options) => ends((await import('./config-verbs.ts')).configPrint(options, io)));
-  withConfig(config.command('validate').description('Check it without starting.')).action(async (options) =>
-    ends((await import('./config-verbs.ts')).configValidate(options, io)),
-  );
-  config
-    .command('docs')
-    .description('Print the reference of every key, or of one section or key.')
-    .argument('[key]')
-    .action(async (key: string | undefined) => ends((await import('./config-verbs.ts')).configDocs(key, io)));
-  config
-    .command('schema')
-    .description('Print a JSON Schema of the file, for editors.')
-    .action(async () => ends((await import('./config-verbs.ts')).configSchema(io)));
-
+  addConfigVerbs(program, io, ends);
   addAdminVerbs(program, io, ends);
+  addLifecycleVerbs(program, io, ends);
   addOfflineVerbs(program, io, ends);
 
   program

@@ -59,7 +59,20 @@ export async function start(options: StartOptions, io: Io, startNode: StartNode)
   let dataDirectory: DataDirectory | undefined;
   try {
     dataDirectory = await openDirectory(config.dataDir);
-    const dependencies = { logger, clock: systemClock, utilization: loopUtilization(), dataDirectory };
+    const dependencies = {
+      logger,
+      clock: systemClock,
+      utilization: loopUtilization(),
+      dataDirectory,
+      configSource: { origins: loaded.origins, read: () => readConfig(options, io.environment) },
+      stopProcess(isNow: boolean) {
+        if (isNow) {
+          logger.warn('an administrator asked for an end at once: exiting');
+          io.exit(ExitCode.Ok);
+        }
+        signalled('an administrator');
+      },
+    };
     const node = await open(config, dependencies, startNode);
     unsubscribe.push(io.onSignal('SIGHUP', () => void reload(node, logger)));
     try {
@@ -151,9 +164,12 @@ async function makeAdministrator(node: StartedNode, logger: Logger, io: Io): Pro
 
 async function reload(node: StartedNode, logger: Logger): Promise<void> {
   try {
-    await node.reload();
-    logger.info('certificates reloaded');
+    const { changes, warnings } = await node.reload();
+    const waiting = changes.filter(({ effect }) => effect === 'restart').map(({ key }) => key);
+    logger.info({ changes: changes.length - waiting.length }, 'configuration and certificates reloaded');
+    if (waiting.length > 0) logger.warn(`these need a restart: ${waiting.join(', ')}`);
+    for (const warning of warnings) logger.warn(warning);
   } catch (error) {
-    logger.error(`certificates not reloaded, the old ones stay: ${systemReason(error)}`);
+    logger.error(`not reloaded, what is in use stays: ${systemReason(error)}`);
   }
 }

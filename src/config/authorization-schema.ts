@@ -1,7 +1,7 @@
 /** The configuration of what clients may do: rules over addresses, for every protocol. */
 import { isNetwork } from './network-text.ts';
 import { filterProblem } from './rule-filter.ts';
-import { choice, list, section, string } from './schema-kit.ts';
+import { choice, list, live, section, string } from './schema-kit.ts';
 
 const MAX_RULES = 10_000;
 const MAX_NAMES = 1024;
@@ -47,16 +47,18 @@ const rule = section('A rule. All of its conditions must fit.', {
   ),
 });
 
-export const authorizationSchema = section('What clients may do.', {
-  noMatch: choice(
-    ['auto', 'deny', 'allow'],
-    'auto',
-    'What no rule is about: `auto` refuses it, except to anonymous clients of listeners that only this machine reaches.',
-  ),
-  wideSubscriptions: choice(
-    ['refuse', 'narrow'],
-    'refuse',
-    'A subscription wider than what is allowed: refused, or granted for the part that is.',
-  ),
-  rules: list(rule, 'Rules, besides those of roles and of credentials.', MAX_RULES),
-});
+export const authorizationSchema = live(
+  section('What clients may do.', {
+    noMatch: choice(
+      ['auto', 'deny', 'allow'],
+      'auto',
+      'What no rule is about: `auto` refuses it, except to anonymous clients of listeners that only this machine reaches.',
+    ),
+    wideSubscriptions: choice(
+      ['refuse', 'narrow'],
+      'refuse',
+      'A subscription wider than what is allowed: refused, or granted for the part that is.',
+    ),
+    rules: list(rule, 'Rules, besides those of roles and of credentials.', MAX_RULES),
+  }),
+);

@@ -2,19 +2,23 @@
 import type { Normalized, Origin } from './assignments.ts';
 import { environmentName } from './overrides.ts';
 import { schema } from './schema.ts';
-import { type Leaf, type SchemaNode, type Section, writtenName } from './schema-kit.ts';
+import { type Effect, fieldOf, type Leaf, type SchemaNode, type Section, writtenName } from './schema-kit.ts';
 import { formatNumber, rangeOf } from './values.ts';
 
 export interface DescribedKey {
   readonly path: string;
   readonly node: Leaf;
+  readonly effect: Effect;
 }
 
 /** Every key that holds a value, in the order of the schema. */
-export function keys(node: Section = schema, path = ''): DescribedKey[] {
+export function keys(node: Section = schema, path = '', above: Effect = 'restart'): DescribedKey[] {
   return Object.entries(node.fields).flatMap(([name, child]) => {
     const childPath = path === '' ? writtenName(name) : `${path}.${writtenName(name)}`;
-    return child.kind === 'section' ? keys(child, childPath) : [{ path: childPath, node: child }];
+    const effect = child.effect ?? above;
+    return child.kind === 'section'
+      ? keys(child, childPath, effect)
+      : [{ path: childPath, node: child, effect }];
   });
 }
 
@@ -54,6 +58,20 @@ function writtenEntry(node: Section, value: Normalized): string {
 function fieldValue(value: unknown, name: string): Normalized | undefined {
   if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
   return (value as { readonly [field: string]: Normalized })[name];
+}
+
+/** The value of a key in a configuration, as a user may write it; secrets are masked. */
+export function printedValue(config: object, path: string): string {
+  let node: SchemaNode = schema;
+  let value: unknown = config;
+  for (const key of path.split('.')) {
+    const field: { name: string; node: SchemaNode } | undefined =
+      node.kind === 'section' ? fieldOf(node, key) : undefined;
+    if (field === undefined) return '';
+    node = field.node;
+    value = fieldValue(value, field.name) ?? '';
+  }
+  return node.kind === 'section' ? '' : writtenValue(node, value as Normalized);
 }
 
 /**
@@ -126,7 +144,11 @@ and on the command line a list is \`a,b,c\`, and a section or a list of sections
 
 An unknown key or a wrong value stops the start and names its place, the key and the nearest valid one. \`robustmq config validate\`
 checks without starting, \`robustmq config print --sources\` shows the values in effect and where each comes from, and
-\`robustmq config schema\` prints a JSON Schema for editors.
+\`robustmq config schema\` prints a JSON Schema for editors. \`robustmq config diff\` shows what a running broker would be told anew.
+
+\`robustmq reload\`, SIGHUP and \`POST /api/v1/config:reload\` read all of these sources again. The last column says when a change
+counts: at once, for connections made from then on, or after a restart. One wrong value and nothing changes: what is in effect
+stays, and is never replaced by a default. Certificates, files of passwords and of keys are read again as well.
 
 \`\`\`yaml
 security:
@@ -148,33 +170,42 @@ limits:
 
 /** The reference page, or the part of it at or below `path`. */
 export function referencePage(path?: string): string {
-  if (path === undefined) return `${introduction}${sectionPage(schema, '', 1)}`;
+  const effects = new Map(keys().map((key) => [key.path, key.effect]));
+  if (path === undefined) return `${introduction}${sectionPage(schema, '', 1, effects)}`;
   const found = lookUp(path);
   if (found === undefined) return '';
-  if (found.kind === 'section') return sectionPage(found, path, 1).trimStart();
-  return `${tableOf([[path, found]])}\n\nEnvironment: \`${environmentName(path)}\`\n`;
+  if (found.kind === 'section') return sectionPage(found, path, 1, effects).trimStart();
+  return `${tableOf([[path, found]], effects)}\n\nEnvironment: \`${environmentName(path)}\`\n`;
 }
 
-function sectionPage(node: Section, path: string, level: number): string {
+type Effects = ReadonlyMap<string, Effect>;
+
+function sectionPage(node: Section, path: string, level: number, effects: Effects): string {
   const heading =
     path === '' ? '## Top level' : `${'#'.repeat(Math.min(4, level))} \`${path}\`\n\n${node.description}`;
   const at = (name: string): string => (path === '' ? writtenName(name) : `${path}.${writtenName(name)}`);
   const rows: [string, Leaf][] = [];
   const below: string[] = [];
   for (const [name, child] of Object.entries(node.fields)) {
-    if (child.kind === 'section') below.push(sectionPage(child, at(name), level + 1));
+    if (child.kind === 'section') below.push(sectionPage(child, at(name), level + 1, effects));
     else rows.push([at(name), child]);
   }
-  return `\n${heading}\n${rows.length === 0 ? '' : `\n${tableOf(rows)}\n`}${below.join('')}`;
+  return `\n${heading}\n${rows.length === 0 ? '' : `\n${tableOf(rows, effects)}\n`}${below.join('')}`;
 }
 
-function tableOf(rows: readonly (readonly [string, Leaf])[]): string {
+const EFFECT_TEXT: Readonly<Record<Effect, string>> = {
+  live: 'at once',
+  'new-connections': 'new connections',
+  restart: 'restart',
+};
+
+function tableOf(rows: readonly (readonly [string, Leaf])[], effects: Effects): string {
   const lines = rows.map(([path, node]) => {
     const plain = node.kind === 'number' && node.unit === 's' ? ' A plain number is in seconds.' : '';
     const value = writtenValue(node, node.fallback);
-    return `| \`${path}\` | ${typeOf(node)} | \`${value}\` | ${node.description}${plain} |`;
+    return `| \`${path}\` | ${typeOf(node)} | \`${value}\` | ${node.description}${plain} | ${EFFECT_TEXT[effects.get(path) ?? 'restart']} |`;
   });
-  return `| key | value | default | meaning |\n|---|---|---|---|\n${lines.join('\n')}`;
+  return `| key | value | default | meaning | a change counts |\n|---|---|---|---|---|\n${lines.join('\n')}`;
 }
 
 /** The schema's node at a key, or undefined. */

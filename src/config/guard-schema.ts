@@ -1,5 +1,15 @@
 /** The configuration of who is kept out, how much anybody gets, and what is noted of administration. */
-import { bytes, choice, count, list, milliseconds, section, string } from './schema-kit.ts';
+import {
+  bytes,
+  choice,
+  count,
+  forNewConnections,
+  list,
+  live,
+  milliseconds,
+  section,
+  string,
+} from './schema-kit.ts';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -22,15 +32,17 @@ export const guardSchema = section(
   'Who is kept out, and how much anybody gets. What is above a rate waits.',
   {
     maxBans: count(10_000, 'Bans that administrators may set.', { min: 1, max: 100_000 }),
-    flapping: section('Clients that come and go all the time are banned for a while.', {
-      maxDisconnects: count(0, 'Disconnects in `window` that bring a ban; 0 is never.', { max: 1_000_000 }),
-      windowMs: milliseconds(MINUTE_MS, 'In which time.', { min: 1000, max: DAY_MS }),
-      banMs: milliseconds(5 * MINUTE_MS, 'How long they are kept out.', { min: 1000, max: 30 * DAY_MS }),
-      maxClients: count(65_536, 'Clients watched at once; the first seen is forgotten.', {
-        min: 1,
-        max: 1_000_000,
+    flapping: live(
+      section('Clients that come and go all the time are banned for a while.', {
+        maxDisconnects: count(0, 'Disconnects in `window` that bring a ban; 0 is never.', { max: 1_000_000 }),
+        windowMs: milliseconds(MINUTE_MS, 'In which time.', { min: 1000, max: DAY_MS }),
+        banMs: milliseconds(5 * MINUTE_MS, 'How long they are kept out.', { min: 1000, max: 30 * DAY_MS }),
+        maxClients: count(65_536, 'Clients watched at once; the first seen is forgotten.', {
+          min: 1,
+          max: 1_000_000,
+        }),
       }),
-    }),
+    ),
     logIn: section('Log-ins that fail.', {
       maxFailures: count(
         5,
@@ -44,14 +56,14 @@ export const guardSchema = section(
         'The same for an address, behind which there may be many clients; 0 is never.',
         { max: 1_000_000 },
       ),
-      windowMs: milliseconds(5 * MINUTE_MS, 'In which time.', { min: 1000, max: DAY_MS }),
-      lockMs: milliseconds(10 * MINUTE_MS, 'How long.', { min: 1000, max: 30 * DAY_MS }),
+      windowMs: live(milliseconds(5 * MINUTE_MS, 'In which time.', { min: 1000, max: DAY_MS })),
+      lockMs: live(milliseconds(10 * MINUTE_MS, 'How long.', { min: 1000, max: 30 * DAY_MS })),
       maxTracked: count(65_536, 'Names with a counter of their own; further ones share some.', {
         min: 1,
         max: 1_000_000,
       }),
     }),
-    client: section('Each connection.', messageRates('a connection')),
+    client: forNewConnections(section('Each connection.', messageRates('a connection'))),
     address: section('Each address that clients come from; of IPv6 the first 64 bits.', doors('an address')),
     listeners: list(
       section('A listener.', {
@@ -62,11 +74,13 @@ export const guardSchema = section(
       'Listeners with limits of their own.',
       64,
     ),
-    user: section('Each user.', {
-      maxSessions: limit('Sessions'),
-      maxSubscriptions: limit('Subscriptions, of all sessions'),
-      maxRetained: limit('Retained messages'),
-    }),
+    user: live(
+      section('Each user.', {
+        maxSessions: limit('Sessions'),
+        maxSubscriptions: limit('Subscriptions, of all sessions'),
+        maxRetained: limit('Retained messages'),
+      }),
+    ),
     maxUsers: count(1_000_000, 'Users who have sessions, subscriptions or retained messages.', { min: 1 }),
   },
 );

@@ -1,7 +1,7 @@
 /** The configuration of the Kafka protocol. */
 import { kafkaSecuritySchema } from './kafka-security-schema.ts';
 import { kafkaShareSchema } from './kafka-share-schema.ts';
-import { boolean, bytes, choice, count, milliseconds, section, string } from './schema-kit.ts';
+import { boolean, bytes, choice, count, live, milliseconds, section, string } from './schema-kit.ts';
 
 const MiB = 1024 * 1024;
 const levels = ['memory', 'os', 'sync'] as const;
@@ -31,8 +31,10 @@ export const kafkaSchema = section("Kafka's protocol.", {
       max: 65_535,
     },
   ),
-  autoCreateTopics: boolean(true, 'Whether asking for a topic creates it, where the client allows that.'),
-  numPartitions: count(1, 'Partitions of a topic that does not say how many.', { min: 1, max: 65_536 }),
+  autoCreateTopics: live(
+    boolean(true, 'Whether asking for a topic creates it, where the client allows that.'),
+  ),
+  numPartitions: live(count(1, 'Partitions of a topic that does not say how many.', { min: 1, max: 65_536 })),
   maxMessageBytes: bytes(1_048_588, 'Largest batch of records where a topic says nothing else.', {
     min: 1024,
     max: 8 * MiB,
@@ -43,17 +45,21 @@ export const kafkaSchema = section("Kafka's protocol.", {
     'Memory of all requests that are arriving or under way; who brings more is disconnected.',
     { min: MiB },
   ),
-  maxIdleMs: milliseconds(600_000, 'Connections on which nothing happens are closed.', {
-    min: 1000,
-    max: MAX_MS,
-  }),
+  maxIdleMs: live(
+    milliseconds(600_000, 'Connections on which nothing happens are closed.', {
+      min: 1000,
+      max: MAX_MS,
+    }),
+  ),
   maxFetchSessions: count(1000, 'Fetch sessions; the one not used for longest gives way.', {
     max: 1_000_000,
   }),
-  maxFetchBytes: bytes(55 * MiB, 'Most bytes of records in an answer to Fetch.', {
-    min: MiB,
-    max: 1024 * MiB,
-  }),
+  maxFetchBytes: live(
+    bytes(55 * MiB, 'Most bytes of records in an answer to Fetch.', {
+      min: MiB,
+      max: 1024 * MiB,
+    }),
+  ),
   durability: section('What an acknowledgement of Produce means.', {
     leader: choice(levels, 'os', 'With acks=1.'),
     all: choice(levels, 'sync', 'With acks=all.'),

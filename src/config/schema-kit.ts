@@ -8,8 +8,13 @@
 
 export type Scalar = boolean | number | string;
 
+/** When a change of a key counts that a running node reads: at once, for connections made from then on, after a restart. */
+export type Effect = 'live' | 'new-connections' | 'restart';
+
 interface Described {
   readonly description: string;
+  /** Of a section: what its keys have that say nothing. Without any it is a restart. */
+  readonly effect?: Effect;
 }
 
 export interface BooleanLeaf extends Described {
@@ -148,6 +153,13 @@ export const section = <const F extends Fields>(description: string, fields: F):
   kind: 'section',
   description,
   fields,
+});
+
+export const live = <N extends SchemaNode>(node: N): N => ({ ...node, effect: 'live' });
+
+export const forNewConnections = <N extends SchemaNode>(node: N): N => ({
+  ...node,
+  effect: 'new-connections',
 });
 
 /**

@@ -1,5 +1,5 @@
 /** The configuration of what is kept: the journal, its tiers and views, and what topics ask of them. */
-import { boolean, bytes, choice, count, list, seconds, section, string } from './schema-kit.ts';
+import { boolean, bytes, choice, count, list, live, seconds, section, string } from './schema-kit.ts';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -139,19 +139,25 @@ export const policies = {
     maxDelaySeconds: seconds(30 * 86_400, 'Longest delay; more is refused.', { min: 1, max: never }),
     maxMessages: count(1_000_000, 'Most messages waiting for their time.', { max: 4_000_000 }),
   }),
-  deadLetter: section('Messages that could not be delivered are published again elsewhere.', {
-    topic: string('', 'Topic; `{topic}` and `{client}` stand for the original ones. Empty keeps none.', {
-      maxLength: 1024,
-      expected: 'a topic',
-      accepts: (text) => !/[#+\0]/.test(text),
+  deadLetter: live(
+    section('Messages that could not be delivered are published again elsewhere.', {
+      topic: string('', 'Topic; `{topic}` and `{client}` stand for the original ones. Empty keeps none.', {
+        maxLength: 1024,
+        expected: 'a topic',
+        accepts: (text) => !/[#+\0]/.test(text),
+      }),
+      expired: boolean(true, 'Messages that expired in the queue of a session.'),
+      rejected: boolean(true, 'Messages that the subscriber answered with a reason code of 0x80 or more.'),
+      overflow: boolean(true, 'Messages given up because a queue was full.'),
+      deliveryLimit: count(
+        0,
+        'Deliveries of a message to one session before it is given up; 0 is no limit.',
+        {
+          max: 65_535,
+        },
+      ),
     }),
-    expired: boolean(true, 'Messages that expired in the queue of a session.'),
-    rejected: boolean(true, 'Messages that the subscriber answered with a reason code of 0x80 or more.'),
-    overflow: boolean(true, 'Messages given up because a queue was full.'),
-    deliveryLimit: count(0, 'Deliveries of a message to one session before it is given up; 0 is no limit.', {
-      max: 65_535,
-    }),
-  }),
+  ),
   deduplication: section('A message whose identifier was seen before is acknowledged and not delivered.', {
     userProperty: string('', 'User property with the identifier; empty turns deduplication off.', {
       maxLength: 255,

@@ -28,8 +28,7 @@ export interface Admission {
 }
 
 export function createAdmission(limits: AdmissionLimits, clock: Clock): Admission {
-  const rate = limits.maxConnectionsPerSecond;
-  let tokens = rate;
+  let tokens = limits.maxConnectionsPerSecond;
   let refilledAtMs = clock.monotonicMs();
   let suspended = false;
   let open = 0;
@@ -40,6 +39,8 @@ export function createAdmission(limits: AdmissionLimits, clock: Clock): Admissio
 
   /** A bucket one second deep: a burst up to the limit passes, and no second sees more than twice the limit. */
   const takeToken = (): boolean => {
+    // Read each time: it changes while the node runs.
+    const rate = limits.maxConnectionsPerSecond;
     if (rate <= 0) return true;
     const nowMs = clock.monotonicMs();
     tokens = Math.min(rate, tokens + ((nowMs - refilledAtMs) * rate) / 1000);

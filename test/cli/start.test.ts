@@ -55,6 +55,7 @@ function runStart({ startFails, reloadFails, whileStarting, ...options }: Settin
       reload: async () => {
         calls.push('reload');
         if (reloadFails !== undefined) throw reloadFails;
+        return { changes: [], warnings: [] };
       },
     };
   };

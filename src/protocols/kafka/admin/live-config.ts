@@ -14,18 +14,17 @@ export const settingName = (scope: Scope, name: string): string => `${scope} ${n
 
 const decoder = new TextDecoder();
 
+/** What nobody has set is read through to the configuration of the node, which may be read again at any time. */
 export function broughtToLife(config: Config, settings: Settings): Config {
-  const { numPartitions, autoCreateTopics, maxIdleMs, maxFetchBytes } = config.kafka;
-  const given: LiveFields = { numPartitions, autoCreateTopics, maxIdleMs, maxFetchBytes };
-  const live = { ...config.kafka, ...given };
+  const given = Object.create(config.kafka) as LiveFields & Config['kafka'];
   settings.watch(SettingKind.BrokerConfig, () => {
-    Object.assign(live, given);
+    for (const name of Object.keys(given)) Reflect.deleteProperty(given, name);
     for (const scope of ['cluster', 'node'] as const) {
       for (const { name, change } of brokerConfigs.values()) {
         const value = change && settings.get(SettingKind.BrokerConfig, settingName(scope, name));
-        if (value !== undefined) change?.apply(live, decoder.decode(value));
+        if (value !== undefined) change?.apply(given, decoder.decode(value));
       }
     }
   });
-  return { ...config, kafka: live };
+  return { ...config, kafka: given };
 }

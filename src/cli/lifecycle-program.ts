@@ -1,0 +1,63 @@
+/** The verbs about the process of a broker and the machine it is to run on, in the command tree. */
+import { type Command, Option } from 'commander';
+import { type AdminOptions, withAdminOptions } from './admin-target.ts';
+import type { Io } from './io.ts';
+import { duration, withConfig } from './options.ts';
+
+type Ends = (run: Promise<number>) => Promise<void>;
+
+const USUAL_WAIT_MS = 30_000;
+
+/** After the verbs of the table: `status` is one of them. */
+export function addLifecycleVerbs(program: Command, io: Io, ends: Ends): void {
+  withAdminOptions(
+    program
+      .command('reload')
+      .description(
+        'Have a running broker read its configuration, certificates and files of passwords again.',
+      ),
+  )
+    .addHelpText('after', examples('robustmq reload', 'robustmq config diff && robustmq reload'))
+    .action(async (options) => ends((await import('./lifecycle.ts')).reload(options, io)));
+
+  withAdminOptions(program.command('stop').description('End a running broker, and wait until it has ended.'))
+    .option('--now', 'at once: clients are not told; what was acknowledged is kept all the same')
+    .option(
+      '--timeout <duration>',
+      'how long to wait; exit code 6 when it still runs',
+      duration,
+      USUAL_WAIT_MS,
+    )
+    .addHelpText('after', examples('robustmq stop --data-dir /var/lib/robustmq', 'robustmq stop --now'))
+    .action(async (options) => ends((await import('./lifecycle.ts')).stop(options, io)));
+
+  program.commands
+    .find((command) => command.name() === 'status')
+    ?.option(
+      '--wait [duration]',
+      'wait until it serves, 30s where nothing is said; exit code 6 when it does not',
+    )
+    .hook('preAction', async (_this, command) => {
+      const { wait, ...options } = command.opts<AdminOptions & { wait?: string | true }>();
+      if (wait === undefined) return;
+      const timeoutMs = wait === true ? USUAL_WAIT_MS : duration(wait);
+      await (await import('./lifecycle.ts')).waitUntilServing(options, timeoutMs, io);
+    });
+
+  withConfig(
+    program
+      .command('doctor')
+      .description('Look at this machine and the configuration, and say what stands in the way of a broker.'),
+  )
+    .addOption(
+      new Option('-o, --output <form>', 'form of the output')
+        .choices(['table', 'json', 'ndjson', 'yaml'])
+        .default('table'),
+    )
+    .option('--json', 'same as -o json')
+    .addHelpText('after', examples('robustmq doctor', 'robustmq doctor --config broker.yaml --json'))
+    .action(async (options) => ends((await import('./doctor.ts')).doctor(options, io)));
+}
+
+const examples = (...lines: readonly string[]): string =>
+  `\nExamples:\n${lines.map((each) => `  ${each}`).join('\n')}`;
