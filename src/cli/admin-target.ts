@@ -1,8 +1,10 @@
 /** Which broker a verb of administration is about: options, environment, and what they mean. */
 import { readFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
+import { environmentName } from '../config/overrides.ts';
 import { type AdminClient, connectAdmin, connectRemote } from './admin-client.ts';
 import type { OutputForm } from './admin-output.ts';
+import { contextFor } from './contexts.ts';
 import { CliError, ExitCode } from './exit-codes.ts';
 import type { Io } from './io.ts';
 import { withConfig } from './options.ts';
@@ -14,6 +16,7 @@ export interface AdminOptions extends ConfigOptions {
   readonly url?: string;
   readonly apiKeyFile?: string;
   readonly ca?: string;
+  readonly context?: string;
 }
 
 export const formOf = ({ output, json }: Pick<AdminOptions, 'output' | 'json'>): OutputForm =>
@@ -24,6 +27,7 @@ export function withAdminOptions(command: Command): Command {
     .option('--url <url>', 'a broker elsewhere: http:// or https:// (or ROBUSTMQ_URL)')
     .option('--api-key-file <file>', 'file with the API key for --url (or ROBUSTMQ_API_KEY)')
     .option('--ca <file>', 'authorities that the broker of --url may be certified by, PEM')
+    .option('--context <name>', 'a broker of `robustmq context` (or ROBUSTMQ_CONTEXT)')
     .addOption(
       new Option('-o, --output <form>', 'form of the output')
         .choices(['table', 'json', 'ndjson', 'yaml'])
@@ -49,10 +53,31 @@ export async function withAdmin(
 const urlOf = (options: AdminOptions, io: Io): string =>
   options.url ?? (options.dataDir === undefined ? (io.environment.ROBUSTMQ_URL ?? '') : '');
 
-/** Over HTTP, and not the control socket of a directory here. */
-export const isRemote = (options: AdminOptions, io: Io): boolean => urlOf(options, io) !== '';
+/** Options with those of a context: what says where a broker is goes before what is kept. */
+async function located(options: AdminOptions, io: Io): Promise<AdminOptions> {
+  const { dataDir, config, set } = options;
+  const isSaid =
+    urlOf(options, io) !== '' ||
+    dataDir !== undefined ||
+    config !== undefined ||
+    set.length > 0 ||
+    (io.environment[environmentName('dataDir')] ?? '') !== '';
+  if (isSaid && options.context === undefined) return options;
+  if (options.url !== undefined || dataDir !== undefined) {
+    throw new CliError(ExitCode.Usage, '--context says where the broker is, --url and --data-dir do as well');
+  }
+  const context = await contextFor(options.context, io);
+  const pick = (name: 'dataDir' | 'url' | 'apiKeyFile' | 'ca'): object =>
+    options[name] === undefined && context[name] !== undefined ? { [name]: context[name] } : {};
+  return { ...options, ...pick('dataDir'), ...pick('url'), ...pick('apiKeyFile'), ...pick('ca') };
+}
 
-async function connect(options: AdminOptions, io: Io): Promise<AdminClient> {
+/** Over HTTP, and not the control socket of a directory here. */
+export const isRemote = async (options: AdminOptions, io: Io): Promise<boolean> =>
+  urlOf(await located(options, io), io) !== '';
+
+async function connect(given: AdminOptions, io: Io): Promise<AdminClient> {
+  const options = await located(given, io);
   const url = urlOf(options, io);
   if (url === '') {
     const { config } = await readConfig(options, io.environment);
@@ -74,6 +99,9 @@ async function connect(options: AdminOptions, io: Io): Promise<AdminClient> {
       : (await readText(options.apiKeyFile)).trim();
   if (apiKey === '') {
     throw new CliError(ExitCode.Usage, '--url needs an API key: --api-key-file, or ROBUSTMQ_API_KEY');
+  }
+  if (!/^[\x21-\x7e]+$/.test(apiKey)) {
+    throw new CliError(ExitCode.Usage, 'what is given as API key is none: it has blanks or lines in it');
   }
   const ca = options.ca === undefined ? undefined : await readText(options.ca);
   return connectRemote({ url: parsed, apiKey, ca });

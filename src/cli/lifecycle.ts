@@ -46,7 +46,7 @@ export async function stop(options: StopOptions, io: Io): Promise<number> {
   return withAdmin(options, io, async (client) => {
     const { processId } = await client.call(OPERATIONS.status, {});
     await client.call(OPERATIONS.nodeStop, { body: options.now === true ? { now: true } : {} });
-    const seesProcess = !isRemote(options, io);
+    const seesProcess = !(await isRemote(options, io));
     await until(options.timeout, `process ${processId} has not ended`, async () => {
       // What restarts it at once may have done so.
       if ((await processOf(client)) === processId) return false;

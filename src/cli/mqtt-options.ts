@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { IConnectPacket, IPublishPacket } from 'mqtt-packet';
 import { nearest } from '../config/suggest.ts';
 import { parseDurationMs } from '../config/units.ts';
+import { contextFor } from './contexts.ts';
 import { CliError, ExitCode } from './exit-codes.ts';
 import type { Io } from './io.ts';
 import type { ClientOptions } from './mqtt-client.ts';
@@ -10,6 +11,7 @@ import { type TargetOptions, targetFrom } from './mqtt-target.ts';
 import { systemReason } from './read-config.ts';
 
 export interface ConnectionOptions extends TargetOptions {
+  readonly context?: string;
   readonly clientId?: string;
   readonly user?: string;
   readonly passwordFile?: string;
@@ -27,7 +29,35 @@ export interface ConnectionOptions extends TargetOptions {
   readonly willDelay?: number;
 }
 
-export async function clientOptions(options: ConnectionOptions, io: Io): Promise<ClientOptions> {
+/** Options with those of a context, where none says which broker it is. */
+async function located(options: ConnectionOptions, io: Io): Promise<ConnectionOptions> {
+  const isSaid = options.url !== undefined || options.host !== undefined || options.port !== undefined;
+  if (isSaid && options.context !== undefined) {
+    throw new CliError(
+      ExitCode.Usage,
+      '--context says where the broker is, --url, --host and --port do as well',
+    );
+  }
+  if (isSaid) return options;
+  const { mqttUrl, mqttCa, user, passwordFile } = await contextFor(options.context, io);
+  if (mqttUrl === undefined) return options;
+  return {
+    ...options,
+    url: mqttUrl,
+    ...(options.ca === undefined && mqttCa !== undefined ? { ca: mqttCa } : {}),
+    ...(options.user === undefined && user !== undefined ? { user } : {}),
+    // A password belongs to its user: another one has another.
+    ...(options.user === undefined &&
+    options.passwordFile === undefined &&
+    options.passwordStdin !== true &&
+    passwordFile !== undefined
+      ? { passwordFile }
+      : {}),
+  };
+}
+
+export async function clientOptions(given: ConnectionOptions, io: Io): Promise<ClientOptions> {
+  const options = await located(given, io);
   const target = targetFrom(options);
   const version = options.mqttVersion;
   if (!options.clean && options.clientId === undefined) {

@@ -6,6 +6,7 @@ import { Command, Option } from 'commander';
 import { packageVersion } from '../package-version.ts';
 import { addAdminVerbs, addOfflineVerbs } from './admin-program.ts';
 import { addConfigVerbs } from './config-program.ts';
+import { addContextVerbs } from './context-program.ts';
 import { ExitCode } from './exit-codes.ts';
 import type { Io } from './io.ts';
 import { addLifecycleVerbs } from './lifecycle-program.ts';
@@ -96,6 +97,7 @@ Examples:
     });
 
   addConfigVerbs(program, io, ends);
+  addContextVerbs(program, io, ends);
   addAdminVerbs(program, io, ends);
   addLifecycleVerbs(program, io, ends);
   addOfflineVerbs(program, io, ends);
@@ -118,6 +120,7 @@ Examples:
 function withConnection(command: Command): Command {
   return command
     .option('-u, --url <url>', 'broker: mqtt://, mqtts://, ws://, wss://, mqtt+unix://')
+    .option('--context <name>', 'a broker of `robustmq context` (or ROBUSTMQ_CONTEXT)')
     .option('-H, --host <host>', 'broker, when there is no --url (default: localhost)')
     .option('-p, --port <number>', 'port (default: 1883, with TLS 8883)', wholeNumber(1, 65_535))
     .option('-i, --client-id <id>', 'client identifier (default: a random one)')

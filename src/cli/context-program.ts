@@ -1,0 +1,55 @@
+/** The verbs about contexts, in the command tree. */
+import { type Command, Option } from 'commander';
+import type { Io } from './io.ts';
+
+type Ends = (run: Promise<number>) => Promise<void>;
+
+const verbs = () => import('./context-verbs.ts');
+
+export function addContextVerbs(program: Command, io: Io, ends: Ends): void {
+  const context = program
+    .command('context')
+    .description('Brokers under names: where they are, and how to be let in.');
+  context
+    .command('add')
+    .description('Add one, or change it. The first one is in use at once.')
+    .argument('<name>')
+    .option('--data-dir <dir>', 'data directory of a broker on this machine')
+    .option('--url <url>', 'its administration: http:// or https://')
+    .option('--api-key-file <file>', 'file with the API key for --url')
+    .option('--ca <file>', 'authorities that --url may be certified by, PEM')
+    .option('--mqtt-url <url>', 'where pub and sub connect: mqtt://, mqtts://, ws://, wss://, mqtt+unix://')
+    .option('--mqtt-ca <file>', 'authorities that --mqtt-url may be certified by, PEM')
+    .option('--user <name>', 'user name of pub and sub')
+    .option('--password-file <file>', 'file with the password of pub and sub')
+    .option('--use', 'use it from now on')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  robustmq context add here --data-dir /var/lib/robustmq\n  robustmq context add prod --url https://mq.example.org:18084 --api-key-file ~/.config/robustmq/prod.key --use',
+    )
+    .action(async (name, options) => ends((await verbs()).contextAdd(name, options, io)));
+  context
+    .command('use')
+    .description('Use one from now on, wherever no other is named.')
+    .argument('<name>')
+    .action(async (name) => ends((await verbs()).contextUse(name, io)));
+  withOutput(context.command('list').alias('ls').description('All of them.')).action(async ({ output }) =>
+    ends((await verbs()).contextList(output, io)),
+  );
+  withOutput(context.command('show').description('One of them, or the one in use.'))
+    .argument('[name]')
+    .action(async (name, { output }) => ends((await verbs()).contextShow(name, output, io)));
+  context
+    .command('delete')
+    .alias('rm')
+    .description('Delete one.')
+    .argument('<name>')
+    .action(async (name) => ends((await verbs()).contextDelete(name, io)));
+}
+
+const withOutput = (command: Command): Command =>
+  command.addOption(
+    new Option('-o, --output <form>', 'form of the output')
+      .choices(['table', 'json', 'ndjson', 'yaml'])
+      .default('table'),
+  );
