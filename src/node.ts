@@ -289,6 +289,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
         kafka,
         listeners: () => listeners,
         admission,
+        delayed,
         delayedCount: () => delayed.count + kafkaTables.delayed.count,
         version: packageVersion(),
         nodeId: own?.nodeId ?? '',

@@ -90,6 +90,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'src/kernel',
     'src/metrics',
     'src/protocols',
+    'src/security',
     'src/storage/records',
   ],
   'src/durable-tables.ts': ['src/config', 'src/kernel', 'src/protocols', 'src/wasm'],

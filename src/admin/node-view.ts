@@ -9,7 +9,9 @@
  */
 import type { OpenSecurity } from '../security/open-security.ts';
 import type { ClientsView } from './operations/clients.ts';
+import type { DelayedView } from './operations/delayed.ts';
 import type { GroupsView } from './operations/groups.ts';
+import type { MessagesView } from './operations/messages.ts';
 import type { ProcessView } from './operations/node.ts';
 import type { SubscriptionsView } from './operations/subscriptions.ts';
 import type { TopicsView } from './operations/topics.ts';
@@ -83,6 +85,8 @@ export interface NodeView {
   readonly subscriptions: SubscriptionsView;
   readonly topics: TopicsView;
   readonly groups: GroupsView;
+  readonly messages: MessagesView;
+  readonly delayed: DelayedView;
 
   health(): Awaitable<Health>;
   status(): Awaitable<Status>;
@@ -103,6 +107,8 @@ export interface NodeView {
   retainedMessage(topic: string): Awaitable<RetainedMessage | undefined>;
   /** False when there is none. */
   deleteRetained(topic: string): Awaitable<boolean>;
+  /** Resolves with how many there were, when that is as durable as it gets. */
+  deleteAllRetained(topics: readonly string[]): Awaitable<number>;
 
   streams(request: PageRequest): Awaitable<Page<StreamSummary>>;
   stream(name: string): Awaitable<StreamDetail | undefined>;

@@ -12,8 +12,10 @@ import { aclOperations } from './operations/acl.ts';
 import { auditOperations } from './operations/audit.ts';
 import { banOperations } from './operations/bans.ts';
 import { clientOperations } from './operations/clients.ts';
+import { delayedOperations } from './operations/delayed.ts';
 import { groupOperations } from './operations/groups.ts';
 import { keyOperations } from './operations/keys.ts';
+import { messageOperations } from './operations/messages.ts';
 import { nodeOperations } from './operations/node.ts';
 import { queueOperations } from './operations/queues.ts';
 import { retainedOperations } from './operations/retained.ts';
@@ -33,6 +35,8 @@ export const OPERATIONS = {
   ...subscriptionOperations,
   ...queueOperations,
   ...retainedOperations,
+  ...messageOperations,
+  ...delayedOperations,
   ...streamOperations,
   ...topicOperations,
   ...groupOperations,
@@ -53,6 +57,8 @@ export const SUBJECTS: Readonly<Record<string, string>> = {
   session: 'Sessions of a running broker.',
   queue: 'Queues of sessions and of shared subscriptions.',
   retained: 'Retained messages.',
+  message: 'Messages of MQTT.',
+  delayed: 'Messages that wait for their time.',
   stream: 'Streams.',
   topic: 'Topics of Kafka.',
   group: 'Groups of consumers of Kafka.',

@@ -8,7 +8,7 @@ import { boolean, type Infer, integer, list, nullable, object, oneOf, string } f
 const valueForms = { value: string('Value, when it is text.'), valueBase64: string('Otherwise in base64.') };
 const property = object({ name: string('Name.') }, valueForms);
 export type PropertyView = Infer<typeof property>;
-const properties = list(property, 'Properties of the message, user properties among them.');
+export const propertiesView = list(property, 'Properties of the message, user properties among them.');
 
 /** What the node hands over of a message; how it is shown is decided in operations.ts. */
 export interface MessageContent {
@@ -153,7 +153,10 @@ const queuedFields = {
   isRetained: boolean('Whether it was a retained message.'),
   expiresAtMs: nullable(integer('When it is given up.')),
 };
-export const queuedMessage = object({ ...queuedFields, properties, ...payloadFields }, payloadForms);
+export const queuedMessage = object(
+  { ...queuedFields, properties: propertiesView, ...payloadFields },
+  payloadForms,
+);
 const queuedHead = object(queuedFields);
 export type QueuedMessage = Infer<typeof queuedHead> & MessageContent;
 
@@ -166,7 +169,10 @@ const retainedFields = {
 export const retainedSummary = object(retainedFields);
 export type RetainedSummary = Infer<typeof retainedSummary>;
 export type RetainedMessage = RetainedSummary & MessageContent;
-export const retainedDetail = object({ ...retainedFields, properties, ...payloadFields }, payloadForms);
+export const retainedDetail = object(
+  { ...retainedFields, properties: propertiesView, ...payloadFields },
+  payloadForms,
+);
 
 const streamFields = {
   name: string('Name.'),

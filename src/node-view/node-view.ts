@@ -10,12 +10,15 @@
 import type { NodeView, SecurityParts } from '../admin/node-view.ts';
 import type { Config } from '../config/config.ts';
 import type { DurableTier } from '../durable-tier.ts';
+import type { Delayed } from '../kernel/delayed/delayed.ts';
 import type { Partitions } from '../kernel/log/partitions.ts';
 import type { Streams } from '../kernel/streams/streams.ts';
 import type { KafkaFrontEnd } from '../protocols/kafka/front-end.ts';
 import type { Mqtt } from '../protocols/mqtt/context.ts';
 import { clientsView } from './clients.ts';
+import { delayedView } from './delayed.ts';
 import { groupsView } from './groups.ts';
+import { messagesView } from './messages.ts';
 import { type ProcessParts, processView } from './process.ts';
 import { queuesView } from './queues.ts';
 import { retainedView } from './retained.ts';
@@ -34,6 +37,8 @@ export interface NodeParts {
   readonly tier: Pick<DurableTier, 'log' | 'journals' | 'views'>;
   readonly streams: Streams;
   readonly partitions: Partitions;
+  /** Those of MQTT. */
+  readonly delayed: Delayed;
   readonly delayedCount: () => number;
   readonly security: SecurityParts;
   readonly version: string;
@@ -48,6 +53,8 @@ export function createNodeView(parts: NodeParts): NodeView {
     subscriptions: subscriptionsView(parts.mqtt),
     topics: topicsView(parts.kafka),
     groups: groupsView(parts.kafka),
+    messages: messagesView(parts.mqtt, parts.security),
+    delayed: delayedView(parts.mqtt, parts.delayed),
     ...statusView(parts),
     ...sessionsView(parts.mqtt),
     ...queuesView(parts.mqtt),

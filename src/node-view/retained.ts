@@ -51,7 +51,9 @@ function summary({ topic, qos, payload, expiresAtMs }: Message): RetainedSummary
   };
 }
 
-export function retainedView(mqtt: Mqtt): Pick<NodeView, 'retained' | 'retainedMessage' | 'deleteRetained'> {
+export function retainedView(
+  mqtt: Mqtt,
+): Pick<NodeView, 'retained' | 'retainedMessage' | 'deleteRetained' | 'deleteAllRetained'> {
   const { retained, durable, config } = mqtt;
   const seal = createSeal();
 
@@ -59,6 +61,15 @@ export function retainedView(mqtt: Mqtt): Pick<NodeView, 'retained' | 'retainedM
   function get(topic: string): Message | undefined {
     const bytes = Buffer.from(topic);
     return topicNameFault(bytes, config.mqtt) === undefined ? retained.get(bytes) : undefined;
+  }
+
+  /** In the change that follows. */
+  function remove(topic: string): boolean {
+    const known = get(topic);
+    if (known === undefined) return false;
+    retained.set({ ...known, payload: new Uint8Array(0) });
+    durable.log.add(TableId.Retained, encodeRetainedDelete(known.topic));
+    return true;
   }
 
   return {
@@ -94,13 +105,20 @@ export function retainedView(mqtt: Mqtt): Pick<NodeView, 'retained' | 'retainedM
       return message && { ...summary(message), properties: propertiesOf(message), payload: message.payload };
     },
     async deleteRetained(topic) {
-      const known = get(topic);
-      if (known === undefined) return false;
+      if (get(topic) === undefined) return false;
       checkJournal(mqtt);
-      retained.set({ ...known, payload: new Uint8Array(0) });
-      durable.log.add(TableId.Retained, encodeRetainedDelete(known.topic));
+      remove(topic);
       await committed(mqtt);
       return true;
+    },
+    async deleteAllRetained(topics) {
+      let removed = 0;
+      for (let from = 0; from < topics.length; from += STEP) {
+        checkJournal(mqtt);
+        for (const topic of topics.slice(from, from + STEP)) if (remove(topic)) removed++;
+        await committed(mqtt);
+      }
+      return removed;
     },
   };
 }

@@ -131,6 +131,8 @@ export function createFakeNode(security: SecurityParts = absent('security')): Fa
     subscriptions: absent('subscriptions'),
     topics: absent('topics'),
     groups: absent('groups'),
+    messages: absent('messages'),
+    delayed: absent('delayed'),
     sessionTable: new Map(
       [session('kitchen'), session('cellar/ä b', false)].map((each) => [each.clientId, each]),
     ),
@@ -224,6 +226,7 @@ export function createFakeNode(security: SecurityParts = absent('security')): Fa
       ),
     retainedMessage: (topic) => node.retainedTable.get(topic),
     deleteRetained: (topic) => node.retainedTable.delete(topic),
+    deleteAllRetained: (topics) => topics.filter((topic) => node.retainedTable.delete(topic)).length,
     streams(request) {
       const { partitionDetails: _, retention: __, ...summary } = streamOf('telemetry', node.records);
       return page([summary], request);

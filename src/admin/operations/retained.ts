@@ -1,10 +1,12 @@
 /** Retained messages. */
 import { found, named, operation, pageOf, pageRequest, paging, same, shownPage } from '../operation.ts';
-import { string } from '../schema.ts';
+import { boolean, integer, object, string } from '../schema.ts';
 import { MAX_PAYLOAD_BYTES, payloadBytes, showMessage } from '../show.ts';
 import { removedView, retainedDetail, retainedSummary } from '../views.ts';
 
 const topic = string('Topic.');
+/** At once; their names are in memory meanwhile. */
+const MAX_DELETED = 100_000;
 
 export const retainedOperations = {
   retainedList: operation({
@@ -59,6 +61,40 @@ export const retainedOperations = {
     async run(node, { topic: name }) {
       found((await node.deleteRetained(name)) || undefined, named('retained message on', name));
       return { removed: 1 };
+    },
+  }),
+  retainedDeleteAll: operation({
+    id: 'retained.deleteAll',
+    verb: {
+      words: 'retained delete-all',
+      arguments: ['filter'],
+      isFinal: true,
+      examples: ["retained delete-all 'sensors/#' --dry-run", "retained delete-all 'sensors/+/old' --yes"],
+    },
+    method: 'POST',
+    path: '/retained:delete',
+    summary: 'Removes all retained messages that a topic filter matches.',
+    scope: 'retained:write',
+    audit: 'change',
+    body: object(
+      { filter: string('Topic filter.', { maxLength: 65_535 }) },
+      { dryRun: boolean('Only count.') },
+    ),
+    output: object({
+      matched: integer('How many the filter matches, up to a hundred thousand.'),
+      removed: integer('How many were removed.'),
+      hasMore: boolean('Whether there are more: ask again.'),
+    }),
+    async run(node, { body: { filter, dryRun = false } }) {
+      const topics: string[] = [];
+      let after: string | undefined;
+      do {
+        const page = await node.retained({ filter, limit: 1000, ...(after === undefined ? {} : { after }) });
+        for (const each of page.items) topics.push(each.topic);
+        after = page.next;
+      } while (after !== undefined && topics.length < MAX_DELETED);
+      const removed = dryRun ? 0 : await node.deleteAllRetained(topics);
+      return { matched: topics.length, removed, hasMore: after !== undefined };
     },
   }),
 };
