@@ -8,7 +8,7 @@ import { kafkaAddress } from '../../../security/authorization/addresses.ts';
 import type { Authorization, Decision } from '../../../security/authorization/authorization.ts';
 import type { NodeScope } from '../../../security/authorization/scopes.ts';
 import type { Action, Principal } from '../../../security/security.ts';
-import { nameFault } from '../topics/names.ts';
+import { isInternalName, nameFault } from '../topics/names.ts';
 import { allowing, bits, EVERY_OPERATION, Operation, ResourceType } from './vocabulary.ts';
 
 export interface CommonRules {
@@ -28,6 +28,7 @@ export interface CommonRulesOptions {
 }
 
 const { Read, Write, Create, Delete, Alter, Describe, DescribeConfigs, AlterConfigs } = Operation;
+const CHANGES = bits(Create, Delete, Alter, AlterConfigs);
 const ACTIONS: readonly (readonly [Action, number])[] = [
   ['publish', bits(Write)],
   ['subscribe', bits(Read)],
@@ -65,7 +66,8 @@ export function createCommonRules({ authorization, isOpen }: CommonRulesOptions)
     if (nameFault(name) !== undefined) return allowing(0, 0);
     const address = kafkaAddress(name);
     let allowed = 0;
-    let denied = 0;
+    // Whoever made one would be taken by tools for the broker.
+    let denied = isInternalName(name) ? CHANGES : 0;
     let denials = 0;
     for (const [action, operations] of ACTIONS) {
       const decision = authorization.decide(principal, action, address);
