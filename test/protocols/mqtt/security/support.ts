@@ -1,5 +1,7 @@
 /** A node that asks who clients are, with users and rules of the test. */
 import type { NodeDependencies } from '../../../../src/node.ts';
+import { closeConnection } from '../../../../src/protocols/mqtt/disconnect.ts';
+import { endSession } from '../../../../src/protocols/mqtt/lifecycle.ts';
 import { Secret } from '../../../../src/security/secret.ts';
 import type { Rule } from '../../../../src/security/security.ts';
 import type { Access } from '../../../../src/security/users/users.ts';
@@ -15,6 +17,8 @@ export interface SecureNode extends TestNode {
   rules(rules: readonly Rule[], noMatch?: 'auto' | 'deny' | 'allow'): Promise<void>;
   /** As this user, who is made if need be; fails where CONNECT is refused. */
   as(name: string, options?: wire.ConnectOptions): Promise<RawClient>;
+  /** Ends all sessions and forgets what is retained; users stay. */
+  reset(): Promise<void>;
   /** The reason in CONNACK. */
   refusal(options: wire.ConnectOptions): Promise<number>;
 }
@@ -57,6 +61,20 @@ export async function startSecureNode(
       const { connack } = client;
       if (connack?.reason !== 0) throw new Error(`${name} is refused: 0x${connack?.reason.toString(16)}`);
       return client;
+    },
+    async reset() {
+      const { context } = test.node.mqtt;
+      for (const connection of [...context.connections]) {
+        if (connection === undefined) continue;
+        closeConnection(context, connection, { reasonCode: 0, silent: true, discardsWill: true });
+      }
+      for (const session of [...context.sessions.all()]) {
+        session.will = undefined;
+        endSession(context, session);
+      }
+      const { messages } = context.retained.page(Buffer.from('#'), undefined, 1000);
+      for (const message of messages) context.retained.set({ ...message, payload: new Uint8Array(0) });
+      await nextTurn();
     },
     async refusal(options) {
       const client = await RawClient.open(test.mqtt, options.version ?? 5, String(options.clientId ?? ''));
