@@ -11,7 +11,8 @@ import { type Field, isList, kebab, type VerbCall } from './operation-verbs.ts';
 export async function runVerb(call: VerbCall, io: Io): Promise<number> {
   const { row, options } = call;
   const input = await inputOf(call, io);
-  if (row.verb?.isFinal === true && options.yes !== true) await confirm(row.summary, io);
+  const isFinal = row.verb?.isFinal === true && call.values.dryRun !== true;
+  if (isFinal && options.yes !== true) await confirm(row.summary, io);
   return withAdmin(options, io, async (client) => {
     if (isList(row)) return listAll(client, call, input, io);
     const output = (await client.call(row, input)) as object;
