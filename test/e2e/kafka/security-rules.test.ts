@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Apis } from '../../../src/protocols/kafka/messages/apis.ts';
 import { ErrorCode } from '../../../src/protocols/kafka/messages/errors.ts';
 import type { Rule } from '../../../src/security/security.ts';
+import { Member } from '../../protocols/kafka/share/support.ts';
 import { ZERO } from './batches.ts';
 import {
   bearer,
@@ -165,6 +166,20 @@ describe('item 38: a change counts within a second', () => {
     expect((await read(eve, 'plant.open')).errorCode).toBe(DENIED);
     reload(rules);
     expect((await read(eve, 'plant.open')).errorCode).toBe(0);
+  });
+
+  test('of rules, for a ShareFetch that waits', async () => {
+    const eve = await bench.as('eve');
+    const { topics } = await eve.call(Apis.metadata, 12, { topics: [{ topicId: ZERO, name: 'plant.open' }] });
+    const member = new Member(eve, 'sharing', topics[0]?.topicId ?? '');
+    expect((await member.heartbeat(['plant.open'], 0)).errorCode).toBe(0);
+    expect((await member.fetch({ partitions: [0] })).errorCode).toBe(0);
+    const waiting = member.fetch({ maxWaitMs: 30_000 });
+    await read(await bench.as('eve'), 'plant.open');
+    reload([{ effect: 'deny', actions: ['subscribe'], filters: ['plant/#'] }, ...rules]);
+    const { responses } = await waiting;
+    expect(responses[0]?.partitions[0]?.errorCode).toBe(DENIED);
+    reload(rules);
   });
 
   test.each([

@@ -109,6 +109,25 @@ describe('kafkajs over TLS', () => {
     await expect((await logIn({ sub: 'admin', iss: 'https://other', exp })).listTopics()).rejects.toThrow();
   });
 
+  test('is who the authenticator says that its certificate names', async () => {
+    const port = await start({
+      'listeners.kafkas.tls.caFile': join(folder, 'ca.pem'),
+      'listeners.kafkas.tls.clientCertificate': 'request',
+      'kafka.security.authorization': 'none',
+      'security.authentication.authenticators': '["certificate"]',
+      'security.authentication.anonymous': 'refuse',
+      'authorization.rules': JSON.stringify([
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: what users write
+        { effect: 'allow', actions: ['manage'], filters: ['of/${certname}'], users: ['device'] },
+      ]),
+    });
+    const known = await adminOf(port, { ssl: { cert: device.certPem, key: device.keyPem } });
+    expect(await known.createTopics({ topics: [{ topic: 'of.device' }] })).toBe(true);
+    await expect(known.createTopics({ topics: [{ topic: 'of.another' }] })).rejects.toThrow();
+    const unknown = await adminOf(port, {});
+    await expect(unknown.listTopics()).rejects.toThrow();
+  });
+
   test('is who its certificate says', async () => {
     const port = await start({
       'listeners.kafkas.tls.caFile': join(folder, 'ca.pem'),

@@ -125,6 +125,11 @@ const distinguishedName = (subject: string): string =>
     .reverse()
     .join(',');
 
+/** Longer ones are no names of programs, and nothing is kept under them. */
+const MAX_CLIENT_ID_LENGTH = 1024;
+const usable = (clientId: string | null): string | undefined =>
+  clientId === null || clientId.length > MAX_CLIENT_ID_LENGTH ? undefined : clientId;
+
 const nameOf = ({ userName }: Principal): string => `User:${userName ?? 'ANONYMOUS'}`;
 
 interface Fault {
@@ -287,7 +292,7 @@ export function beginAuthentication(
 
   /** The first request of who has not logged in. */
   const first = (clientId: string | null): Admission => {
-    visitor = { ...visitor, clientId: clientId ?? undefined };
+    visitor = { ...visitor, clientId: usable(clientId) };
     if (mustLogIn) return false;
     if (admit === undefined) {
       const subject = certificate?.subject;
@@ -327,7 +332,7 @@ export function beginAuthentication(
         connection.end('it wants a mechanism that is not offered');
         return { errorCode: ErrorCode.UNSUPPORTED_SASL_MECHANISM, mechanisms: logIns.mechanisms };
       }
-      visitor = { ...visitor, clientId: clientId ?? undefined };
+      visitor = { ...visitor, clientId: usable(clientId) };
       mechanism = found;
       exchange = beginExchange(found, logIns, visitor);
       state = 'tokens';
