@@ -8,8 +8,10 @@
  * while somebody turns pages may or may not be seen; nothing else is missed or repeated.
  */
 import type { OpenSecurity } from '../security/open-security.ts';
+import type { CertificatesView } from './operations/certificates.ts';
 import type { ClientsView } from './operations/clients.ts';
 import type { DelayedView } from './operations/delayed.ts';
+import type { DeadLettersView } from './operations/dlq.ts';
 import type { GroupsView } from './operations/groups.ts';
 import type { MessagesView } from './operations/messages.ts';
 import type { ProcessView } from './operations/node.ts';
@@ -87,6 +89,8 @@ export interface NodeView {
   readonly groups: GroupsView;
   readonly messages: MessagesView;
   readonly delayed: DelayedView;
+  readonly deadLetters: DeadLettersView;
+  readonly certificates: CertificatesView;
 
   health(): Awaitable<Health>;
   status(): Awaitable<Status>;

@@ -11,8 +11,10 @@ import type { AnyOperation } from './operation.ts';
 import { aclOperations } from './operations/acl.ts';
 import { auditOperations } from './operations/audit.ts';
 import { banOperations } from './operations/bans.ts';
+import { certificateOperations } from './operations/certificates.ts';
 import { clientOperations } from './operations/clients.ts';
 import { delayedOperations } from './operations/delayed.ts';
+import { deadLetterOperations } from './operations/dlq.ts';
 import { groupOperations } from './operations/groups.ts';
 import { keyOperations } from './operations/keys.ts';
 import { messageOperations } from './operations/messages.ts';
@@ -37,9 +39,11 @@ export const OPERATIONS = {
   ...retainedOperations,
   ...messageOperations,
   ...delayedOperations,
+  ...deadLetterOperations,
   ...streamOperations,
   ...topicOperations,
   ...groupOperations,
+  ...certificateOperations,
   ...userOperations,
   ...roleOperations,
   ...keyOperations,
@@ -59,6 +63,8 @@ export const SUBJECTS: Readonly<Record<string, string>> = {
   retained: 'Retained messages.',
   message: 'Messages of MQTT.',
   delayed: 'Messages that wait for their time.',
+  dlq: 'Dead letters.',
+  cert: 'Certificates of the listeners.',
   stream: 'Streams.',
   topic: 'Topics of Kafka.',
   group: 'Groups of consumers of Kafka.',

@@ -213,20 +213,19 @@ export const streamDetail = object({
 export type StreamDetail = Infer<typeof streamDetail>;
 
 /** Of a record without a value, which deletes its key where a stream is compacted, neither form of a payload is there. */
-export const recordView = object(
-  {
-    partition: integer('Partition.'),
-    offset: integer('Offset.'),
-    timeMs: integer('When it was published.'),
-    headers: list(property, 'Headers, among them the MQTT properties.'),
-    ...payloadFields,
-  },
-  {
-    ...payloadForms,
-    key: string('Key, when it is text; without a key neither is there.'),
-    keyBase64: string('Key in base64, when it is not.'),
-  },
-);
+export const recordFields = {
+  partition: integer('Partition.'),
+  offset: integer('Offset.'),
+  timeMs: integer('When it was published.'),
+  headers: list(property, 'Headers, among them the MQTT properties.'),
+  ...payloadFields,
+};
+export const recordForms = {
+  ...payloadForms,
+  key: string('Key, when it is text; without a key neither is there.'),
+  keyBase64: string('Key in base64, when it is not.'),
+};
+export const recordView = object(recordFields, recordForms);
 export type RecordView = Infer<typeof recordView>;
 export const pageOfRecords = object({
   items: list(recordView, 'Records, in the order of their offsets.'),

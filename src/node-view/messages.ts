@@ -54,6 +54,7 @@ function propertiesOf(message: NewMessage): Uint8Array {
     if (fault !== undefined) throw invalid(`responseTopic: ${fault.message}`);
   }
   return encodeMessageProperties({
+    payloadFormatIndicator: message.isText ? 1 : undefined,
     contentType,
     responseTopic: responseTopic === undefined ? undefined : Buffer.from(responseTopic),
     correlationData,

@@ -15,7 +15,9 @@ import type { Partitions } from '../kernel/log/partitions.ts';
 import type { Streams } from '../kernel/streams/streams.ts';
 import type { KafkaFrontEnd } from '../protocols/kafka/front-end.ts';
 import type { Mqtt } from '../protocols/mqtt/context.ts';
+import { certificatesView } from './certificates.ts';
 import { clientsView } from './clients.ts';
+import { deadLettersView } from './dead-letters.ts';
 import { delayedView } from './delayed.ts';
 import { groupsView } from './groups.ts';
 import { messagesView } from './messages.ts';
@@ -55,6 +57,8 @@ export function createNodeView(parts: NodeParts): NodeView {
     groups: groupsView(parts.kafka),
     messages: messagesView(parts.mqtt, parts.security),
     delayed: delayedView(parts.mqtt, parts.delayed),
+    deadLetters: deadLettersView(parts.config, parts.streams),
+    certificates: certificatesView(parts.config, () => parts.mqtt.clock.wallMs()),
     ...statusView(parts),
     ...sessionsView(parts.mqtt),
     ...queuesView(parts.mqtt),

@@ -133,6 +133,8 @@ export function createFakeNode(security: SecurityParts = absent('security')): Fa
     groups: absent('groups'),
     messages: absent('messages'),
     delayed: absent('delayed'),
+    deadLetters: absent('dead letters'),
+    certificates: absent('certificates'),
     sessionTable: new Map(
       [session('kitchen'), session('cellar/ä b', false)].map((each) => [each.clientId, each]),
     ),

@@ -10,6 +10,8 @@ export interface NewMessage {
   readonly qos: 0 | 1 | 2;
   readonly retain: boolean;
   readonly expirySeconds: number | undefined;
+  /** The publisher says that the payload is text. */
+  readonly isText: boolean;
   readonly contentType: string | undefined;
   readonly responseTopic: string | undefined;
   readonly correlationData: Uint8Array | undefined;
@@ -104,6 +106,7 @@ export const messageOperations = {
         qos: qos as 0 | 1 | 2,
         retain,
         expirySeconds: body.expirySeconds,
+        isText: false,
         contentType: body.contentType ?? (isJson ? 'application/json' : undefined),
         responseTopic: body.responseTopic,
         correlationData:
