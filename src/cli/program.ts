@@ -96,6 +96,29 @@ Examples:
       await ends(sub(filters, options, io));
     });
 
+  withConnection(
+    program.command('req').description('Publish a request and print what comes back for it (MQTT 5).'),
+  )
+    .argument('<topic>')
+    .argument('[payload]', "the request; '-' takes all of standard input", '')
+    .option('-n, --count <number>', 'responses to wait for', wholeNumber(1, 100_000), 1)
+    .option('-t, --timeout <duration>', 'how long to wait; exit code 6 when fewer came', duration, 10_000)
+    .option('--response-topic <topic>', 'where they are to arrive (default: one of its own)')
+    .option('--format <format>', 'what to print, as with sub (default: %p)')
+    .addOption(
+      new Option('-o, --output <form>', 'form of the output').choices(['text', 'ndjson']).default('text'),
+    )
+    .option('--property <name=value>', 'MQTT 5 property of the request, as with pub', append, [])
+    .option('--user-property <name=value>', 'MQTT 5 user property', append, [])
+    .addHelpText(
+      'after',
+      "\nExamples:\n  robustmq req services/time --timeout 2s\n  robustmq req services/add '[1, 2]' -q 1 -o ndjson | jq .payload",
+    )
+    .action(async (topic: string, payload: string, options) => {
+      const { req } = await import('./req.ts');
+      await ends(req(topic, payload, options, io));
+    });
+
   addConfigVerbs(program, io, ends);
   addContextVerbs(program, io, ends);
   addAdminVerbs(program, io, ends);
