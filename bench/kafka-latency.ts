@@ -47,30 +47,42 @@ interface Peer {
   destroy(): void;
 }
 
-/** Answers come in the order of the requests. */
+const READ_BYTES = 256 * 1024;
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+
+/** Answers come in the order of the requests, in memory that is used again: a peer that leaves garbage would measure itself. */
 async function openPeer(port: number, onAnswer: (frame: Buffer) => void): Promise<Peer> {
-  const socket = connect({ port, host: '127.0.0.1', noDelay: true });
-  await once(socket, 'connect');
-  let chunks: Buffer[] = [];
-  let held = 0;
-  let wanted = 4;
-  let isLength = true;
-  socket.on('data', (chunk: Buffer) => {
-    chunks.push(chunk);
-    held += chunk.length;
-    while (held >= wanted) {
-      const all = chunks.length === 1 ? (chunks[0] ?? chunk) : Buffer.concat(chunks);
-      const part = all.subarray(0, wanted);
-      held -= wanted;
-      chunks = held > 0 ? [all.subarray(wanted)] : [];
-      if (isLength) wanted = part.readInt32BE(0);
-      else {
-        wanted = 4;
-        onAnswer(part);
-      }
-      isLength = !isLength;
+  let held = Buffer.allocUnsafeSlow(2 * READ_BYTES);
+  let filled = 0;
+  const arrived = (bytes: Uint8Array): void => {
+    if (filled + bytes.length > held.length) {
+      const larger = Buffer.allocUnsafeSlow(2 * (filled + bytes.length));
+      held.copy(larger, 0, 0, filled);
+      held = larger;
     }
-  });
+    held.set(bytes, filled);
+    filled += bytes.length;
+    let at = 0;
+    while (filled - at >= 4) {
+      const size = held.readInt32BE(at);
+      if (size < 0 || size > MAX_ANSWER_BYTES) throw new Error(`an answer of ${size} bytes`);
+      if (filled - at - 4 < size) break;
+      at += 4 + size;
+      onAnswer(held.subarray(at - size, at));
+    }
+    held.copyWithin(0, at, filled);
+    filled -= at;
+  };
+  const buffer = new Uint8Array(READ_BYTES);
+  const onread = {
+    buffer,
+    callback(length: number): boolean {
+      arrived(buffer.subarray(0, length));
+      return true;
+    },
+  };
+  const socket = connect({ port, host: '127.0.0.1', noDelay: true, onread });
+  await once(socket, 'connect');
   return {
     send(api, version, value) {
       const header = { correlationId: 1, clientId: 'bench' };

@@ -5,7 +5,13 @@
 import { OperationError } from '../admin/operation.ts';
 import type { Caller, Kafka } from '../protocols/kafka/context.ts';
 import { handlers } from '../protocols/kafka/dispatch.ts';
-import type { ApiName, ApiTable, Call, Handler } from '../protocols/kafka/handlers.ts';
+import {
+  type ApiName,
+  type ApiTable,
+  type Call,
+  type Handler,
+  ownMemory,
+} from '../protocols/kafka/handlers.ts';
 import { Apis } from '../protocols/kafka/messages/apis.ts';
 import { ErrorCode, errorName } from '../protocols/kafka/messages/errors.ts';
 import type { In } from '../protocols/kafka/schema/message.ts';
@@ -48,7 +54,13 @@ export async function ask<N extends ApiName>(
   request: Call<ApiTable[N]>['request'],
 ): Promise<In<ApiTable[N]['response']>> {
   const handler = handlers[name] as Handler<ApiTable[N]> | undefined;
-  const call: Call<ApiTable[N]> = { connection: administrator, version, clientId: null, request };
+  const call: Call<ApiTable[N]> = {
+    connection: administrator,
+    version,
+    clientId: null,
+    request,
+    memory: ownMemory(),
+  };
   const answer = await handler?.({ ...kafka, authorizer: allowed }, call);
   if (answer === undefined) throw new Error(`${Apis[name].name} gives no answer`);
   return answer;

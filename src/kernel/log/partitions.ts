@@ -7,27 +7,26 @@
  * with its own offsets or an error that names them; a start costs what the pages of the index cost. At `maxPartitions`
  * a new one is refused; appends are refused as the state log says, and their memory is what it has not written yet.
  */
+import type { Loan } from '../../storage/journal/group-memory.ts';
 import type { Journal } from '../../storage/journal/journal.ts';
 import { RecordBatchBuilder } from '../../storage/records/batch-builder.ts';
 import { type BatchSpan, batchSpan } from '../../storage/records/batch-header.ts';
 import type { LogRecord } from '../../storage/records/record.ts';
-import type { LogKernel } from '../../wasm/log.ts';
-import type { Clock } from '../clock.ts';
 import type { StateLog, Storage } from '../state/state-log.ts';
 import { type Table, TableId } from '../state/table.ts';
-import { type BatchOpener, withoutCodecs } from './batch-opener.ts';
+import { withoutCodecs } from './batch-opener.ts';
 import { type Catalogue, createCatalogue } from './catalogue.ts';
 import { createCompaction } from './compaction.ts';
 import { partitionDifferences } from './differences.ts';
 import { encodeEntry, type PartitionEntry } from './entries.ts';
 import { type EpochEnd, type EpochStart, endOfEpoch, noteEpoch } from './epochs.ts';
-import { DEFAULT_PARTITION_LIMITS, type PartitionLimits } from './limits.ts';
+import { DEFAULT_PARTITION_LIMITS } from './limits.ts';
+import type { AppendHow, PartitionsOptions } from './options.ts';
 import {
   type AppendRefusal,
   type CreateRefusal,
   KEEP_ALL,
   type Partition,
-  type PartitionDamaged,
   type PartitionState,
   type RetentionPolicy,
 } from './partition.ts';
@@ -38,30 +37,16 @@ import { isCompacted, isCompactionDue, retainedFrom } from './retention.ts';
 import { createRewriter } from './rewrite.ts';
 import { type FoundTime, findNewest, findTime } from './times.ts';
 
+export { createLoan, type Loan } from '../../storage/journal/group-memory.ts';
 export type { BatchOpener } from './batch-opener.ts';
 export type { EpochEnd, EpochStart } from './epochs.ts';
 export { DEFAULT_PARTITION_LIMITS, type PartitionLimits } from './limits.ts';
+export type { AppendHow, PartitionsOptions } from './options.ts';
 export type { AppendRefusal, CreateRefusal, Partition, RetentionPolicy } from './partition.ts';
 export { KEEP_ALL, PartitionDamaged } from './partition.ts';
 export type { AbortedRange, AbortedTransaction, ProducerView } from './producer-view.ts';
 export type { PartitionRead, StoredBatch } from './reader.ts';
 export type { FoundTime } from './times.ts';
-
-export interface PartitionsOptions {
-  /** Of the storages that there are; `journal` is the one of the state log. */
-  readonly journals: Readonly<Partial<Record<Storage, Journal>>>;
-  readonly kernel: LogKernel;
-  readonly clock: Clock;
-  /** Rises with every start. */
-  readonly leaderEpoch: number;
-  /** Without it compressed batches stay as they are, and count as one record for their time. */
-  readonly opener?: BatchOpener;
-  readonly limits?: Partial<PartitionLimits>;
-  /** Delays compaction and evacuation to their bandwidth. */
-  readonly pace?: (bytes: number) => Promise<void>;
-  /** What replay found missing. */
-  readonly onProblem?: (problem: PartitionDamaged) => void;
-}
 
 export interface Partitions {
   readonly table: Table;
@@ -87,10 +72,16 @@ export interface Partitions {
    * when that commit is refused: who must not append then asks for the refusal first.
    */
   append(partition: Partition, record: LogRecord): number | AppendRefusal;
-  /** A whole valid batch, the partition's from now on: its offsets are set in place. Gives the first. A settlement ignores `full`. */
-  appendBatch(partition: Partition, batch: Uint8Array, isSettlement?: boolean): number | AppendRefusal;
-  /** Whole batches: the first may begin below `from`. Rejects with RangeError below the start and behind the end. */
-  read(partition: Partition, from: number, maxBytes: number): Promise<PartitionRead>;
+  /**
+   * A whole valid batch, with a checksum that is right: its offsets are set in place. Gives the first. It is the partition's
+   * from now on, or `isBorrowed`: then its memory is the caller's again after the commit.
+   */
+  appendBatch(partition: Partition, batch: Uint8Array, how?: AppendHow): number | AppendRefusal;
+  /**
+   * Whole batches: the first may begin below `from`. Rejects with RangeError below the start and behind the end. With a
+   * loan they are good until it is released.
+   */
+  read(partition: Partition, from: number, maxBytes: number, loan?: Loan): Promise<PartitionRead>;
   /** All batches from an offset on, up to the end as it is when reading comes there. Lost ones are passed over. */
   batches(partition: Partition, from: number): AsyncIterable<StoredBatch>;
   /** The first record that is not older; undefined when all are. */
@@ -194,7 +185,7 @@ export function createPartitions(options: PartitionsOptions): Partitions {
     return result;
   }
 
-  function finish(partition: PartitionState, payload: Uint8Array, span: BatchSpan): void {
+  function finish(partition: PartitionState, payload: Uint8Array, span: BatchSpan, isBorrowed = false): void {
     const { logId, stripe, storage } = partition;
     const { baseOffset, lastOffset, maxTimestampMs } = span;
     const committed = (position: number): void => {
@@ -205,7 +196,8 @@ export function createPartitions(options: PartitionsOptions): Partitions {
       state.changed(partition);
       for (const watcher of partition.watchers ?? []) watcher();
     };
-    finished.push(() => stateLog().addRecord(storage, { logId, stripe, payload }, committed));
+    const entry = { logId, stripe, payload, isBorrowed, hasOwnSum: true };
+    finished.push(() => stateLog().addRecord(storage, entry, committed));
   }
 
   function finishBuilder(partition: PartitionState): void {
@@ -339,7 +331,7 @@ export function createPartitions(options: PartitionsOptions): Partitions {
       gathering.add(it);
       return it.nextOffset++;
     },
-    appendBatch(partition, batch, isSettlement = false) {
+    appendBatch(partition, batch, { isSettlement = false, isBorrowed = false } = {}) {
       const it = own(partition);
       const refused = refusal(it);
       if (refused !== undefined && !(isSettlement && refused === 'full')) return refused;
@@ -353,15 +345,15 @@ export function createPartitions(options: PartitionsOptions): Partitions {
       const lastOffset = baseOffset + span.lastOffset - span.baseOffset;
       it.nextOffset = lastOffset + 1;
       kernel.patchOffset(batch, baseOffset, leaderEpoch);
-      finish(it, batch, { ...span, baseOffset, lastOffset });
+      finish(it, batch, { ...span, baseOffset, lastOffset }, isBorrowed);
       return baseOffset;
     },
-    async read(partition, from, maxBytes) {
+    async read(partition, from, maxBytes, loan) {
       const it = own(partition);
       if (it.isDeleted || from < it.startOffset || from > it.endOffset) {
         throw new RangeError(`offset ${from} of ${it.startOffset} to ${it.endOffset}`);
       }
-      return readBatches(journalOf(it), it, from, maxBytes);
+      return readBatches(journalOf(it), it, from, maxBytes, loan);
     },
     batches: (partition, from) => allBatches(journalOf(partition), own(partition), from),
     offsetForTime: (partition, timestampMs) =>

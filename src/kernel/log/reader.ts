@@ -5,6 +5,7 @@
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import type { JournalRecord } from '../../storage/journal/group.ts';
+import type { Loan } from '../../storage/journal/group-memory.ts';
 import type { Journal } from '../../storage/journal/journal.ts';
 import { batchSpan } from '../../storage/records/batch-header.ts';
 import { Hole } from './offset-index.ts';
@@ -33,13 +34,15 @@ class Scan {
   readonly #journal: Journal;
   readonly #logId: number;
   readonly #pieceBytes: number;
+  readonly #loan: Loan | undefined;
   #records: readonly JournalRecord[] = [];
   #at = 0;
   #start = Number.POSITIVE_INFINITY;
   #next = -1;
 
-  constructor(journal: Journal, logId: number, maxBytes: number) {
+  constructor(journal: Journal, logId: number, maxBytes: number, loan: Loan | undefined) {
     this.#journal = journal;
+    this.#loan = loan;
     this.#logId = logId;
     this.#pieceBytes = Math.min(MAX_READ_BYTES, Math.max(MIN_READ_BYTES, maxBytes));
   }
@@ -57,7 +60,12 @@ class Scan {
   /** The one that `held` has not; undefined when there is none. */
   async fetch(from: number): Promise<JournalRecord | undefined> {
     this.#start = from < this.#start ? from : Math.max(from, this.#next);
-    const { records, next } = await this.#journal.read(this.#logId, this.#start, this.#pieceBytes);
+    const { records, next } = await this.#journal.read(
+      this.#logId,
+      this.#start,
+      this.#pieceBytes,
+      this.#loan,
+    );
     this.#records = records;
     this.#next = next;
     this.#at = 0;
@@ -91,9 +99,10 @@ export async function readBatches(
   partition: PartitionState,
   from: number,
   maxBytes: number,
+  loan?: Loan,
 ): Promise<PartitionRead> {
   const { index, logId } = partition;
-  const scan = new Scan(journal, logId, maxBytes);
+  const scan = new Scan(journal, logId, maxBytes, loan);
   const batches: StoredBatch[] = [];
   const known = partition.hints?.get(from);
   const hint = known?.version === index.version ? known : undefined;

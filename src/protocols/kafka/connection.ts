@@ -5,47 +5,22 @@
  * Nothing is read while a request waits that cannot run yet, and none runs while much output waits: what a connection
  * holds is one read, one frame that is not complete, and the requests under way.
  */
+import type { Loan } from '../../kernel/log/partitions.ts';
 import type { ConnectionHandler, Transport } from '../../net/transport.ts';
 import type { Meter } from '../../security/guard/rates.ts';
 import type { Principal } from '../../security/security.ts';
 import { isUnknownApiVersions, unknownApiVersionsAnswer } from './api-versions.ts';
-import type { Caller, Endpoint, Kafka } from './context.ts';
+import type { ConnectionHost } from './connection-host.ts';
+import type { Caller, Endpoint } from './context.ts';
 import { handlerOf } from './dispatch.ts';
 import { createFrameInput, type FrameInput, foreignProtocol } from './input.ts';
 import { type Api, Apis } from './messages/apis.ts';
 import { decodeRequestHeader, encodeResponse, type RequestHeader } from './messages/frame.ts';
 import type { In } from './schema/message.ts';
 import { includes } from './schema/versions.ts';
-import type { WireWriter } from './schema/writer.ts';
 import { type Authentication, lengthPrefixed, MAX_TOKEN_BYTES } from './security/authentication.ts';
 import { type ChargedWork, chargeMs } from './security/throttle.ts';
-
-/** What connections share. */
-export interface ConnectionHost {
-  readonly kafka: Kafka;
-  readonly window: Uint8Array;
-  readonly writer: WireWriter;
-  readonly limits: {
-    readonly maxRequestBytes: number;
-    /** Requests of one connection that wait for their commits. */
-    readonly maxPipelined: number;
-    /** Output above which no further request is run. */
-    readonly maxOutputBytes: number;
-  };
-  endpointOf(transport: Transport): Endpoint;
-  nextNumber(): number;
-  /** True when nothing is to be appended now; the connection is continued later. */
-  holdsProduce(connection: KafkaConnection): boolean;
-  /** Memory of requests has changed; false when there is no room for it. */
-  account(deltaBytes: number): boolean;
-  closed(connection: KafkaConnection): void;
-}
-
-interface Slot {
-  readonly bytes: number;
-  /** undefined while the request is under way; empty when there is no answer. */
-  answer: readonly Uint8Array[] | undefined;
-}
+import { Slot } from './slot.ts';
 
 /** Of who has not logged in: a token and what is around it. */
 const MAX_STRANGER_BYTES = MAX_TOKEN_BYTES + 4096;
@@ -82,6 +57,9 @@ export class KafkaConnection implements ConnectionHandler, Caller {
   #running = 0;
   #out: Uint8Array[] = [];
   #outBytes = 0;
+  /** Of the answers in `#out`, and of those that are being written. */
+  #loans: Loan[] = [];
+  #writingLoans: Loan[] = [];
   #writingBytes = 0;
   #isWriting = false;
   #isEnding = false;
@@ -99,8 +77,10 @@ export class KafkaConnection implements ConnectionHandler, Caller {
     this.number = host.nextNumber();
     this.connectedAtMs = host.kafka.clock.wallMs();
     this.endpoint = host.endpointOf(transport);
-    this.#input = createFrameInput(0, () =>
-      this.authentication.isThrough ? host.limits.maxRequestBytes : MAX_STRANGER_BYTES,
+    this.#input = createFrameInput(
+      0,
+      () => (this.authentication.isThrough ? host.limits.maxRequestBytes : MAX_STRANGER_BYTES),
+      host.memory,
     );
     this.activeMs = host.kafka.clock.monotonicMs();
     const { security } = host.kafka;
@@ -180,7 +160,9 @@ export class KafkaConnection implements ConnectionHandler, Caller {
       return;
     }
     if (isUnknownApiVersions(frame)) {
-      this.#slots.push({ bytes: 0, answer: unknownApiVersionsAnswer(this.#host.writer, frame) });
+      this.#slots.push(
+        new Slot(this.#host.memory, frame, unknownApiVersionsAnswer(this.#host.writer, frame)),
+      );
       return;
     }
     const { header, fault } = decodeRequestHeader(frame);
@@ -212,13 +194,14 @@ export class KafkaConnection implements ConnectionHandler, Caller {
       );
       return;
     }
-    const slot: Slot = { bytes: frame.length, answer: undefined };
+    const slot = new Slot(this.#host.memory, frame);
     this.#slots.push(slot);
     this.#running++;
     this.#isExclusive = api.key !== Apis.produce.key;
     this.#host.account(slot.bytes);
     const request = decoded.value as never;
-    const call = { connection: this, version: apiVersion, clientId: header.clientId, request };
+    const { clientId } = header;
+    const call = { connection: this, version: apiVersion, clientId, request, memory: slot };
     const { clock, security } = this.#host.kafka;
     const work = { request, workMs: 0 };
     const startedMs = security.quotas.isEnabled ? clock.monotonicMs() : 0;
@@ -247,6 +230,7 @@ export class KafkaConnection implements ConnectionHandler, Caller {
         slot.answer = this.#encode(header, value && ({ ...(value as object), throttleTimeMs } as never));
         this.mute(throttleTimeMs);
       }
+      slot.answered();
     } catch (error) {
       this.#running++;
       this.#host.account(slot.bytes);
@@ -271,7 +255,7 @@ export class KafkaConnection implements ConnectionHandler, Caller {
 
   /** A token without a header, and an answer like it. */
   #runToken(token: Buffer): void {
-    const slot: Slot = { bytes: token.length, answer: undefined };
+    const slot = new Slot(this.#host.memory, token);
     this.#slots.push(slot);
     this.#running++;
     this.#isExclusive = true;
@@ -307,7 +291,8 @@ export class KafkaConnection implements ConnectionHandler, Caller {
   /** Answers leave up to the first that is under way. */
   #drain(): void {
     while (this.#slots[0]?.answer !== undefined) {
-      const { answer } = this.#slots.shift() as Slot;
+      const { answer, borrowed } = this.#slots.shift() as Slot;
+      if (borrowed !== undefined) this.#loans.push(borrowed);
       for (const piece of answer ?? NO_ANSWER) {
         this.#out.push(piece);
         this.#outBytes += piece.byteLength;
@@ -326,6 +311,8 @@ export class KafkaConnection implements ConnectionHandler, Caller {
     this.#out = [];
     this.#writingBytes = this.#outBytes;
     this.#outBytes = 0;
+    this.#writingLoans = this.#loans;
+    this.#loans = [];
     this.#isWriting = true;
     this.#transport.write(views, this.#written);
   }
@@ -333,6 +320,9 @@ export class KafkaConnection implements ConnectionHandler, Caller {
   readonly #written = (): void => {
     this.#isWriting = false;
     this.#writingBytes = 0;
+    const loans = this.#writingLoans;
+    this.#writingLoans = [];
+    for (const loan of loans) loan.release();
     if (this.isClosed) return;
     this.activeMs = this.#host.kafka.clock.monotonicMs();
     if (this.#isPumping) return;

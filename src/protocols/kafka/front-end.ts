@@ -22,7 +22,8 @@ import { createCollector } from './admin/collector.ts';
 import { createGroupConfigs, GroupConfigName } from './admin/group-configs.ts';
 import { broughtToLife } from './admin/live-config.ts';
 import { createTelemetry } from './admin/telemetry.ts';
-import { type ConnectionHost, KafkaConnection } from './connection.ts';
+import { KafkaConnection } from './connection.ts';
+import type { ConnectionHost } from './connection-host.ts';
 import type { Broker, Endpoint, Kafka } from './context.ts';
 import { createDelays } from './delay/delay.ts';
 import { createFetchSessions } from './fetch/sessions.ts';
@@ -32,6 +33,7 @@ import { append } from './produce/append.ts';
 import { createDeadLetters } from './produce/dead-letters.ts';
 import { openProducers } from './producers/producers.ts';
 import { createBatchOpener } from './records/opener.ts';
+import { createRequestMemory } from './request-memory.ts';
 import { WireWriter } from './schema/writer.ts';
 import { createSecurity, type SharedSecurity } from './security/security.ts';
 import { createShares } from './share/share.ts';
@@ -233,6 +235,7 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
     kafka,
     window: options.window,
     writer: new WireWriter(),
+    memory: createRequestMemory(),
     limits: {
       maxRequestBytes: settings.maxRequestBytes,
       maxPipelined: MAX_PIPELINED,

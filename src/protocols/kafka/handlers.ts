@@ -1,4 +1,5 @@
 /** What a request is to those who answer it. A handler is a function; which API it serves is said in dispatch.ts. */
+import { createLoan, type Loan } from '../../kernel/log/partitions.ts';
 import type { Caller, Kafka } from './context.ts';
 import type { Api, Apis } from './messages/apis.ts';
 import type { In, Out } from './schema/message.ts';
@@ -6,12 +7,23 @@ import type { In, Out } from './schema/message.ts';
 export type ApiTable = typeof Apis;
 export type ApiName = keyof ApiTable;
 
+export interface CallMemory {
+  /** Nobody has views of the request any more: its memory is used again once it is answered. */
+  letGo(): void;
+  /** What of the answer is borrowed; it is given back when the answer has left. */
+  readonly loan: Loan;
+}
+
+/** Of a request that came from no connection: nothing is used again. */
+export const ownMemory = (): CallMemory => ({ letGo() {}, loan: createLoan() });
+
 export interface Call<A extends Api> {
   readonly connection: Caller;
   readonly version: number;
   readonly clientId: string | null;
-  /** Byte fields are views of the request's own memory, which nobody reuses: they may be kept. */
+  /** Byte fields are views of the request's own memory: they may be kept, unless that is let go. */
   readonly request: Out<A['request']>;
+  readonly memory: CallMemory;
 }
 
 /**

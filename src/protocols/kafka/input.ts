@@ -1,3 +1,5 @@
+import type { RequestMemory } from './request-memory.ts';
+
 /**
  * Cuts what a connection sends into frames. The read window is everybody's, so bytes are copied once, into memory that is
  * the request's own from then on. A length is not believed before its bytes come: memory grows with what has arrived, to
@@ -17,7 +19,11 @@ export interface FrameInput {
   drop(): void;
 }
 
-export function createFrameInput(minBytes: number, maxBytes: () => number): FrameInput {
+export function createFrameInput(
+  minBytes: number,
+  maxBytes: () => number,
+  memory: RequestMemory,
+): FrameInput {
   const length = new Uint8Array(LENGTH_BYTES);
   const lengthView = new DataView(length.buffer);
   let lengthFilled = 0;
@@ -30,8 +36,11 @@ export function createFrameInput(minBytes: number, maxBytes: () => number): Fram
     const arrived = filled + more;
     if (frame !== undefined && frame.length >= arrived) return frame;
     const room = Math.min(need, Math.max(SMALL_BYTES, arrived * GROWTH));
-    const larger = Buffer.allocUnsafeSlow(room);
-    if (frame !== undefined) frame.copy(larger, 0, 0, filled);
+    const larger = memory.find(need) ?? memory.take(room);
+    if (frame !== undefined) {
+      frame.copy(larger, 0, 0, filled);
+      memory.give(frame);
+    }
     frame = larger;
     return larger;
   };
@@ -70,7 +79,7 @@ export function createFrameInput(minBytes: number, maxBytes: () => number): Fram
         need = size;
         if (bytes.length - at >= size) {
           // The usual case: it is all here.
-          const whole = Buffer.allocUnsafe(size);
+          const whole = memory.take(size);
           whole.set(bytes.subarray(at, at + size));
           at += size;
           need = 0;

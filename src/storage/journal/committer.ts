@@ -5,6 +5,7 @@ import { JournalBusy, JournalFull, JournalReadOnly, JournalRefused } from './err
 import { CONTROL_LOG, FRAME_HEADER_BYTES } from './frame.ts';
 import type { Gathering } from './gathering.ts';
 import { buildGroup, type Entry, type Group, type Part } from './group.ts';
+import { createGroupMemory } from './group-memory.ts';
 import type { JournalLimits, Level } from './journal.ts';
 import type { Recovered } from './recovery.ts';
 import type { Segments } from './segments.ts';
@@ -56,6 +57,7 @@ interface Request extends Part {
 export function createCommitter(options: CommitterOptions): Committer {
   const { writer, segments, limits, space, gathering, maxBlockBytes } = options;
   const offset = segments.epochOffset;
+  const memory = createGroupMemory();
   let pending: Request[] = [];
   let pendingBytes = 0;
   let isScheduled = false;
@@ -124,7 +126,7 @@ export function createCommitter(options: CommitterOptions): Committer {
   function startGroup(most: number): void {
     const requests = takeGroup(most);
     const start = offset + writer.next;
-    const group = buildGroup(requests, start + BLOCK_HEADER_BYTES);
+    const group = buildGroup(requests, start + BLOCK_HEADER_BYTES, memory);
     let level: 'os' | 'sync' = 'os';
     for (const request of requests) {
       if (request.level === 'sync') level = 'sync';

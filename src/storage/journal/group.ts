@@ -1,24 +1,39 @@
-import { crcOf, readU64, viewOf } from '../wal/block.ts';
-import { CONTROL_LOG, FRAME_HEADER_BYTES, writeFrameHeader } from './frame.ts';
+import { crc32 } from 'node:zlib';
+import { readU64, viewOf } from '../wal/block.ts';
+import { CONTROL_LOG, FRAME_HEADER_BYTES, payloadBytesAt, writeFrameHeader } from './frame.ts';
+import { type GroupMemory, type Lendable, type Room, unpooledMemory } from './group-memory.ts';
+import { OWN_SUM_FROM } from './own-sum.ts';
 
 export interface Entry {
   /** A safe integer above 0. */
   readonly logId: number;
   readonly stripe: number;
   readonly payload: Uint8Array;
+  /** Its memory is used for something else once the append has resolved. */
+  readonly isBorrowed?: boolean;
+  /** It is a record batch whose checksum is right. */
+  readonly hasOwnSum?: boolean;
 }
 
-export interface JournalRecord extends Entry {
+export interface JournalRecord extends Pick<Entry, 'logId' | 'stripe' | 'payload'> {
   readonly position: number;
+}
+
+/** A payload that is not behind its header, and where that is. */
+export interface Apart {
+  readonly at: number;
+  readonly payload: Uint8Array;
 }
 
 /** The frames of a block, as they lie on disk or as they were handed over. */
 export interface Body {
   readonly bytes: Uint8Array;
   /** Payloads that were not copied into `bytes`, in order; undefined where all are in it. */
-  readonly large: readonly Uint8Array[] | undefined;
+  readonly large: readonly Apart[] | undefined;
   /** Of the first frame. */
   readonly position: number;
+  /** Whose memory `bytes` is, where it will be used again. */
+  readonly lender?: Lendable;
 }
 
 export interface Group {
@@ -28,6 +43,8 @@ export interface Group {
   readonly body: Body;
   /** Bytes of memory that the body keeps. */
   readonly bodyBytes: number;
+  readonly frames: number;
+  readonly room: Room;
 }
 
 /** What was appended as one: `positions` becomes those of its entries. */
@@ -38,35 +55,60 @@ export interface Part {
 
 /** Below this a copy costs less than one more view in the write. */
 const COPY_BYTES = 16 * 1024;
+/** Below this a call for a second checksum costs more than to sum up all of it. */
+const OWN_SUM_BYTES = 4 * 1024;
+
+const isCopied = ({ payload, isBorrowed }: Entry): boolean =>
+  isBorrowed === true || payload.byteLength < COPY_BYTES;
 
 /** Lays out the parts one after the other as a body whose first frame will be at `position`. */
-export function buildGroup(parts: readonly Part[], position: number): Group {
+export function buildGroup(
+  parts: readonly Part[],
+  position: number,
+  memory: GroupMemory = unpooledMemory,
+): Group {
   let ownBytes = 0;
   for (const { entries } of parts) {
-    for (const { payload } of entries) {
-      ownBytes += FRAME_HEADER_BYTES + (payload.byteLength < COPY_BYTES ? payload.byteLength : 0);
+    for (const entry of entries) {
+      ownBytes += FRAME_HEADER_BYTES + (isCopied(entry) ? entry.payload.byteLength : 0);
     }
   }
-  const own = Buffer.allocUnsafeSlow(ownBytes);
+  const room = memory.take(ownBytes);
+  const own = room.bytes;
   const header = viewOf(own);
   const views: Uint8Array[] = [];
-  const large: Uint8Array[] = [];
+  let large: Apart[] | undefined;
+  /** Up to where `own` is in the views, and in the sum. */
   let from = 0;
+  let summed = 0;
+  let sum = 0;
   let at = 0;
   let frame = position;
+  let frames = 0;
   for (const part of parts) {
     const { entries } = part;
+    frames += entries.length;
     let positions: number[] | undefined;
-    for (const { logId, stripe, payload } of entries) {
+    for (const entry of entries) {
+      const { logId, stripe, payload } = entry;
       const bytes = payload.byteLength;
-      writeFrameHeader(header, at, logId, stripe, bytes);
+      const hasOwnSum = entry.hasOwnSum === true && bytes >= OWN_SUM_BYTES;
+      writeFrameHeader(header, at, logId, stripe, bytes, hasOwnSum);
       at += FRAME_HEADER_BYTES;
-      if (bytes < COPY_BYTES) {
+      if (isCopied(entry)) {
         own.set(payload, at);
+        if (hasOwnSum) {
+          sum = crc32(own.subarray(summed, at + OWN_SUM_FROM), sum);
+          summed = at + bytes;
+        }
         at += bytes;
       } else {
+        sum = crc32(own.subarray(summed, at), sum);
+        sum = crc32(hasOwnSum ? payload.subarray(0, OWN_SUM_FROM) : payload, sum);
+        summed = at;
         views.push(own.subarray(from, at), payload);
-        large.push(payload);
+        large ??= [];
+        large.push({ at: at - FRAME_HEADER_BYTES, payload });
         from = at;
       }
       // Most have one entry: an array of one is much smaller than one that has grown by one.
@@ -77,11 +119,14 @@ export function buildGroup(parts: readonly Part[], position: number): Group {
     part.positions = positions ?? [];
   }
   if (at > from) views.push(from === 0 ? own : own.subarray(from, at));
+  if (at > summed) sum = crc32(summed === 0 ? own : own.subarray(summed, at), sum);
   return {
     views,
-    sum: crcOf(views),
-    body: { bytes: own, large, position },
+    sum,
+    body: { bytes: own, large, position, lender: room },
     bodyBytes: frame - position,
+    frames,
+    room,
   };
 }
 
@@ -97,8 +142,8 @@ export function framesByLog({ bytes, large }: Body): FramesByLog {
   let distance = 0;
   let largeIndex = 0;
   for (let at = 0; at < bytes.byteLength; ) {
-    const payloadBytes = view.getUint32(at);
-    const isLarge = large !== undefined && payloadBytes >= COPY_BYTES;
+    const payloadBytes = payloadBytesAt(view, at);
+    const isLarge = large?.[largeIndex]?.at === at;
     const logId = readU64(view, at + 8);
     const frames = logs.get(logId);
     if (frames === undefined) logs.set(logId, [at, distance, isLarge ? largeIndex : -1]);
@@ -131,8 +176,8 @@ export function collectListed(
   for (let i = low * FRAME_WORDS; i < frames.length && taken < maxBytes; i += FRAME_WORDS) {
     const at = frames[i] as number;
     const start = at + FRAME_HEADER_BYTES;
-    const payloadBytes = view.getUint32(at);
-    const payload = large?.[frames[i + 2] as number] ?? bytes.subarray(start, start + payloadBytes);
+    const payloadBytes = payloadBytesAt(view, at);
+    const payload = large?.[frames[i + 2] as number]?.payload ?? bytes.subarray(start, start + payloadBytes);
     into.push({
       logId,
       stripe: view.getUint32(at + 4),
@@ -160,11 +205,11 @@ export function collectRecords(
   let frame = position;
   let largeIndex = 0;
   for (let at = 0; at < bytes.byteLength && taken < maxBytes; ) {
-    const payloadBytes = view.getUint32(at);
-    const isLarge = large !== undefined && payloadBytes >= COPY_BYTES;
+    const payloadBytes = payloadBytesAt(view, at);
+    const isLarge = large?.[largeIndex]?.at === at;
     const id = readU64(view, at + 8);
     const start = at + FRAME_HEADER_BYTES;
-    const apart = isLarge ? large[largeIndex++] : undefined;
+    const apart = isLarge ? large[largeIndex++]?.payload : undefined;
     if (frame >= from && (logId === undefined ? id !== CONTROL_LOG : id === logId)) {
       const payload = apart ?? bytes.subarray(start, start + payloadBytes);
       into.push({ logId: id, stripe: view.getUint32(at + 4), payload, position: frame });

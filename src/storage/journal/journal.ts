@@ -87,7 +87,8 @@ export interface JournalState {
 
 export interface Journal extends JournalReading {
   /**
-   * Appends the entries as one and resolves with their positions. Payloads must stay untouched, also afterwards.
+   * Appends the entries as one and resolves with their positions. Payloads must stay untouched, also afterwards unless
+   * they are borrowed.
    * Rejects with `JournalReadOnly`, `JournalFull` (never for a settlement that the reserve has room for),
    * `JournalBusy` or `JournalRefused`.
    */

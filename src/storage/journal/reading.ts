@@ -1,6 +1,7 @@
 import type { WalStore } from '../wal/wal-store.ts';
 import { type BufferPool, createBufferPool } from './buffer-pool.ts';
-import { collectListed, collectRecords, type JournalRecord } from './group.ts';
+import { type Body, collectListed, collectRecords, type JournalRecord } from './group.ts';
+import type { Loan } from './group-memory.ts';
 import { createReader, type ReadableSegment, type SegmentReader } from './reader.ts';
 import { recoverForReading } from './recovery.ts';
 import { type Segments, segmentsForReading } from './segments.ts';
@@ -25,8 +26,11 @@ export interface SegmentInfo {
 
 /** A journal as readers see it. */
 export interface JournalReading {
-  /** Records of a log from a position on, at least one if there is one, and some `maxBytes` of payload. */
-  read(logId: number, from: number, maxBytes: number): Promise<ReadResult>;
+  /**
+   * Records of a log from a position on, at least one if there is one, and some `maxBytes` of payload. With a loan they
+   * are good until it is released, without one for ever; memory that was not lent for ever is used again.
+   */
+  read(logId: number, from: number, maxBytes: number, loan?: Loan): Promise<ReadResult>;
   /**
    * Records of all logs from a position on, in the order of the journal, up to what is acknowledged now. They are good
    * until the next step.
@@ -70,6 +74,12 @@ export interface ReadingOptions {
   readonly tail: Tail;
 }
 
+function lend({ lender }: Body, loan: Loan | undefined): void {
+  if (lender === undefined) return;
+  if (loan === undefined) lender.lend();
+  else loan.add(lender);
+}
+
 export function createReading({ segments, reader, newReader, tail }: ReadingOptions): JournalReading {
   /**
    * Does something with a segment that may be removed, or have its footer moved, meanwhile. Undefined when it is gone:
@@ -94,6 +104,7 @@ export function createReading({ segments, reader, newReader, tail }: ReadingOpti
     logId: number,
     from: number,
     maxBytes: number,
+    loan: Loan | undefined,
   ): Promise<{ found: JournalRecord[]; bytes: number }> {
     const index = await reader.index(segment, segments.at(segment.footer) ?? segment);
     const found: JournalRecord[] = [];
@@ -107,8 +118,14 @@ export function createReading({ segments, reader, newReader, tail }: ReadingOpti
         if (at >= tail.start) {
           const held = tail.at(Math.max(at, next));
           if (held === undefined || held.start >= behind) break;
-          const frames = held.frames.get(logId) ?? [];
-          bytes += collectListed(held.body, frames, logId, next, maxBytes - bytes, found);
+          const { body, frames } = held;
+          const left = maxBytes - bytes;
+          const more =
+            frames === undefined
+              ? collectRecords(body, logId, next, left, found)
+              : collectListed(body, frames.get(logId) ?? [], logId, next, left, found);
+          if (more > 0) lend(body, loan);
+          bytes += more;
           at = held.end;
         } else {
           const block = await reader.block(segment, at);
@@ -140,7 +157,7 @@ export function createReading({ segments, reader, newReader, tail }: ReadingOpti
   }
 
   return {
-    async read(logId, from, maxBytes) {
+    async read(logId, from, maxBytes, loan) {
       const records: JournalRecord[] = [];
       let next = from;
       let left = maxBytes;
@@ -150,7 +167,7 @@ export function createReading({ segments, reader, newReader, tail }: ReadingOpti
         const segment = segments.at(next);
         if (segment === undefined) break;
         const start = Math.max(next, segment.start);
-        const result = await within(segment, (now) => readSegment(now, logId, start, left));
+        const result = await within(segment, (now) => readSegment(now, logId, start, left, loan));
         for (const record of result?.found ?? []) records.push(record);
         left -= result?.bytes ?? 0;
         next = left > 0 ? segment.end : (records.at(-1)?.position ?? next) + 1;

@@ -1,7 +1,7 @@
 import { BLOCK_HEADER_BYTES, BLOCK_MAGIC, decodeBlockHeader, readU64, viewOf } from '../wal/block.ts';
 import type { RawBytes } from '../wal/raw-bytes.ts';
 import { WalCorrupt, type WalStore } from '../wal/wal-store.ts';
-import { FRAME_HEADER_BYTES, type Frame } from './frame.ts';
+import { FRAME_HEADER_BYTES, type Frame, payloadBytesAt } from './frame.ts';
 
 /** A stretch of an epoch that cannot be read. */
 export interface Loss {
@@ -62,7 +62,7 @@ function framesIn(body: Uint8Array, isCut: boolean): { frames: Loss['frames']; i
   const frames: Loss['frames'][number][] = [];
   for (let offset = 0; offset + FRAME_HEADER_BYTES <= body.byteLength; ) {
     const start = offset + FRAME_HEADER_BYTES;
-    const end = start + view.getUint32(offset);
+    const end = start + payloadBytesAt(view, offset);
     const logId = readU64(view, offset + 8);
     if (logId < 0 || (end > body.byteLength && !isCut)) break;
     frames.push({ logId, payload: body.subarray(start, end) });

@@ -1,5 +1,6 @@
 import { withAccessors } from '../../kernel/with-accessors.ts';
 import { type Body, type FramesByLog, framesByLog, type Group } from './group.ts';
+import type { Room } from './group-memory.ts';
 
 /** The newest groups, in memory, whole, up to a number of bytes: what most readers read never meets the disk. */
 export interface Tail {
@@ -12,27 +13,34 @@ export interface Tail {
 
 export interface Held {
   readonly body: Body;
-  /** Known from the first reader on. */
-  readonly frames: FramesByLog;
+  /** Known from the first reader on; undefined where there are so few that a walk over them is less. */
+  readonly frames: FramesByLog | undefined;
   readonly start: number;
   readonly end: number;
 }
+
+const FEW_FRAMES = 8;
 
 class Counted implements Held {
   readonly body: Body;
   readonly start: number;
   readonly end: number;
   readonly bytes: number;
+  readonly room: Room;
+  readonly #count: number;
   #frames: FramesByLog | undefined;
 
-  constructor(body: Body, start: number, end: number, bytes: number) {
+  constructor({ body, bodyBytes, frames, room }: Group, start: number, end: number) {
     this.body = body;
     this.start = start;
     this.end = end;
-    this.bytes = bytes;
+    this.bytes = bodyBytes;
+    this.room = room;
+    this.#count = frames;
   }
 
-  get frames(): FramesByLog {
+  get frames(): FramesByLog | undefined {
+    if (this.#count <= FEW_FRAMES) return undefined;
     this.#frames ??= framesByLog(this.body);
     return this.#frames;
   }
@@ -50,6 +58,7 @@ export function createTail(start: number, maxBytes: number): Tail {
     if (oldest === undefined) return;
     groups[gone++] = undefined;
     held -= oldest.bytes;
+    oldest.room.free();
     first = oldest.end;
   }
 
@@ -60,9 +69,9 @@ export function createTail(start: number, maxBytes: number): Tail {
       },
     },
     {
-      push({ body, bodyBytes }, groupStart, end) {
-        groups.push(new Counted(body, groupStart, end, bodyBytes));
-        held += bodyBytes;
+      push(group, groupStart, end) {
+        groups.push(new Counted(group, groupStart, end));
+        held += group.bodyBytes;
         while (held > maxBytes) dropOldest();
         if (gone > 64 && gone * 2 > groups.length) {
           groups.splice(0, gone);

@@ -9,7 +9,9 @@ import { WalCorrupt, WalFormatUnknown } from './wal-store.ts';
  * `.open` (it has its writer), `.sealing` (that writer may acknowledge nothing more), `.seal` (its length, final).
  */
 export const FILE_HEADER_BYTES = 32;
-const VERSION = 2;
+/** 3: payloads can have checksums of their own. What version 2 has is read as it always was. */
+const VERSION = 3;
+const OLDEST_VERSION = 2;
 const WAL_MAGIC = Buffer.from('RMQ-WAL\0');
 const SEAL_MAGIC = Buffer.from('RMQ-SEAL');
 const SEAL_BYTES = 32;
@@ -68,9 +70,9 @@ function valueIn(bytes: Uint8Array, magic: Uint8Array, epoch: number, path: stri
   if (view.getUint32(28) !== crc32(bytes.subarray(0, 28))) return undefined;
   if (Buffer.compare(bytes.subarray(0, 8), magic) !== 0) return undefined;
   const version = view.getUint32(8);
-  if (version !== VERSION) {
+  if (version < OLDEST_VERSION || version > VERSION) {
     throw new WalFormatUnknown(
-      `${path} has format version ${version}, and this program knows version ${VERSION}: start the version that wrote it`,
+      `${path} has format version ${version}, and this program knows ${OLDEST_VERSION} to ${VERSION}: start the version that wrote it`,
     );
   }
   return readU64(view, 12) === epoch ? readU64(view, 20) : undefined;

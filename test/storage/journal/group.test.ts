@@ -8,8 +8,11 @@ import {
   framesByLog,
   type JournalRecord,
 } from '../../../src/storage/journal/group.ts';
+import { createGroupMemory } from '../../../src/storage/journal/group-memory.ts';
 import { createTail } from '../../../src/storage/journal/tail.ts';
+import { createLogKernel } from '../../../src/wasm/create-log.ts';
 
+const kernel = createLogKernel({ maxBatchBytes: 65_536, memoryLimitBytes: 1024 * 1024 });
 const LARGE = 20_000;
 const entry = fc
   .record({
@@ -17,24 +20,50 @@ const entry = fc
     stripe: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
     bytes: fc.oneof(fc.nat(40), fc.constantFrom(LARGE - 5000, LARGE)),
     fill: fc.nat(255),
+    isBorrowed: fc.boolean(),
   })
-  .map(({ logId, stripe, bytes, fill }) => ({ logId, stripe, payload: Buffer.alloc(bytes, fill) }));
-const groups = fc.array(fc.array(entry, { minLength: 1, maxLength: 5 }), { minLength: 1, maxLength: 5 });
+  .map(({ bytes, fill, ...rest }) => ({ ...rest, payload: Buffer.alloc(bytes, fill) }));
+/** As the batches of records have it, some of them too small for it to be used. */
+const summed = fc
+  .record({
+    bytes: fc.constantFrom(100, 4095, 4096, 5000, LARGE),
+    fill: fc.nat(255),
+    isBorrowed: fc.boolean(),
+  })
+  .map(({ bytes, fill, isBorrowed }) => {
+    const payload = Buffer.alloc(bytes, fill);
+    payload.writeUInt32BE(kernel.crc32c(payload.subarray(21)), 17);
+    return { logId: 7, stripe: 1, payload, isBorrowed, hasOwnSum: true };
+  });
+const groups = fc.array(fc.array(fc.oneof(entry, summed), { minLength: 1, maxLength: 5 }), {
+  minLength: 1,
+  maxLength: 5,
+});
 
 const plain = (records: readonly JournalRecord[]) =>
-  records.map(({ payload, ...rest }) => ({ ...rest, payload: Buffer.from(payload).toString('latin1') }));
+  records.map(({ logId, stripe, position, payload }) => ({
+    logId,
+    stripe,
+    position,
+    payload: Buffer.from(payload).toString('latin1'),
+  }));
 
 it('gives back from a group in memory and from its bytes what was put in, by log, from a position, up to a size', () => {
+  const memory = createGroupMemory();
   fc.assert(
     fc.property(groups, fc.nat(2 ** 45), fc.nat(200), fc.nat(500), (lists, position, ahead, maxBytes) => {
       const parts = lists.map((entries) => ({ entries, positions: [] as number[] }));
-      const group = buildGroup(parts, position);
+      const group = buildGroup(parts, position, memory);
+      const wasGiven = lists.map((entries) =>
+        entries.map((each) => ({ ...each, payload: Buffer.from(each.payload) })),
+      );
+      for (const { payload, isBorrowed } of lists.flat()) if (isBorrowed) payload.fill(0xee);
       const bytes = Buffer.concat(group.views as Uint8Array[]);
       expect(frameCheck.matches(bytes, group.sum)).toBe(true);
       expect(bytes.length).toBe(group.bodyBytes);
       const all: JournalRecord[] = [];
       let at = position;
-      for (const each of lists.flat()) {
+      for (const each of wasGiven.flat()) {
         all.push({ ...each, position: at });
         at += FRAME_HEADER_BYTES + each.payload.length;
       }
@@ -62,6 +91,7 @@ it('gives back from a group in memory and from its bytes what was put in, by log
           expect(plain(listed)).toEqual(plain(wanted));
         }
       }
+      group.room.free();
     }),
   );
 });
@@ -78,6 +108,33 @@ it('refuses any flipped bit, and bytes that are no frames', () => {
     expect(frameCheck.matches(bad, group.sum)).toBe(false);
   }
   expect(frameCheck.matches(bytes.subarray(0, -1), group.sum)).toBe(false);
+});
+
+it('refuses any flipped bit of a payload that has a sum of its own, and of what is around it', () => {
+  const payload = Buffer.alloc(4096, 'batch');
+  payload.writeUInt32BE(kernel.crc32c(payload.subarray(21)), 17);
+  const around = (text: string) => ({ logId: 5, stripe: 1, payload: Buffer.from(text) });
+  const entries = [
+    around('before'),
+    { logId: 6, stripe: 1, payload, hasOwnSum: true },
+    { logId: 6, stripe: 2, payload, hasOwnSum: true, isBorrowed: true },
+    around('behind'),
+  ];
+  const group = buildGroup([{ entries, positions: [] }], 0);
+  const bytes = Buffer.concat(group.views as Uint8Array[]);
+  const isRight = () => frameCheck.matches(bytes, group.sum);
+  expect(isRight()).toBe(true);
+  for (let bit = 0; bit < bytes.length * 8; bit += bit < 1000 ? 1 : 13) {
+    const at = bit >> 3;
+    const was = bytes[at] ?? 0;
+    bytes[at] = was ^ (1 << (bit & 7));
+    expect(isRight()).toBe(false);
+    bytes[at] = was;
+  }
+  expect(isRight()).toBe(true);
+  for (let cut = 1; cut < bytes.length; cut += 97) {
+    expect(frameCheck.matches(bytes.subarray(0, -cut), group.sum)).toBe(false);
+  }
 });
 
 it('keeps the newest groups up to a size, and finds the one behind a position', () => {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Group } from '../../../src/storage/journal/group.ts';
+import { unpooledMemory } from '../../../src/storage/journal/group-memory.ts';
 import { createTail } from '../../../src/storage/journal/tail.ts';
 import { memoryUse } from '../../support/heap.ts';
 
@@ -8,7 +9,7 @@ const MiB = 1024 * 1024;
 
 function groupOf(bytes: number, position: number): Group {
   const body = { bytes: Buffer.alloc(bytes), large: undefined, position };
-  return { views: [body.bytes], sum: 0, body, bodyBytes: bytes };
+  return { views: [body.bytes], sum: 0, body, bodyBytes: bytes, frames: 1, room: unpooledMemory.take(0) };
 }
 
 describe('the tail of the journal', () => {

@@ -5,7 +5,7 @@
  * so that every reader gets on; nothing is copied on the way out; who waits costs a timer and a watcher for each partition.
  */
 import type { EpochEnd, Partition } from '../../../kernel/log/partitions.ts';
-import type { Caller, Kafka } from '../context.ts';
+import type { Kafka } from '../context.ts';
 import type { Call, Handler } from '../handlers.ts';
 import type { Apis } from '../messages/apis.ts';
 import { ErrorCode } from '../messages/errors.ts';
@@ -41,7 +41,7 @@ interface Round {
 
 async function readAll(
   kafka: Kafka,
-  caller: Caller,
+  { connection: caller, memory }: Call<Fetch>,
   positions: readonly FetchPosition[],
   isCommitted: boolean,
   maxBytes: number,
@@ -59,7 +59,7 @@ async function readAll(
       else if (position.fetchOffset < end && (bytes === 0 || bytes < maxBytes)) {
         const room = Math.min(position.maxBytes, maxBytes - bytes);
         const { fetchOffset } = position;
-        const batches = await readUpTo(kafka, partition, fetchOffset, end, room, bytes === 0);
+        const batches = await readUpTo(kafka, partition, fetchOffset, end, room, bytes === 0, memory.loan);
         result = { ...result, batches, error: batches.error };
         bytes += batches.bytes;
       }
@@ -149,13 +149,15 @@ async function fetchAll(kafka: Kafka, call: Call<Fetch>): Promise<Answer> {
   for (;;) {
     // Watched from before the look at it, so that nothing comes in between.
     const more = waitForMore(kafka, positions, connection);
-    const round = await readAll(kafka, connection, positions, isCommitted, maxBytes);
+    const round = await readAll(kafka, call, positions, isCommitted, maxBytes);
     const leftMs = untilMs - kafka.clock.monotonicMs();
     const isEnough = round.isUrgent || round.bytes >= request.minBytes || positions.length === 0;
     if (isEnough || leftMs <= 0 || !(await more.until(leftMs))) {
       more.stop();
       return answer(kafka, round, plan.session, plan.isIncremental, isCommitted);
     }
+    // It is read again.
+    call.memory.loan.release();
   }
 }
 

@@ -1,5 +1,10 @@
 /** What one partition has for a reader: its limits, an error, or batches as they are stored. */
-import { type EpochEnd, type Partition, PartitionDamaged } from '../../../kernel/log/partitions.ts';
+import {
+  type EpochEnd,
+  type Loan,
+  type Partition,
+  PartitionDamaged,
+} from '../../../kernel/log/partitions.ts';
 import type { Caller, Kafka } from '../context.ts';
 import { ErrorCode } from '../messages/errors.ts';
 import type { AbortedTransaction } from '../produce/gate.ts';
@@ -73,10 +78,11 @@ export async function readUpTo(
   end: number,
   maxBytes: number,
   takesFirst: boolean,
+  loan?: Loan,
 ): Promise<Batches> {
   if (from >= end || (maxBytes <= 0 && !takesFirst)) return NOTHING;
   try {
-    const { batches } = await partitions.read(partition, from, Math.max(1, maxBytes));
+    const { batches } = await partitions.read(partition, from, Math.max(1, maxBytes), loan);
     const records: Uint8Array[] = [];
     let bytes = 0;
     let next = from;

@@ -153,7 +153,7 @@ export function append(
   const logAppendTimeMs = timestampType === 'LogAppendTime' ? clock.wallMs() : -1;
   if (logAppendTimeMs >= 0) kernel.patchAppendTime(stored, logAppendTimeMs);
   split?.wait();
-  const baseOffset = partitions.appendBatch(partition, stored);
+  const baseOffset = partitions.appendBatch(partition, stored, { isBorrowed: split === undefined });
   if (typeof baseOffset === 'string') {
     split?.forgo();
     return refused(REFUSALS[baseOffset], `the batch could not be stored: ${baseOffset}`);

@@ -163,14 +163,24 @@ export const produce: Handler<Produce> = (kafka, call) => {
   return appendAndCommit(kafka, call);
 };
 
+/** Whether other than the journal have got parts of the request, and may have them still. */
+const isShared = ({ crossing }: Kafka, outcomes: readonly Outcome[]): boolean =>
+  outcomes.some(
+    ({ topic }) => topic !== undefined && (topic.settings.delays || crossing.isWanted(topic.name)),
+  );
+
 function appendAndCommit(kafka: Kafka, call: Call<Produce>): Answer | undefined | Promise<Answer> {
   const { request, connection } = call;
   const outcomes = appendAll(kafka, call);
   const isAnySuccess = outcomes.some(({ partitions }) => !partitions.every(isError));
   const isInObjects = outcomes.some(({ topic }) => topic?.settings.storage === 'object');
   const level = levelOf(kafka, request.acks);
+  const hasOwner = isShared(kafka, outcomes);
+  const letGo = (): void => {
+    if (!hasOwner) call.memory.letGo();
+  };
   if (request.acks === Acks.none) {
-    if (isAnySuccess) kafka.commit(level).catch(() => {});
+    if (isAnySuccess) kafka.commit(level, isInObjects ? 'object' : 'journal').then(letGo, () => {});
     if (outcomes.some(({ partitions }) => partitions.some(isError))) {
       connection.end('a produced batch without acknowledgement was refused');
     }
@@ -178,7 +188,10 @@ function appendAndCommit(kafka: Kafka, call: Call<Produce>): Answer | undefined 
   }
   if (!isAnySuccess) return answer(outcomes);
   return kafka.commit(level, isInObjects ? 'object' : 'journal').then(
-    () => answer(outcomes),
+    () => {
+      letGo();
+      return answer(outcomes);
+    },
     () => {
       const lost = failure(ErrorCode.KAFKA_STORAGE_ERROR, 'the batch could not be stored');
       return answer(

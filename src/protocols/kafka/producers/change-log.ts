@@ -88,7 +88,9 @@ export function createChangeLog(options: ChangeLogOptions): ChangeLog {
           producerEpoch: producer.epoch,
           coordinatorEpoch: 0,
         } as const;
-        const markerOffset = partitions.appendBatch(partition, buildMarker(kernel, marker, nowMs), true);
+        const markerOffset = partitions.appendBatch(partition, buildMarker(kernel, marker, nowMs), {
+          isSettlement: true,
+        });
         if (typeof markerOffset === 'string') continue;
         const state = store.producersOf(partition);
         const firstOffset = applyMarker(state, marker, markerOffset, nowMs);

@@ -1,7 +1,13 @@
 /** Requests to the handlers as a client makes them: encoded and decoded in the version that is asked for, both ways. */
+
 import type { Caller, Kafka } from '../../../../src/protocols/kafka/context.ts';
 import { groupHandlers } from '../../../../src/protocols/kafka/groups/requests.ts';
-import type { Call, Handler, HandlerTable } from '../../../../src/protocols/kafka/handlers.ts';
+import {
+  type Call,
+  type Handler,
+  type HandlerTable,
+  ownMemory,
+} from '../../../../src/protocols/kafka/handlers.ts';
 import { type Api, Apis } from '../../../../src/protocols/kafka/messages/apis.ts';
 import type { Message } from '../../../../src/protocols/kafka/schema/message.ts';
 import { WireWriter } from '../../../../src/protocols/kafka/schema/writer.ts';
@@ -51,7 +57,8 @@ export function asker(
     const api: Api = Apis[name];
     const handler = given(groupHandlers[name]) as Handler<Api>;
     const decoded = through(api.request as Message<unknown, Loose>, version, request);
-    const call: Call<Api> = { connection, version, clientId: 'client', request: decoded as never };
+    const memory = ownMemory();
+    const call: Call<Api> = { connection, version, clientId: 'client', request: decoded as never, memory };
     const response = await handler(kafka, call);
     return through(api.response as Message<unknown, Loose>, version, (response ?? {}) as object);
   };

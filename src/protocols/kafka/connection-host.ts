@@ -1,0 +1,27 @@
+/** What connections of the Kafka front-end share. */
+import type { Transport } from '../../net/transport.ts';
+import type { KafkaConnection } from './connection.ts';
+import type { Endpoint, Kafka } from './context.ts';
+import type { RequestMemory } from './request-memory.ts';
+import type { WireWriter } from './schema/writer.ts';
+
+export interface ConnectionHost {
+  readonly kafka: Kafka;
+  readonly window: Uint8Array;
+  readonly writer: WireWriter;
+  readonly memory: RequestMemory;
+  readonly limits: {
+    readonly maxRequestBytes: number;
+    /** Requests of one connection that wait for their commits. */
+    readonly maxPipelined: number;
+    /** Output above which no further request is run. */
+    readonly maxOutputBytes: number;
+  };
+  endpointOf(transport: Transport): Endpoint;
+  nextNumber(): number;
+  /** True when nothing is to be appended now; the connection is continued later. */
+  holdsProduce(connection: KafkaConnection): boolean;
+  /** Memory of requests has changed; false when there is no room for it. */
+  account(deltaBytes: number): boolean;
+  closed(connection: KafkaConnection): void;
+}
