@@ -71,16 +71,22 @@ async function atTerminal(answer: string, ...args: string[]): Promise<Ran> {
 
 describe('verbs about a node', () => {
   it('show what there is', { timeout: 60_000 }, async () => {
-    const [clients, client, subscriptions, topics, topic, groups, delayed, late] = await all([
-      ['client', 'list'],
-      ['client', 'show', 'doomed', '-o', 'ndjson'],
-      ['subscription', 'list', '--topic', 'a/b', '-o', 'ndjson'],
-      ['topic', 'list', '--prefix', 'o'],
-      ['topic', 'show', 'orders', '--json'],
-      ['group', 'list', '--json'],
-      ['delayed', 'list', '-o', 'ndjson'],
-      ['delayed', 'show', '1', '--json'],
-    ]);
+    const [clients, client, subscriptions, topics, topic, groups, delayed, late, dead, certs, ...none] =
+      await all([
+        ['client', 'list'],
+        ['client', 'show', 'doomed', '-o', 'ndjson'],
+        ['subscription', 'list', '--topic', 'a/b', '-o', 'ndjson'],
+        ['topic', 'list', '--prefix', 'o'],
+        ['topic', 'show', 'orders', '--json'],
+        ['group', 'list', '--json'],
+        ['delayed', 'list', '-o', 'ndjson'],
+        ['delayed', 'show', '1', '--json'],
+        ['dlq', 'list', '--json'],
+        ['cert', 'list', '--json'],
+        ['dlq', 'show', 'nothing'],
+        ['dlq', 'redrive', 'nothing', '--max', '1', '--dry-run'],
+        ['cert', 'show', 'mqtts'],
+      ]);
     expect(clients).toMatchObject({ code: 0, err: '' });
     expect(clients?.out).toMatch(/^ID +PROTOCOL +LISTENER/);
     // What a client calls itself does not reach the terminal as it is.
@@ -92,6 +98,13 @@ describe('verbs about a node', () => {
     expect(JSON.parse(groups?.out ?? '')).toEqual([]);
     const { id } = JSON.parse(delayed?.out ?? '') as { id: number };
     expect(late?.code).toBe(id === 1 ? 0 : 1);
+    expect(JSON.parse(dead?.out ?? '')).toEqual({ streams: [] });
+    expect(JSON.parse(certs?.out ?? '')).toEqual([]);
+    expect(none.map(({ code, out }) => [code, out])).toEqual([
+      [1, ''],
+      [1, ''],
+      [1, ''],
+    ]);
   });
 
   it('change it, and say so on standard error', { timeout: 60_000 }, async () => {
