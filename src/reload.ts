@@ -79,7 +79,8 @@ export function createReload(options: ReloadOptions): Reload {
       for (const listener of listeners()) listener.reload();
       throw new ReloadRefused(refused.map(({ message }) => message).join('; '));
     }
-    logger.level = config.logging.level;
+    // Where it is the same, a level that somebody has set meanwhile stays.
+    if (usable.some(({ path }) => path[0] === 'logging')) logger.level = config.logging.level;
     if (usable.some(({ path }) => path[0] === 'authorization')) {
       security.authorization.reload(configuredRules(config.authorization));
     }

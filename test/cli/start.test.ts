@@ -89,7 +89,7 @@ describe('start', () => {
     await ended;
   });
 
-  it('reloads certificates at SIGHUP and survives when they do not load', async () => {
+  it('reads configuration and certificates again at SIGHUP, and survives when they are wrong', async () => {
     const { io, ended, config, calls } = runStart({ reloadFails: new Error('bad certificate') });
     await config;
     io.signal('SIGHUP');
