@@ -97,6 +97,7 @@ describe('start', () => {
     const { code, err } = await robustmq([
       'start',
       ...['--data-dir', join(folder, 'taken'), '--set', `listeners.mqtt.port=${address.port}`],
+      ...['--set', 'listeners.http.enabled=false'],
     ]).finished;
     other.close();
     expect(code).toBe(1);

@@ -111,7 +111,7 @@ describe('retained store', () => {
         for (const topic of model.keys()) store.set(message(topic, ''));
         expect([store.count, store.bytes]).toEqual([0, 0]);
       }),
-      { numRuns: 200 },
+      { numRuns: 100 },
     );
   });
 
