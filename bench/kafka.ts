@@ -149,7 +149,7 @@ interface Load {
 }
 
 /** What is compiled while it is measured belongs to no steady state. */
-const WARM_UP_MS = 2500;
+const WARM_UP_MS = 5000;
 
 /** Keeps so many requests under way on each connection. */
 async function run(broker: Broker, { connections, inFlight, request, seconds = SECONDS }: Load) {

@@ -1,4 +1,5 @@
 import { FRAME_HEADER_BYTES } from '../../storage/journal/frame.ts';
+import { createLoan } from '../../storage/journal/group-memory.ts';
 import type { Level } from '../../storage/journal/journal.ts';
 import { BLOCK_HEADER_BYTES } from '../../storage/wal/block.ts';
 import { withAccessors } from '../with-accessors.ts';
@@ -201,12 +202,16 @@ export async function openStateLog(options: StateLogOptions): Promise<OpenStateL
       },
       async read(position, offset, length) {
         if (position >= journal.state().end) await written('os');
-        const { records: found } = await journal.read(STATE_LOG, position, 1);
+        const loan = createLoan();
+        const { records: found } = await journal.read(STATE_LOG, position, 1, loan);
         const record = found[0];
         if (record?.position !== position || offset + length > record.payload.byteLength) {
           throw new RangeError(`the state log has no ${length} bytes at ${offset} of position ${position}`);
         }
-        return record.payload.slice(offset, offset + length);
+        // A frame has many messages: who keeps one is not to keep all of them.
+        const bytes = Uint8Array.prototype.slice.call(record.payload, offset, offset + length);
+        loan.release();
+        return bytes;
       },
       drained() {
         closeFrame();

@@ -11,13 +11,13 @@ const MAX_DOUBLINGS = 3;
 /** Chunks come free in the order in which they were filled, one about when the next is wanted. */
 const MAX_KEPT_BYTES = 24 * CHUNK_BYTES;
 
-/** Of which readers have parts. What they have stays as it is until they give it back, or for ever. */
+/** Of which readers have parts. What they have stays as it is until they give it back. */
 export interface Lendable {
   lend(): void;
   giveBack(): void;
 }
 
-/** What a reader has borrowed from the tail. Who reads without one keeps what it was given. */
+/** What a reader has borrowed from the tail. */
 export interface Loan {
   add(from: Lendable): void;
   /** Nothing that was read with it is looked at any more; it can be used again. */

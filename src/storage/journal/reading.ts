@@ -28,7 +28,7 @@ export interface SegmentInfo {
 export interface JournalReading {
   /**
    * Records of a log from a position on, at least one if there is one, and some `maxBytes` of payload. With a loan they
-   * are good until it is released, without one for ever; memory that was not lent for ever is used again.
+   * are good until it is released, and nothing is copied; without one they are the caller's.
    */
   read(logId: number, from: number, maxBytes: number, loan?: Loan): Promise<ReadResult>;
   /**
@@ -74,10 +74,18 @@ export interface ReadingOptions {
   readonly tail: Tail;
 }
 
-function lend({ lender }: Body, loan: Loan | undefined): void {
-  if (lender === undefined) return;
-  if (loan === undefined) lender.lend();
-  else loan.add(lender);
+/** Records from `first` on lie in memory that is used again: they are borrowed, or else copied. */
+function lend({ bytes, lender }: Body, found: JournalRecord[], first: number, loan: Loan | undefined): void {
+  if (lender === undefined || first === found.length) return;
+  if (loan !== undefined) {
+    loan.add(lender);
+    return;
+  }
+  for (let i = first; i < found.length; i++) {
+    const record = found[i] as JournalRecord;
+    if (record.payload.buffer === bytes.buffer)
+      found[i] = { ...record, payload: Buffer.from(record.payload) };
+  }
 }
 
 export function createReading({ segments, reader, newReader, tail }: ReadingOptions): JournalReading {
@@ -120,12 +128,12 @@ export function createReading({ segments, reader, newReader, tail }: ReadingOpti
           if (held === undefined || held.start >= behind) break;
           const { body, frames } = held;
           const left = maxBytes - bytes;
-          const more =
+          const first = found.length;
+          bytes +=
             frames === undefined
               ? collectRecords(body, logId, next, left, found)
               : collectListed(body, frames.get(logId) ?? [], logId, next, left, found);
-          if (more > 0) lend(body, loan);
-          bytes += more;
+          lend(body, found, first, loan);
           at = held.end;
         } else {
           const block = await reader.block(segment, at);

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { frameCheck } from '../../../src/storage/journal/frame.ts';
+import { createLoan } from '../../../src/storage/journal/group-memory.ts';
 import { type Journal, openJournal } from '../../../src/storage/journal/journal.ts';
 import { type JournalReading, openJournalForReading } from '../../../src/storage/journal/reading.ts';
 import { planRepair } from '../../../src/storage/journal/repair-plan.ts';
@@ -114,4 +115,37 @@ it('tells damage that a start survives from damage that it refuses', async () =>
   expect(young.canStart).toBe(false);
   expect(young.damage[0]).toContain(newestFile(disk));
   await expect(writable(walOn(disk.kill()))).rejects.toThrow(/corrupt/);
+});
+
+it('lends what lies in memory for as long as it is asked to, and copies for those that do not say how long', async () => {
+  const journal = await openJournal({
+    wal: walOn(faultyDisk(77)),
+    walId: 'w',
+    limits: { tailBytes: 64 * 1024 },
+  });
+  const payload = (i: number): Buffer => Buffer.alloc(30_000, `${i}`);
+  const request = payload(0);
+  const [first = -1] = await journal.append(
+    [{ logId: 1, stripe: 0, payload: request, isBorrowed: true }],
+    'os',
+  );
+  request.fill(0xee);
+  const loan = createLoan();
+  const lent = (await journal.read(1, first, 1, loan)).records[0]?.payload;
+  const own = (await journal.read(1, first, 1)).records[0]?.payload;
+  expect(lent?.buffer).not.toBe(own?.buffer);
+  for (let i = 1; i < 200; i++) {
+    await journal.append([{ logId: 1, stripe: 0, payload: payload(i), isBorrowed: true }], 'os');
+  }
+  expect(Buffer.compare(lent ?? Buffer.alloc(0), payload(0))).toBe(0);
+  expect(Buffer.compare(own ?? Buffer.alloc(0), payload(0))).toBe(0);
+  loan.release();
+  for (let i = 0; i < 200; i++) {
+    await journal.append([{ logId: 1, stripe: 0, payload: payload(i), isBorrowed: true }], 'os');
+  }
+  expect(Buffer.compare(own ?? Buffer.alloc(0), payload(0))).toBe(0);
+  expect(Buffer.compare(lent ?? Buffer.alloc(0), payload(0))).not.toBe(0);
+  const again = (await journal.read(1, first, 1)).records[0]?.payload;
+  expect(Buffer.compare(again ?? Buffer.alloc(0), payload(0))).toBe(0);
+  await journal.close();
 });
