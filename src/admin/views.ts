@@ -45,6 +45,8 @@ export const statusView = object({
   retainedMessages: integer('Retained messages.'),
   delayedMessages: integer('Messages that wait for their time.'),
   streams: integer('Streams.'),
+  publishesReceived: integer('Messages that MQTT clients have published since the start.'),
+  publishesSent: integer('Messages that were sent to MQTT clients since the start.'),
   residentBytes: integer('Memory of the process.'),
   journal: object({
     engine: string('What is under the journal.'),

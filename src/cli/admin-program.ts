@@ -3,12 +3,13 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { withAdminOptions } from './admin-target.ts';
 import type { Io } from './io.ts';
 import { addOperationVerbs, subjectOf } from './operation-verbs.ts';
-import { wholeNumber, withConfig } from './options.ts';
+import { duration, wholeNumber, withConfig } from './options.ts';
 
 type Ends = (run: Promise<number>) => Promise<void>;
 
 export function addAdminVerbs(program: Command, io: Io, ends: Ends): void {
   addOperationVerbs(program, io, ends);
+  addTop(program, io, ends);
   withAdminOptions(
     subjectOf(program, 'stream')
       .command('read')
@@ -31,6 +32,14 @@ export function addAdminVerbs(program: Command, io: Io, ends: Ends): void {
       ),
     )
     .action(async (name, options) => ends((await import('./stream-read.ts')).streamRead(name, options, io)));
+}
+
+function addTop(program: Command, io: Io, ends: Ends): void {
+  withAdminOptions(program.command('top').description('The figures of a running broker as they change.'))
+    .option('-i, --interval <duration>', 'how often to look', duration, 2000)
+    .option('-n, --count <number>', 'end after this many looks', wholeNumber(1))
+    .addHelpText('after', examples('robustmq top', 'robustmq top --interval 10s -o ndjson >> figures.ndjson'))
+    .action(async (options) => ends((await import('./top.ts')).top(options, io)));
 }
 
 export function addOfflineVerbs(program: Command, io: Io, ends: Ends): void {

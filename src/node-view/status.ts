@@ -3,6 +3,9 @@ import type { NodeView } from '../admin/node-view.ts';
 import type { Health } from '../admin/views.ts';
 import type { NodeParts } from './node-view.ts';
 
+const sum = (numbers: ArrayLike<number>): number =>
+  Array.from(numbers).reduce((total, each) => total + each, 0);
+
 export function statusView(parts: NodeParts): Pick<NodeView, 'health' | 'status'> {
   const { config, mqtt, tier, streams } = parts;
   const { journal } = tier.journals;
@@ -28,6 +31,7 @@ export function statusView(parts: NodeParts): Pick<NodeView, 'health' | 'status'
   return {
     health,
     status() {
+      const plane = mqtt.dataPlane.counters();
       const { start, end, segments, pendingBytes, failure, isFull } = journal.state();
       return {
         version: parts.version,
@@ -43,6 +47,8 @@ export function statusView(parts: NodeParts): Pick<NodeView, 'health' | 'status'
         retainedMessages: mqtt.retained.count,
         delayedMessages: parts.delayedCount(),
         streams: streams.names().size,
+        publishesReceived: sum(plane.publishReceived) + sum(mqtt.counters.publishReceived),
+        publishesSent: sum(plane.publishSent) + sum(mqtt.counters.publishSent),
         residentBytes: process.memoryUsage.rss(),
         journal: {
           engine: config.storage.engine,

@@ -70,6 +70,8 @@ function status(node: FakeNode): Status {
     retainedMessages: node.retainedTable.size,
     delayedMessages: 0,
     streams: 1,
+    publishesReceived: 5000,
+    publishesSent: 7000,
     residentBytes: 64 * 1024 * 1024,
     journal: {
       engine: 'files',

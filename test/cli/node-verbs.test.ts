@@ -107,6 +107,29 @@ describe('verbs about a node', () => {
     ]);
   });
 
+  it('show figures as they change: lines, and drawn in place at a terminal', {
+    timeout: 60_000,
+  }, async () => {
+    const watch = ['top', '--interval', '100ms', '--count', '2'];
+    const [plain, json, whole] = await all([watch, [...watch, '-o', 'ndjson'], [...watch, '--json']]);
+    expect(plain).toMatchObject({ code: 0, err: '' });
+    expect(plain?.out).toMatch(
+      /^atMs=\S+ health=green connections=2 .* receivedPerSecond=- .*\natMs=\S+ .* receivedPerSecond=0 .*\n$/,
+    );
+    const looks = (json?.out ?? '')
+      .trim()
+      .split('\n')
+      .map((each) => JSON.parse(each) as object);
+    expect(looks).toMatchObject([
+      { connections: 2, sentPerSecond: null },
+      { sentPerSecond: 0, problems: [] },
+    ]);
+    expect(whole).toMatchObject({ code: 2, out: '' });
+    const drawn = await atTerminal('', ...watch);
+    expect(drawn.out.split('\u001b[H\u001b[J')).toHaveLength(3);
+    expect(drawn.out).toMatch(/^connections +2$/m);
+  });
+
   it('change it, and say so on standard error', { timeout: 60_000 }, async () => {
     const [created, updated, published, kicked, counted, removed, missing, wrong] = await all([
       ['topic', 'create', 'bills', '--partitions', '3', '--configs', 'retention.ms=1000'],
