@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import { PROFILES } from '../config/profiles.ts';
 import { withAdminOptions } from './admin-target.ts';
 import type { Io } from './io.ts';
-import { withConfig } from './options.ts';
+import { examples, withConfig } from './options.ts';
 
 type Ends = (run: Promise<number>) => Promise<void>;
 
@@ -13,9 +13,11 @@ export function addConfigVerbs(program: Command, io: Io, ends: Ends): void {
   const config = program.command('config').description('Look at the configuration.');
   withConfig(config.command('print').description('Print the configuration in effect.'))
     .option('--sources', 'say where each value comes from')
+    .addHelpText('after', examples('config print --sources', 'config print --config broker.yaml'))
     .action(async (options) => ends((await verbs()).configPrint(options, io)));
   withConfig(config.command('validate').description('Check it without starting.'))
     .option('--environment', 'look at this machine too: ports, certificates, the data directory, open files')
+    .addHelpText('after', examples('config validate --config broker.yaml --environment'))
     .action(async (options) => ends((await verbs()).configValidate(options, io)));
   withAdminOptions(
     config
@@ -25,7 +27,10 @@ export function addConfigVerbs(program: Command, io: Io, ends: Ends): void {
       ),
   )
     .argument('[file]', 'another configuration file')
-    .addHelpText('after', '\nExit codes: 0 nothing is different, 1 something is.')
+    .addHelpText(
+      'after',
+      `${examples('config diff --config broker.yaml', 'config diff other.yaml --config broker.yaml')}\n\nExit codes: 0 nothing is different, 1 something is.`,
+    )
     .action(async (other, options) => ends((await verbs()).configDiff(other, options, io)));
   withProfile(config.command('init').description('Print a file to begin with, with comments.')).action(
     async (options) => ends((await verbs()).configInit(options, io)),
@@ -34,18 +39,17 @@ export function addConfigVerbs(program: Command, io: Io, ends: Ends): void {
     .command('docs')
     .description('Print the reference of every key, or of one section or key.')
     .argument('[key]')
+    .addHelpText('after', examples('config docs mqtt.queue', 'config docs mqtt.maxPacketSize'))
     .action(async (key: string | undefined) => ends((await verbs()).configDocs(key, io)));
   config
     .command('schema')
     .description('Print a JSON Schema of the file, for editors.')
     .action(async () => ends((await verbs()).configSchema(io)));
 
-  withProfile(
-    program.command('init', { hidden: false }).description('Write a configuration file to begin with.'),
-  )
+  withProfile(program.command('init').description('Write a configuration file to begin with.'))
     .addHelpText(
       'after',
-      '\nExamples:\n  robustmq init --profile prod --file /etc/robustmq/broker.yaml\n  robustmq init && robustmq start --config robustmq.yaml',
+      examples('init --profile prod --file /etc/robustmq/broker.yaml', 'init --profile edge'),
     )
     .action(async (options) =>
       ends((await verbs()).configInit({ ...options, file: options.file ?? 'robustmq.yaml' }, io)),

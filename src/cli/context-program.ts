@@ -1,6 +1,7 @@
 /** The verbs about contexts, in the command tree. */
 import { type Command, Option } from 'commander';
 import type { Io } from './io.ts';
+import { examples } from './options.ts';
 
 type Ends = (run: Promise<number>) => Promise<void>;
 
@@ -25,7 +26,10 @@ export function addContextVerbs(program: Command, io: Io, ends: Ends): void {
     .option('--use', 'use it from now on')
     .addHelpText(
       'after',
-      '\nExamples:\n  robustmq context add here --data-dir /var/lib/robustmq\n  robustmq context add prod --url https://mq.example.org:18084 --api-key-file ~/.config/robustmq/prod.key --use',
+      examples(
+        'context add here --data-dir /var/lib/robustmq',
+        'context add prod --url https://mq.example.org:18084 --api-key-file ~/.config/robustmq/prod.key --use',
+      ),
     )
     .action(async (name, options) => ends((await verbs()).contextAdd(name, options, io)));
   context

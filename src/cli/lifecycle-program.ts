@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander';
 import { type AdminOptions, withAdminOptions } from './admin-target.ts';
 import type { Io } from './io.ts';
-import { duration, withConfig } from './options.ts';
+import { duration, examples, withConfig } from './options.ts';
 
 type Ends = (run: Promise<number>) => Promise<void>;
 
@@ -17,7 +17,7 @@ export function addLifecycleVerbs(program: Command, io: Io, ends: Ends): void {
         'Have a running broker read its configuration, certificates and files of passwords again.',
       ),
   )
-    .addHelpText('after', examples('robustmq reload', 'robustmq config diff && robustmq reload'))
+    .addHelpText('after', examples('reload', 'config diff --config broker.yaml'))
     .action(async (options) => ends((await import('./lifecycle.ts')).reload(options, io)));
 
   withAdminOptions(program.command('stop').description('End a running broker, and wait until it has ended.'))
@@ -28,7 +28,7 @@ export function addLifecycleVerbs(program: Command, io: Io, ends: Ends): void {
       duration,
       USUAL_WAIT_MS,
     )
-    .addHelpText('after', examples('robustmq stop --data-dir /var/lib/robustmq', 'robustmq stop --now'))
+    .addHelpText('after', examples('stop --data-dir /var/lib/robustmq', 'stop --now'))
     .action(async (options) => ends((await import('./lifecycle.ts')).stop(options, io)));
 
   program.commands
@@ -55,9 +55,6 @@ export function addLifecycleVerbs(program: Command, io: Io, ends: Ends): void {
         .default('table'),
     )
     .option('--json', 'same as -o json')
-    .addHelpText('after', examples('robustmq doctor', 'robustmq doctor --config broker.yaml --json'))
+    .addHelpText('after', examples('doctor', 'doctor --config broker.yaml --json'))
     .action(async (options) => ends((await import('./doctor.ts')).doctor(options, io)));
 }
-
-const examples = (...lines: readonly string[]): string =>
-  `\nExamples:\n${lines.map((each) => `  ${each}`).join('\n')}`;

@@ -36,3 +36,7 @@ export function oneOf(allowed: readonly number[]): (text: string) => number {
     return value;
   };
 }
+
+/** For the end of a verb's help. */
+export const examples = (...lines: readonly string[]): string =>
+  `\nExamples:\n${lines.map((each) => `  robustmq ${each}`).join('\n')}`;

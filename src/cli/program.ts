@@ -10,7 +10,7 @@ import { addContextVerbs } from './context-program.ts';
 import { ExitCode } from './exit-codes.ts';
 import type { Io } from './io.ts';
 import { addLifecycleVerbs } from './lifecycle-program.ts';
-import { append, duration, oneOf, wholeNumber, withConfig } from './options.ts';
+import { append, duration, examples, oneOf, wholeNumber, withConfig } from './options.ts';
 
 export interface Outcome {
   exitCode: number;
@@ -44,6 +44,14 @@ Examples:
 
   withConfig(program.command('start').description('Run the broker.'))
     .option('--ready-file <file>', "write every listener's address to this file, as JSON, when all listen")
+    .addHelpText(
+      'after',
+      examples(
+        'start',
+        'start --config broker.yaml',
+        'start --set listeners.mqtt.port=1884 --data-dir /var/lib/robustmq',
+      ),
+    )
     .action(async (options) => {
       const [{ start }, { startNode }] = await Promise.all([import('./start.ts'), import('../node.ts')]);
       await ends(start(options, io, startNode));
@@ -63,6 +71,14 @@ Examples:
       [],
     )
     .option('--user-property <name=value>', 'MQTT 5 user property', append, [])
+    .addHelpText(
+      'after',
+      examples(
+        'pub sensors/kitchen 21.5 --retain --qos 1',
+        'pub firmware/blob --file image.bin',
+        "pub sensors/kitchen '' --retain    # removes the retained message",
+      ),
+    )
     .action(async (topic: string, payload: string | undefined, options) => {
       const { pub } = await import('./pub.ts');
       await ends(pub(topic, payload, options, io));
@@ -91,6 +107,14 @@ Examples:
     .option('--no-local', 'leave out what this connection publishes (MQTT 5)')
     .option('--retain-as-published', 'keep the RETAIN flag of live messages (MQTT 5)')
     .option('--subscription-id <number>', 'subscription identifier (MQTT 5)', wholeNumber(1, 268_435_455))
+    .addHelpText(
+      'after',
+      examples(
+        "sub 'sensors/#' -v",
+        'sub orders --count 10 --timeout 1m',
+        "sub 'sensors/#' -o ndjson | jq .payload",
+      ),
+    )
     .action(async (filters: string[], options) => {
       const { sub } = await import('./sub.ts');
       await ends(sub(filters, options, io));
@@ -112,7 +136,7 @@ Examples:
     .option('--user-property <name=value>', 'MQTT 5 user property', append, [])
     .addHelpText(
       'after',
-      "\nExamples:\n  robustmq req services/time --timeout 2s\n  robustmq req services/add '[1, 2]' -q 1 -o ndjson | jq .payload",
+      examples('req services/time --timeout 2s', "req services/add '[1, 2]' -q 1 -o ndjson | jq .payload"),
     )
     .action(async (topic: string, payload: string, options) => {
       const { req } = await import('./req.ts');
@@ -133,6 +157,13 @@ Examples:
     .command('completion')
     .description('Print a completion script, e.g. for `source <(robustmq completion bash)`.')
     .addArgument(program.createArgument('<shell>').choices(['bash', 'zsh', 'fish']))
+    .addHelpText(
+      'after',
+      examples(
+        'completion bash > /etc/bash_completion.d/robustmq',
+        'completion fish > ~/.config/fish/completions/robustmq.fish',
+      ),
+    )
     .action(async (shell: 'bash' | 'zsh' | 'fish') => {
       const { completionScript } = await import('./completion.ts');
       io.out.write(completionScript(program, shell));
