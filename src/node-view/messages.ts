@@ -82,7 +82,8 @@ export function messagesView(mqtt: Mqtt, security: SecurityParts): MessagesView 
       if (topic.length + asked.payload.length + properties.length > config.mqtt.maxPacketBytes) {
         throw new OperationError(413, 'message-too-large', `at most ${config.mqtt.maxPacketBytes} bytes`);
       }
-      if (!security.authorization.mayPublish(principalOf(security, by), topic)) {
+      const isDisabled = by.user !== undefined && security.users.get(by.user)?.isDisabled === true;
+      if (isDisabled || !security.authorization.mayPublish(principalOf(security, by), topic)) {
         throw new OperationError(403, 'forbidden', 'rules do not allow to publish to this topic');
       }
       checkJournal(mqtt);
