@@ -44,8 +44,7 @@ export function openListeners(config: Config): Reachable[] {
   return reachable(config).filter(({ name, listener }) => {
     if (authenticationOf(config.security.authentication, name).authenticators.length > 0) return false;
     if (name !== 'kafka' && name !== 'kafkas') return true;
-    const isMutual =
-      name === 'kafkas' && (listener as TlsListenerConfig).tls.clientCertificate === 'require';
+    const isMutual = name === 'kafkas' && (listener as TlsListenerConfig).tls.clientCertificate === 'require';
     return kafkaAuthentication === 'none' && !isMutual;
   });
 }

@@ -21,9 +21,7 @@ const command = (args: readonly string[]): Program =>
 
 /** A folder of its own: other files of tests compile, too. Types are the compiler's business elsewhere. */
 beforeAll(() => {
-  const compiler = join(root, 'node_modules/typescript/bin/tsc');
-  const options = ['--noCheck', '--declaration', 'false', '--sourceMap', 'false', '--outDir', outDir];
-  execFileSync(process.execPath, [compiler, '-p', 'tsconfig.build.json', ...options], { cwd: root });
+  execFileSync(process.execPath, ['scripts/build-js.mjs', '--unchecked', '--out', 'objects'], { cwd: root });
 });
 
 let bucket: Promise<TestBucket> | undefined;
