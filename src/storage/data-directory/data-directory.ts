@@ -10,6 +10,7 @@
  *     journal/      the journal
  *     views/        views of the journal; may be lost
  *     meta/         the embedded metadata store
+ *     audit/        what administrators did
  *
  * Guaranteed: while it is open no other process has it open, whatever happened to those before; nothing is created in
  * a directory that is not a data directory and has such folders already.

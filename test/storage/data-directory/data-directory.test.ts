@@ -37,6 +37,7 @@ describe('a data directory', () => {
   it('has its folders and keeps its identity', async () => {
     const data = await openDataDirectory(path);
     expect(readdirSync(path).sort()).toEqual([
+      'audit',
       'format.json',
       'journal',
       'lock',
