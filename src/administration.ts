@@ -2,12 +2,11 @@
  * The administration of a node, put together: the view of its parts, the control socket of its data directory, and the HTTP
  * listeners. What can be done there is the table of src/admin/operations.ts.
  */
-import type { IncomingMessage } from 'node:http';
 import type { Logger } from 'pino';
 import { createHttpAccess, type HttpAccess } from './admin/access.ts';
 import { type ControlServer, startControlServer } from './admin/control-server.ts';
 import { type ApiOptions, createApi } from './admin/http-api.ts';
-import { createRoutes, type Route } from './admin/http-routes.ts';
+import { createRoutes, type IsLocal, type Route } from './admin/http-routes.ts';
 import { metricsRoute } from './admin/metrics-route.ts';
 import type { Config } from './config/config.ts';
 import { isLoopback } from './config/security-checks.ts';
@@ -35,7 +34,7 @@ export interface AdministrationOptions {
   /** undefined: there is no data directory, and no socket in it. */
   readonly controlSocket: string | undefined;
   /** What is served beside the API. */
-  readonly routes: readonly ((access: HttpAccess) => Route)[];
+  readonly routes: readonly ((access: HttpAccess, isLocal: IsLocal) => Route)[];
 }
 
 export async function startAdministration(options: AdministrationOptions): Promise<Administration> {
@@ -55,7 +54,7 @@ export async function startAdministration(options: AdministrationOptions): Promi
   };
   const access = createHttpAccess(security, () => clock.wallMs());
   let isServing = true;
-  const isLocal = ({ socket }: IncomingMessage): boolean =>
+  const isLocal: IsLocal = ({ socket }) =>
     isLoopback(config.listeners.http.host) && isLoopback(plainAddress(socket.localAddress ?? ''));
   const handle = createRoutes({
     api: createApi({ ...api, identify: access.identify }),
@@ -65,7 +64,7 @@ export async function startAdministration(options: AdministrationOptions): Promi
     routes: [
       ...access.routes,
       metricsRoute(metrics, access, isLocal),
-      ...options.routes.map((route) => route(access)),
+      ...options.routes.map((route) => route(access, isLocal)),
     ],
     onDefect: api.onDefect,
   });

@@ -5,18 +5,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import type { HttpAccess } from './admin/access.ts';
-import type { Route } from './admin/http-routes.ts';
+import type { IsLocal, Route } from './admin/http-routes.ts';
 import { OperationError } from './admin/operation.ts';
 import { refuse } from './admin/problem.ts';
 import { discardBody } from './admin/request-body.ts';
 import type { Config } from './config/config.ts';
-import { isLoopback } from './config/security-checks.ts';
 import type { NodeTables } from './durable-tables.ts';
 import type { Clock } from './kernel/clock.ts';
 import type { Partition } from './kernel/log/partitions.ts';
 import type { StateLog } from './kernel/state/state-log.ts';
-import { plainAddress } from './net/proxy-protocol.ts';
-import { parsePattern } from './protocols/kafka/pattern.ts';
 import { createPartitionLog } from './schema-registry/partition-log.ts';
 import { createSchemaRegistry, isRegistryPath, type SchemaRegistry } from './schema-registry/registry.ts';
 import { RecordBatchBuilder } from './storage/records/batch-builder.ts';
@@ -33,15 +30,10 @@ export interface SchemaRegistryTierOptions {
 /** No name that a topic can have. */
 const LOG_NAME = '$schema-registry';
 
-const anywhere = (pattern: string): ((name: string) => boolean) | undefined => {
-  const parsed = parsePattern(`[\\s\\S]*(?:${pattern})[\\s\\S]*`);
-  return 'matches' in parsed ? parsed.matches : undefined;
-};
-
 /** undefined where the configuration wants none. */
 export function schemaRegistryRoute(
   options: SchemaRegistryTierOptions,
-): ((access: HttpAccess) => Route) | undefined {
+): ((access: HttpAccess, isLocal: IsLocal) => Route) | undefined {
   const { config, logger } = options;
   if (!config.schemaRegistry.enabled) return undefined;
   let opening: Promise<SchemaRegistry> | undefined;
@@ -54,17 +46,13 @@ export function schemaRegistryRoute(
     return opening;
   };
   // As with Kafka itself: who reaches a broker that nobody else reaches need not say who it is.
-  const { authenticators } = config.security.authentication;
-  const isOpen = (request: IncomingMessage): boolean =>
-    authenticators.length === 0 &&
-    isLoopback(config.listeners.http.host) &&
-    isLoopback(plainAddress(request.socket.localAddress ?? ''));
+  const isOpen = config.security.authentication.authenticators.length === 0;
 
-  return (access) => ({
+  return (access, isLocal) => ({
     owns: isRegistryPath,
     async handle(request: IncomingMessage, response: ServerResponse) {
       try {
-        const caller = await access.identifyClient(request, isOpen(request));
+        const caller = await access.identifyClient(request, isOpen && isLocal(request));
         const registry = await opened();
         await registry.handle(request, response, (action) =>
           caller.may(action === 'read' ? 'schemas:read' : 'schemas:write'),
@@ -106,7 +94,6 @@ async function open(options: SchemaRegistryTierOptions): Promise<SchemaRegistry>
       newBatch: () => new RecordBatchBuilder(kernel),
       wallMs: () => clock.wallMs(),
     }),
-    compilePattern: anywhere,
     limits: { maxSchemas, maxVersions, maxSchemaBytes, maxBytes, maxBodyBytes: maxSchemaBytes },
     level: compatibility,
     onDefect: (error) => logger.error({ err: error }, 'the schema registry failed'),

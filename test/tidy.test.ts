@@ -124,8 +124,6 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'src/config',
     'src/durable-tables.ts',
     'src/kernel',
-    'src/net/proxy-protocol.ts',
-    'src/protocols',
     'src/schema-registry',
     'src/storage/records',
   ],

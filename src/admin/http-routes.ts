@@ -16,6 +16,9 @@ export interface Route {
   readonly handle: (request: IncomingMessage, response: ServerResponse) => Promise<void> | void;
 }
 
+/** Whether it came over a listener that only this machine reaches: there some of what is served needs no log-in. */
+export type IsLocal = (request: IncomingMessage) => boolean;
+
 export interface RoutesOptions {
   readonly api: Api;
   readonly version: string;

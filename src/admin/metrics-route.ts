@@ -1,22 +1,17 @@
 /** `/metrics`, as Prometheus asks for it. */
-import type { IncomingMessage } from 'node:http';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { HttpAccess } from './access.ts';
-import { exact, type Route } from './http-routes.ts';
+import { exact, type IsLocal, type Route } from './http-routes.ts';
 import { OperationError } from './operation.ts';
 import { refuse, sendText } from './problem.ts';
 
 const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** Without a log-in where only this machine reaches the listener; otherwise with the scope `metrics:read`. */
-export const metricsRoute = (
-  metrics: Metrics,
-  access: HttpAccess,
-  isOpen: (request: IncomingMessage) => boolean,
-): Route =>
+export const metricsRoute = (metrics: Metrics, access: HttpAccess, isLocal: IsLocal): Route =>
   exact('/metrics', async (request, response) => {
     try {
-      if (!isOpen(request) && !(await access.identifyClient(request, false)).may('metrics:read')) {
+      if (!isLocal(request) && !(await access.identifyClient(request, false)).may('metrics:read')) {
         throw new OperationError(403, 'forbidden', 'this needs the scope metrics:read');
       }
     } catch (error) {

@@ -14,5 +14,5 @@ export function offsetPage<T, V>(
   }
   const page = items.slice(start, start + limit);
   const isLast = start + limit >= items.length;
-  return shownPage(id, { items: page, ...(isLast ? {} : { next: String(start + limit) }) }, show);
+  return shownPage(id, { items: page, next: isLast ? undefined : String(start + limit) }, show);
 }

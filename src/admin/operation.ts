@@ -1,7 +1,7 @@
 /** What a row of the table of operations is, and what all rows have in common: input, pages, errors. */
 import type { NodeScope } from '../security/authorization/scopes.ts';
 import type { Caller } from './caller.ts';
-import type { NodeView, Page, PageRequest } from './node-view.ts';
+import type { NodeView, PageRequest } from './node-view.ts';
 import { type Infer, integer, list, object, type Schema, string, type TextSchema } from './schema.ts';
 
 /** How it is noted in the audit log: not at all, as a look at what clients wrote, or as a change. */
@@ -111,7 +111,7 @@ export function pageRequest(
 
 export function shownPage<T, V>(
   id: string,
-  { items, next }: Page<T>,
+  { items, next }: { readonly items: readonly T[]; readonly next?: string | undefined },
   show: (item: T) => V,
 ): { items: V[]; nextCursor?: string } {
   const shown = items.map(show);

@@ -2,7 +2,7 @@
 import { boolean, bytes, choice, count, section } from './schema-kit.ts';
 
 const MiB = 1024 * 1024;
-const levels = [
+export const COMPATIBILITY_LEVELS = [
   'NONE',
   'BACKWARD',
   'BACKWARD_TRANSITIVE',
@@ -15,7 +15,7 @@ const levels = [
 export const schemaRegistrySchema = section('The schema registry, for serializers of Kafka.', {
   enabled: boolean(true, 'Whether there is one.'),
   compatibility: choice(
-    levels,
+    COMPATIBILITY_LEVELS,
     'BACKWARD',
     'What new schemas have to be where nothing else was set through its API.',
   ),

@@ -6,7 +6,6 @@ import type { Clock } from '../kernel/clock.ts';
 import { addressOf, bind, type ListenerAddress } from './bind.ts';
 import { ignoreError } from './listener.ts';
 import type { Log } from './log.ts';
-import { plainAddress } from './proxy-protocol.ts';
 import { contextFor, loadTlsMaterial } from './tls-material.ts';
 
 /**
@@ -198,7 +197,3 @@ function refuse(
   });
   response.end(body);
 }
-
-/** Of the client, without the form that IPv4 has on an IPv6 socket. */
-export const remoteAddressOf = (request: http.IncomingMessage): string =>
-  plainAddress(request.socket.remoteAddress ?? '');

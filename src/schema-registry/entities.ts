@@ -1,4 +1,5 @@
 /** What a registry keeps. */
+import type { COMPATIBILITY_LEVELS } from '../config/schema-registry-schema.ts';
 import type { Json } from './json.ts';
 import type { SchemaType } from './schema-kind.ts';
 
@@ -32,16 +33,7 @@ export interface SubjectVersion {
   readonly isDeleted: boolean;
 }
 
-export const LEVELS = [
-  'NONE',
-  'BACKWARD',
-  'BACKWARD_TRANSITIVE',
-  'FORWARD',
-  'FORWARD_TRANSITIVE',
-  'FULL',
-  'FULL_TRANSITIVE',
-] as const;
-export type CompatibilityLevel = (typeof LEVELS)[number];
+export type CompatibilityLevel = (typeof COMPATIBILITY_LEVELS)[number];
 
 export const MODES = ['READWRITE', 'READONLY', 'READONLY_OVERRIDE', 'IMPORT'] as const;
 export type Mode = (typeof MODES)[number];

@@ -3,10 +3,11 @@
  * one of them is understood, and what is read here by their tools as well. One kind is our own: the highest identifier that
  * was given, once the schema that had it is gone.
  */
+
 import { createHash } from 'node:crypto';
+import { COMPATIBILITY_LEVELS } from '../config/schema-registry-schema.ts';
 import {
   type CompatibilityLevel,
-  LEVELS,
   MODES,
   type Mode,
   type Reference,
@@ -175,7 +176,7 @@ function referencesOf(value: Json | undefined): readonly Reference[] {
 }
 
 function configOf(members: JsonObject): SubjectConfig {
-  const level = LEVELS.find(
+  const level = COMPATIBILITY_LEVELS.find(
     (level): level is CompatibilityLevel => level === members.get('compatibilityLevel'),
   );
   const normalize = members.get('normalize');

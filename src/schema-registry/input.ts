@@ -1,5 +1,6 @@
 /** Parameters and members of requests, checked. */
-import { LEVELS, MODES, type Mode, type SubjectConfig } from './entities.ts';
+import { COMPATIBILITY_LEVELS } from '../config/schema-registry-schema.ts';
+import { MODES, type Mode, type SubjectConfig } from './entities.ts';
 import { invalidSchema, RegistryError } from './errors.ts';
 import { isArray, isObject, isText, type Json, type JsonObject, numberOf, printJson } from './json.ts';
 import type { RegistryLimits } from './limits.ts';
@@ -125,9 +126,12 @@ export function configOf(body: JsonObject | undefined): SubjectConfig {
   const unknown = [...config.keys()].find((name) => !CONFIG_MEMBERS.includes(name));
   if (unknown !== undefined) throw new RegistryError(422, `Unrecognized field: ${unknown}`);
   const wanted = config.get('compatibility') ?? config.get('compatibilityLevel');
-  const level = LEVELS.find((level) => isText(wanted) && level === wanted.toUpperCase());
+  const level = COMPATIBILITY_LEVELS.find((level) => isText(wanted) && level === wanted.toUpperCase());
   if ((level === undefined && wanted !== undefined) || config.size === 0) {
-    throw new RegistryError(42203, `Invalid compatibility level. Valid values are ${LEVELS.join(', ')}`);
+    throw new RegistryError(
+      42203,
+      `Invalid compatibility level. Valid values are ${COMPATIBILITY_LEVELS.join(', ')}`,
+    );
   }
   const normalize = config.get('normalize');
   const group = config.get('compatibilityGroup');

@@ -16,7 +16,7 @@ import { DEFAULT_LIMITS, type RegistryLimits } from './limits.ts';
 import { createRegistrations } from './registrations.ts';
 import { ROUTES } from './routes.ts';
 import type { SchemaLog } from './schema-log.ts';
-import { type CompilePattern, createSchemas } from './schemas.ts';
+import { createSchemas } from './schemas.ts';
 import { createRegistrySettings } from './settings.ts';
 import { openStore } from './store.ts';
 
@@ -27,8 +27,6 @@ export { LogRefused } from './schema-log.ts';
 
 export interface SchemaRegistryOptions {
   readonly log: SchemaLog;
-  /** For patterns that stand in schemas: their authors must not be able to hold up the broker. */
-  readonly compilePattern: CompilePattern;
   readonly limits?: Partial<RegistryLimits>;
   /** Where nothing is set through the API. */
   readonly level?: CompatibilityLevel;
@@ -49,7 +47,7 @@ export async function createSchemaRegistry(options: SchemaRegistryOptions): Prom
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const { store, damaged } = await openStore(options.log, options.level);
   const { state } = store;
-  const schemas = createSchemas(state, limits, options.compilePattern);
+  const schemas = createSchemas(state, limits);
   const registry: Registry = {
     state,
     schemas,

@@ -15,9 +15,6 @@ import {
 import type { RegistryState } from './state.ts';
 import { subjectName } from './subject-name.ts';
 
-/** Matches anywhere in a name, in time that grows with name and pattern only. undefined: it is not understood. */
-export type CompilePattern = (pattern: string) => ((name: string) => boolean) | undefined;
-
 export interface Schemas {
   /** Throws InvalidSchema. `context`: of the subject whose references they are. */
   parse(content: Omit<SchemaContent, 'metadata' | 'ruleSet'>, context: string): ParsedSchema;
@@ -30,14 +27,10 @@ export interface Schemas {
 /** Of the texts of schemas that are kept taken apart. */
 const MAX_KEPT_CHARACTERS = 4 * 1024 * 1024;
 
-export function createSchemas(
-  state: RegistryState,
-  limits: RegistryLimits,
-  compile: CompilePattern,
-): Schemas {
+export function createSchemas(state: RegistryState, limits: RegistryLimits): Schemas {
   const kinds: Readonly<Record<SchemaType, SchemaKind>> = {
     AVRO: avro as SchemaKind,
-    JSON: jsonSchema(compile) as SchemaKind,
+    JSON: jsonSchema as SchemaKind,
     PROTOBUF: protobuf as SchemaKind,
   };
   /** In the order of their last use. */

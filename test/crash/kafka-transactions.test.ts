@@ -2,14 +2,14 @@
  * Exactly once: what one topic has is read, processed and written to another with the offsets in one transaction, while the broker is
  * killed again and again. ROBUSTMQ_CRASH_ROUNDS is the number of kills. The data directory of a run that failed stays.
  */
-import { once } from 'node:events';
+
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Kafka, logLevel, type Producer } from 'kafkajs';
 import { beforeAll, expect, test } from 'vitest';
+import { freePort } from '../support/free-port.ts';
 import { createRandom } from '../support/random.ts';
 import { waitAtLeast } from '../support/raw-client.ts';
 import { type BrokerProcess, compile, createBrokerProcess } from './broker-process.ts';
@@ -20,16 +20,6 @@ const GROUP = 'readers';
 
 waitAtLeast(30_000);
 beforeAll(compile, 120_000);
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-}
 
 /** Reads, processes and writes. */
 class Worker {

@@ -1,15 +1,8 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
-import { parsePattern } from '../../src/protocols/kafka/pattern.ts';
 import type { LogEntry, Permit, RegistryLimits, SchemaLog } from '../../src/schema-registry/registry.ts';
 import { createSchemaRegistry } from '../../src/schema-registry/registry.ts';
-
-/** Anywhere in the name, by the engine that the broker has for patterns of clients. */
-export function compilePattern(pattern: string): ((name: string) => boolean) | undefined {
-  const parsed = parsePattern(`[\\s\\S]*(?:${pattern})[\\s\\S]*`);
-  return 'matches' in parsed ? parsed.matches : undefined;
-}
 
 export interface MemoryLog extends SchemaLog {
   readonly entries: LogEntry[];
@@ -62,7 +55,6 @@ export async function startRegistry(
   const defects: unknown[] = [];
   const registry = await createSchemaRegistry({
     log,
-    compilePattern,
     limits,
     onDefect: (error) => defects.push(error),
   });

@@ -4,16 +4,17 @@
  * of files. ROBUSTMQ_TEST_BROKER=mosquitto starts a Mosquitto instead, to see whether the tests themselves are right;
  * time is then real and settings are ignored.
  */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterAll, beforeAll } from 'vitest';
 import type { NodeDependencies } from '../../src/node.ts';
+import { freePort } from './free-port.ts';
 import { createManualClock } from './manual-clock.ts';
 import { type Address, RawClient } from './raw-client.ts';
 import * as wire from './wire.ts';
@@ -54,15 +55,6 @@ let counter = 0;
 export function unique(prefix = 't'): string {
   counter += 1;
   return `${prefix}${process.pid.toString(36)}${counter.toString(36)}`;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
 
 async function startMosquitto(): Promise<Running> {

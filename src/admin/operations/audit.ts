@@ -64,7 +64,7 @@ export const auditOperations = {
       if (page === undefined)
         throw new OperationError(400, 'invalid-cursor', 'the cursor is not one of this list');
       const { entries, next } = page;
-      return shownPage('audit.list', { items: entries, ...(next === undefined ? {} : { next }) }, shown);
+      return shownPage('audit.list', { items: entries, next }, shown);
     },
   }),
 };

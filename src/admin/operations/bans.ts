@@ -47,7 +47,7 @@ export const banOperations = {
     output: pageOf(banView),
     async run({ security }, input) {
       const { bans, next } = security.guard.bans.list(pageRequest('bans.list', input));
-      return shownPage('bans.list', { items: bans, ...(next === undefined ? {} : { next }) }, shown);
+      return shownPage('bans.list', { items: bans, next }, shown);
     },
   }),
   bansCreate: operation({

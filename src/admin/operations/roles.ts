@@ -9,7 +9,6 @@ import {
   pageOf,
   pageRequest,
   paging,
-  same,
   shownPage,
 } from '../operation.ts';
 import { boolean, integer, list, object, oneOf, string } from '../schema.ts';
@@ -81,11 +80,7 @@ export const roleOperations = {
     output: pageOf(roleView),
     async run({ security }, input) {
       const { roles, next } = security.authorization.roles.list(pageRequest('roles.list', input));
-      return shownPage(
-        'roles.list',
-        { items: roles.map(shown), ...(next === undefined ? {} : { next }) },
-        same,
-      );
+      return shownPage('roles.list', { items: roles, next }, shown);
     },
   }),
   rolesShow: operation({

@@ -68,7 +68,6 @@ export interface TopicsView {
   remove(name: string): Promise<void>;
 }
 
-/** They wait for each other less than for the disk. */
 const MAX_CONFIGS = 100;
 const name = string('Name of a topic.', { maxLength: 1024 });
 const dryRun = boolean('Only say whether it could be done.');

@@ -77,7 +77,7 @@ export const userOperations = {
         ...pageRequest('users.list', input),
         ...(tenant === undefined ? {} : { tenant }),
       });
-      return shownPage('users.list', { items: users, ...(next === undefined ? {} : { next }) }, shown);
+      return shownPage('users.list', { items: users, next }, shown);
     },
   }),
   usersShow: operation({

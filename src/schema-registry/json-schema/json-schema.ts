@@ -5,6 +5,7 @@
  * Guaranteed: nothing is fetched, a reference leads to the schema itself or to those that were registered with it; patterns
  * in schemas are run by an engine that does not backtrack. Comparing errs on the side of refusing.
  */
+import { parseSearch } from '../../kernel/filter/pattern.ts';
 import { isObject, type Json, JsonError, parseJson, printJson } from '../json.ts';
 import { InvalidSchema, type ParsedSchema, type SchemaKind } from '../schema-kind.ts';
 import type { Matches } from './comparison.ts';
@@ -16,8 +17,6 @@ import type { Node } from './nodes.ts';
 export interface ParsedJsonSchema extends ParsedSchema {
   readonly node: Node;
 }
-
-export type CompilePattern = (pattern: string) => ((name: string) => boolean) | undefined;
 
 function read(text: string): Json {
   try {
@@ -34,18 +33,18 @@ function read(text: string): Json {
 const MAX_MATCHING = 5_000_000;
 
 /** For one comparison, in which the same patterns come again and again. */
-function matcher(compile: CompilePattern): Matches {
-  const compiled = new Map<string, ReturnType<CompilePattern>>();
+function matcher(): Matches {
+  const compiled = new Map<string, ReturnType<typeof parseSearch>>();
   let left = MAX_MATCHING;
   return (pattern, name) => {
     left -= (pattern.length + 1) * (name.length + 1);
     if (left < 0) throw new InvalidSchema('the schemas are too intricate to compare');
-    if (!compiled.has(pattern)) compiled.set(pattern, compile(pattern));
+    if (!compiled.has(pattern)) compiled.set(pattern, parseSearch(pattern));
     return compiled.get(pattern)?.(name);
   };
 }
 
-export const jsonSchema = (compile: CompilePattern): SchemaKind<ParsedJsonSchema> => ({
+export const jsonSchema: SchemaKind<ParsedJsonSchema> = {
   type: 'JSON',
   parse(text, references) {
     const json = read(text);
@@ -61,5 +60,5 @@ export const jsonSchema = (compile: CompilePattern): SchemaKind<ParsedJsonSchema
       normalized: printJson(json, true),
     };
   },
-  differences: (reader, writer) => jsonDifferences(reader.node, writer.node, matcher(compile)),
-});
+  differences: (reader, writer) => jsonDifferences(reader.node, writer.node, matcher()),
+};

@@ -2,10 +2,10 @@
  * One run: groups of all kinds process an input exactly once while their members come and go and the broker is killed; then peace, in
  * which they have to come to the end of the input; then what was written is judged.
  */
-import { once } from 'node:events';
-import { createServer } from 'node:net';
+
 import { setTimeout as delay } from 'node:timers/promises';
 import { Apis } from '../../../src/protocols/kafka/messages/apis.ts';
+import { freePort } from '../../support/free-port.ts';
 import { createRandom } from '../../support/random.ts';
 import { createBrokerProcess } from '../broker-process.ts';
 import {
@@ -43,16 +43,6 @@ export interface RunOptions {
   /** Members of a group that come and go. */
   readonly slots: number;
   say(line: string): void;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
 
 const argumentsOf = (port: number, settings: readonly string[]): string[] =>

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { jsonSchema } from '../../../src/schema-registry/json-schema/json-schema.ts';
 import { InvalidSchema, type Referred } from '../../../src/schema-registry/schema-kind.ts';
-import { compilePattern, textOf } from '../support.ts';
+import { textOf } from '../support.ts';
 
-const kind = jsonSchema(compilePattern);
+const kind = jsonSchema;
 const parse = (schema: unknown, references: readonly Referred[] = []) =>
   kind.parse(textOf(schema), references);
 /** From the writer to the reader, as versions follow each other. */

@@ -1,6 +1,7 @@
 /** Subscriptions to the metrics of clients (KIP-714): which metrics, how often, of which clients. Administrators set them. */
+
+import { type Pattern, parsePattern } from '../../../kernel/filter/pattern.ts';
 import type { Edit, Settings } from '../../../kernel/settings-table.ts';
-import { type Pattern, parsePattern } from '../pattern.ts';
 import { SettingKind } from '../security/setting-kinds.ts';
 import { ConfigType, listOf } from '../topics/configs.ts';
 

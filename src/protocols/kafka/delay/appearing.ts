@@ -22,7 +22,8 @@ export interface Appearing {
   };
 }
 
-type Context = Pick<
+/** What delays need of the front-end. */
+export type DelayContext = Pick<
   Kafka,
   | 'config'
   | 'kernel'
@@ -48,7 +49,7 @@ interface Arrival {
 const DUE_AT_ONCE = 256;
 const RETRY_MS = 1000;
 
-export function createAppearing(kafka: Context, table: Delayed): Appearing {
+export function createAppearing(kafka: DelayContext, table: Delayed): Appearing {
   const { config, kernel, clock, log, partitions, crossing, follower, deadLetters } = kafka;
   const level = config.kafka.durability.leader;
   const counters: Appearing['counters'] = { delayed: 0, appeared: 0, expired: 0, lost: 0 };

@@ -23,7 +23,7 @@ import type { Kafka } from '../context.ts';
 import { ErrorCode } from '../messages/errors.ts';
 import { closeBatch, codecNeeded, openBatch } from '../records/open.ts';
 import type { Topic } from '../topics/topics.ts';
-import { type Appearing, createAppearing } from './appearing.ts';
+import { type Appearing, createAppearing, type DelayContext } from './appearing.ts';
 import { type Place, placeOf, waitingRecord } from './place.ts';
 import { type DelayedRecord, delaysIn, mayAskForDelay } from './request.ts';
 
@@ -55,26 +55,12 @@ export interface RecordDelays {
   stop(): void;
 }
 
-type Context = Pick<
-  Kafka,
-  | 'config'
-  | 'kernel'
-  | 'clock'
-  | 'log'
-  | 'logger'
-  | 'topics'
-  | 'partitions'
-  | 'crossing'
-  | 'follower'
-  | 'deadLetters'
->;
-
 /** One change of the state log has to hold what waits of a batch. */
 const MAX_WAITING_BYTES = 8 * 1024 * 1024;
 const TICK_MS = 50;
 const LOOKED_AT_A_TURN = 512;
 
-export function createDelays(kafka: Context, table: Delayed): RecordDelays {
+export function createDelays(kafka: DelayContext, table: Delayed): RecordDelays {
   const { config, kernel, clock, log, topics } = kafka;
   const maxDelayMs = config.delay.maxDelaySeconds * 1000;
   const appearing = createAppearing(kafka, table);

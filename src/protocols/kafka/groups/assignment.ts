@@ -1,3 +1,5 @@
+import type { ByteReader, ByteWriter } from '../../../kernel/binary.ts';
+
 /** Who has which partitions: sorted numbers by topic id, never empty ones. */
 export type Assignment = ReadonlyMap<string, readonly number[]>;
 
@@ -76,3 +78,14 @@ export const fromAssignment = (
   assignment: Assignment,
 ): { readonly topicId: string; readonly partitions: readonly number[] }[] =>
   [...assignment].map(([topicId, partitions]) => ({ topicId, partitions }));
+
+export function writeAssignment(to: ByteWriter, assignment: Assignment): void {
+  to.uint(assignment.size);
+  for (const [topicId, numbers] of assignment) to.text(topicId).ascending(numbers);
+}
+
+export function readAssignment(from: ByteReader): Assignment {
+  const assignment = new Map<string, readonly number[]>();
+  for (let left = from.count(2); left > 0; left--) assignment.set(from.text(), from.ascending());
+  return assignment;
+}

@@ -3,8 +3,8 @@
  * a heartbeat does to it is in consumer-heartbeat.ts. Members may be of the classic protocol.
  */
 
+import { type Pattern, parsePattern } from '../../../kernel/filter/pattern.ts';
 import { ErrorCode } from '../messages/errors.ts';
-import { type Pattern, parsePattern } from '../pattern.ts';
 import { type Assignment, NO_PARTITIONS } from './assignment.ts';
 import { ASSIGNORS, DEFAULT_ASSIGNOR } from './assignors.ts';
 import { type Protocol, protocolBytesOf } from './classic-group.ts';

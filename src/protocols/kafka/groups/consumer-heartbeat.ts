@@ -2,6 +2,7 @@
  * The one request of consumer groups: joining, staying, leaving. A change of members, subscriptions or topics makes a new epoch and
  * a new target for everybody; each member comes closer to its target with its own heartbeats.
  */
+
 import { ErrorCode } from '../messages/errors.ts';
 import type { Topics } from '../topics/topics.ts';
 import { type Assignment, isSameAssignment, isSubset, NO_PARTITIONS } from './assignment.ts';
@@ -31,6 +32,7 @@ import {
 } from './consumer-image.ts';
 import { reconcile } from './consumer-reconcile.ts';
 import { isSameTopics, nextTargets, resolveTopics } from './consumer-targets.ts';
+import type { HeartbeatAnswer } from './heartbeat-answer.ts';
 import type { GroupHost } from './host.ts';
 
 export interface ConsumerHeartbeat {
@@ -50,16 +52,6 @@ export interface ConsumerHeartbeat {
   /** Of a classic member, which always joins. */
   readonly classic?: ClassicSide;
 }
-
-export type HeartbeatAnswer =
-  | { readonly errorCode: number; readonly reason: string; readonly memberId?: undefined }
-  | {
-      readonly errorCode: 0;
-      readonly memberId: string;
-      readonly memberEpoch: number;
-      /** Where the member has to hear of it. */
-      readonly assignment: Assignment | undefined;
-    };
 
 const refuse = (errorCode: number, reason: string): HeartbeatAnswer => ({ errorCode, reason });
 

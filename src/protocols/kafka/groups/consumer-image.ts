@@ -1,6 +1,6 @@
 /** Parts in which a consumer group is kept: one with its epochs, and one for each member, so that a heartbeat writes little. */
 import { ByteReader, ByteWriter } from '../../../kernel/binary.ts';
-import type { Assignment } from './assignment.ts';
+import { readAssignment, writeAssignment } from './assignment.ts';
 import type { GroupChange } from './changes.ts';
 import type {
   ClassicSide,
@@ -36,17 +36,6 @@ export const noPart = (group: string, part: string): GroupChange => ({
   part,
   bytes: new Uint8Array(0),
 });
-
-function writeAssignment(to: ByteWriter, assignment: Assignment): void {
-  to.uint(assignment.size);
-  for (const [topicId, numbers] of assignment) to.text(topicId).ascending(numbers);
-}
-
-function readAssignment(from: ByteReader): Assignment {
-  const assignment = new Map<string, readonly number[]>();
-  for (let left = from.count(2); left > 0; left--) assignment.set(from.text(), from.ascending());
-  return assignment;
-}
 
 export function memberImage(group: ConsumerGroup, member: ConsumerMember): GroupChange {
   const to = new ByteWriter(256)

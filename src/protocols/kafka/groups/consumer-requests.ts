@@ -1,20 +1,21 @@
 /** Requests of members of consumer groups, in which the broker assigns, and what such groups look like. */
+
+import { parsePattern } from '../../../kernel/filter/pattern.ts';
 import type { Kafka } from '../context.ts';
 import type { Call, HandlerTable } from '../handlers.ts';
 import type { Apis } from '../messages/apis.ts';
 import { ErrorCode } from '../messages/errors.ts';
-import { parsePattern } from '../pattern.ts';
 import type { In } from '../schema/message.ts';
 import type { Subject } from '../security/authorizer.ts';
 import { Operation, ResourceType } from '../security/vocabulary.ts';
 import { type Assignment, fromAssignment, toAssignment } from './assignment.ts';
 import { ASSIGNORS } from './assignors.ts';
 import { AWAY_EPOCH, assignorOf, type ConsumerGroup, stateOf } from './consumer-group.ts';
-import type { ConsumerHeartbeat, HeartbeatAnswer } from './consumer-heartbeat.ts';
+import type { ConsumerHeartbeat } from './consumer-heartbeat.ts';
+import { type HeartbeatResponse, heartbeatAnswered, heartbeatRefused } from './heartbeat-answer.ts';
 
 type HeartbeatCall = Call<typeof Apis.consumerGroupHeartbeat>;
 type HeartbeatRequest = HeartbeatCall['request'];
-type HeartbeatResponse = In<typeof Apis.consumerGroupHeartbeat.response>;
 
 /** From this version on a member brings its own id. */
 const OWN_ID_FROM = 1;
@@ -39,29 +40,6 @@ function faultOf(version: number, request: HeartbeatRequest): string | undefined
   }
   const subscribes = names !== null || (version >= OWN_ID_FROM && request.subscribedTopicRegex !== null);
   return subscribes ? undefined : 'Who joins has to subscribe to something.';
-}
-
-const refuse = (errorCode: number, errorMessage: string): HeartbeatResponse => ({
-  throttleTimeMs: 0,
-  errorCode,
-  errorMessage,
-  memberId: null,
-  memberEpoch: 0,
-  heartbeatIntervalMs: 0,
-  assignment: null,
-});
-
-function answerOf(answer: HeartbeatAnswer, heartbeatIntervalMs: number): HeartbeatResponse {
-  if (answer.memberId === undefined) return refuse(answer.errorCode, answer.reason);
-  const { memberId, memberEpoch, assignment } = answer;
-  return {
-    throttleTimeMs: 0,
-    errorCode: ErrorCode.NONE,
-    memberId,
-    memberEpoch,
-    heartbeatIntervalMs,
-    assignment: assignment === undefined ? null : { topicPartitions: fromAssignment(assignment) },
-  };
 }
 
 function readHeartbeat(
@@ -89,30 +67,33 @@ function heartbeat(kafka: Kafka, call: HeartbeatCall): HeartbeatResponse | Promi
   const { request, version, connection } = call;
   const { groupId, memberEpoch, serverAssignor, subscribedTopicNames, subscribedTopicRegex } = request;
   if (!authorizer.allows(connection, Operation.Read, ResourceType.Group, groupId)) {
-    return refuse(ErrorCode.GROUP_AUTHORIZATION_FAILED, 'Not allowed.');
+    return heartbeatRefused(ErrorCode.GROUP_AUTHORIZATION_FAILED, 'Not allowed.');
   }
   const isHidden = (name: string): boolean =>
     !authorizer.allows(connection, Operation.Describe, ResourceType.Topic, name);
   if (subscribedTopicNames?.some(isHidden)) {
-    return refuse(ErrorCode.TOPIC_AUTHORIZATION_FAILED, 'Not allowed.');
+    return heartbeatRefused(ErrorCode.TOPIC_AUTHORIZATION_FAILED, 'Not allowed.');
   }
   const fault = faultOf(version, request);
-  if (fault !== undefined) return refuse(ErrorCode.INVALID_REQUEST, fault);
+  if (fault !== undefined) return heartbeatRefused(ErrorCode.INVALID_REQUEST, fault);
   if (serverAssignor !== null && !ASSIGNORS.has(serverAssignor)) {
     const names = [...ASSIGNORS.keys()].join(', ');
-    return refuse(ErrorCode.UNSUPPORTED_ASSIGNOR, `${serverAssignor} is none of ${names}.`);
+    return heartbeatRefused(ErrorCode.UNSUPPORTED_ASSIGNOR, `${serverAssignor} is none of ${names}.`);
   }
   const pattern = subscribedTopicRegex ? parsePattern(subscribedTopicRegex) : undefined;
   if (pattern !== undefined && 'reason' in pattern) {
-    return refuse(ErrorCode.INVALID_REGULAR_EXPRESSION, `In the regular expression is ${pattern.reason}.`);
+    return heartbeatRefused(
+      ErrorCode.INVALID_REGULAR_EXPRESSION,
+      `In the regular expression is ${pattern.reason}.`,
+    );
   }
   const isNew = memberEpoch === 0 && !groups.isForeign(groupId);
   const group = isNew ? groups.openConsumer(groupId) : groups.find(groupId);
   if (group === undefined && isNew) {
-    return refuse(ErrorCode.GROUP_MAX_SIZE_REACHED, 'There are too many groups.');
+    return heartbeatRefused(ErrorCode.GROUP_MAX_SIZE_REACHED, 'There are too many groups.');
   }
   if (group?.kind !== 'consumer') {
-    return refuse(ErrorCode.GROUP_ID_NOT_FOUND, `Group ${groupId} is not a consumer group.`);
+    return heartbeatRefused(ErrorCode.GROUP_ID_NOT_FOUND, `Group ${groupId} is not a consumer group.`);
   }
   const asked = readHeartbeat(call, request.memberId === '' ? groups.host.newId() : request.memberId);
   const isLeaving = memberEpoch === LEAVING_EPOCH || memberEpoch === AWAY_EPOCH;
@@ -123,8 +104,8 @@ function heartbeat(kafka: Kafka, call: HeartbeatCall): HeartbeatResponse | Promi
     groups.host.answer(
       group,
       resolve,
-      answerOf(answer, heartbeatIntervalMs),
-      refuse(ErrorCode.COORDINATOR_NOT_AVAILABLE, 'The change could not be written down.'),
+      heartbeatAnswered(answer, heartbeatIntervalMs),
+      heartbeatRefused(ErrorCode.COORDINATOR_NOT_AVAILABLE, 'The change could not be written down.'),
     );
   });
 }

@@ -4,17 +4,13 @@
  * before is given up for good, so that dead letters never go round.
  */
 import type { Partition } from '../../../kernel/log/partitions.ts';
-import {
-  decodeHeaders,
-  encodeHeaders,
-  type LogRecord,
-  type RecordHeader,
-} from '../../../storage/records/record.ts';
+import { encodeHeaders, type LogRecord } from '../../../storage/records/record.ts';
 import type { Kafka } from '../context.ts';
 import { ErrorCode } from '../messages/errors.ts';
 import { buildBatch } from '../records/build.ts';
 import type { Topic } from '../topics/topics.ts';
 import type { Appended } from './append.ts';
+import { deathHeaders, hasDied } from './dead-letter-headers.ts';
 import type { ProduceOrigin } from './gate.ts';
 
 /** `topic` and `too-large`: it cannot be a message of MQTT. */
@@ -35,42 +31,28 @@ type Append = (
 ) => Appended;
 
 /** What the broker itself writes: any version of Produce would do. */
-const ORIGIN: ProduceOrigin = { apiVersion: 13, transactionalId: null };
-const REASON = Buffer.from('dead-letter-reason');
-
-const header = (name: string, value: string): RecordHeader => ({
-  name: Buffer.from(`dead-letter-${name}`),
-  value: Buffer.from(value),
-});
+export const BROKER_ORIGIN: ProduceOrigin = { apiVersion: 13, transactionalId: null };
 
 /** `kafka`: once it is there. */
 export function createDeadLetters(kafka: () => Kafka, append: Append): DeadLetters {
   const counters = { buried: 0, refused: 0 };
   return {
     counters,
-    bury(topic, origin, { key, value, headers }, offset, reason) {
+    bury(topic, origin, record, offset, reason) {
       const name = topic.settings.deadLetterTopic;
       if (name === '' || name === topic.name) return;
-      const before = decodeHeaders(headers);
-      if (before.some((each) => REASON.equals(each.name))) return;
+      if (hasDied(record)) return;
       const context = kafka();
       const target = context.topics.get(name);
       const partition = target?.partitions[origin.number % target.partitions.length];
       const nowMs = context.clock.wallMs();
-      const marked = [
-        ...before,
-        header('reason', reason),
-        header('topic', topic.name),
-        header('partition', `${origin.number}`),
-        header('offset', `${offset}`),
-        header('time', new Date(nowMs).toISOString()),
-        header('count', '1'),
-      ];
-      const letter = { timestampMs: nowMs, key, value, headers: encodeHeaders(marked) };
+      const death = { reason, topic: topic.name, partition: origin.number, offset };
+      const headers = encodeHeaders(deathHeaders(record, death, nowMs));
+      const letter = { timestampMs: nowMs, key: record.key, value: record.value, headers };
       const appended =
         target &&
         partition &&
-        append(context, target, partition, buildBatch(context.kernel, [letter]), ORIGIN);
+        append(context, target, partition, buildBatch(context.kernel, [letter]), BROKER_ORIGIN);
       if (appended?.error === ErrorCode.NONE) {
         counters.buried++;
         return;

@@ -1,9 +1,10 @@
 /** Requests of administrators about producers and transactions (KIP-664). */
+
+import { type Pattern, parsePattern } from '../../../kernel/filter/pattern.ts';
 import type { Kafka } from '../context.ts';
 import type { Call, HandlerTable } from '../handlers.ts';
 import type { Apis } from '../messages/apis.ts';
 import { ErrorCode } from '../messages/errors.ts';
-import { type Pattern, parsePattern } from '../pattern.ts';
 import type { In } from '../schema/message.ts';
 import { CLUSTER, Operation, ResourceType } from '../security/vocabulary.ts';
 import type { Producer } from './partition-producers.ts';

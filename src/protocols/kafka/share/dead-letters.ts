@@ -7,23 +7,17 @@
 import type { Partition } from '../../../kernel/log/partitions.ts';
 import type { DiscardReason } from '../../../kernel/log-queue/entries.ts';
 import type { Discarded } from '../../../kernel/log-queue/operations.ts';
-import {
-  decodeHeaders,
-  encodeHeaders,
-  type LogRecord,
-  type RecordHeader,
-} from '../../../storage/records/record.ts';
+import { encodeHeaders, type LogRecord } from '../../../storage/records/record.ts';
 import type { Kafka } from '../context.ts';
 import { ErrorCode } from '../messages/errors.ts';
 import { append } from '../produce/append.ts';
+import { type Death, deathHeaders, hasDied } from '../produce/dead-letter-headers.ts';
+import { BROKER_ORIGIN } from '../produce/dead-letters.ts';
 import { buildBatch } from '../records/build.ts';
 import { createBatchOpener } from '../records/opener.ts';
 import type { Topic } from '../topics/topics.ts';
 import type { SharePartition } from './share-partition.ts';
 
-const REASON = Buffer.from('dead-letter-reason');
-/** What the broker itself writes: any version of Produce would do. */
-const ORIGIN = { apiVersion: 13, transactionalId: null } as const;
 /** Room in a batch for what is around the records. */
 const OVERHEAD_BYTES = 128;
 
@@ -59,7 +53,7 @@ export async function readLetters(
       const { batch } = await opener.open(stored.bytes);
       for (let i = 0; batch !== undefined && i < batch.length; i++) {
         const record = wanted.has(batch.offset(i)) ? batch.record(i) : undefined;
-        if (record !== undefined && !isDead(record)) letters.set(batch.offset(i), record);
+        if (record !== undefined && !hasDied(record)) letters.set(batch.offset(i), record);
       }
     } catch (error) {
       logger.warn({ err: error, topic: partition.name, offset }, 'a record that is given up cannot be read');
@@ -68,34 +62,19 @@ export async function readLetters(
   return letters;
 }
 
-const encoder = new TextEncoder();
-
-function headersOf(
+const deathOf = (
   { state, partition }: SharePartition,
-  before: readonly RecordHeader[],
   { position, reason, deliveries }: Discarded,
-  nowMs: number,
-): readonly RecordHeader[] {
-  const header = (name: string, value: string): RecordHeader => ({
-    name: encoder.encode(`dead-letter-${name}`),
-    value: encoder.encode(value),
-  });
-  return [
-    ...before,
-    header('reason', reason),
-    header('topic', partition.name),
-    header('partition', String(partition.number)),
-    header('offset', String(position)),
-    header('group', state.group),
-    header('deliveries', String(deliveries)),
-    header('time', new Date(nowMs).toISOString()),
-    header('count', '1'),
-  ];
-}
-
-/** What has died before is given up for good, so that dead letters never go round. */
-const isDead = ({ headers }: LogRecord): boolean =>
-  headers.count > 0 && decodeHeaders(headers).some(({ name }) => REASON.equals(name));
+): Death => ({
+  reason,
+  topic: partition.name,
+  partition: partition.number,
+  offset: position,
+  more: [
+    ['group', state.group],
+    ['deliveries', String(deliveries)],
+  ],
+});
 
 const sizeOf = ({ key, value, headers }: LogRecord): number =>
   (key?.length ?? 0) + (value?.length ?? 0) + headers.bytes.length + OVERHEAD_BYTES;
@@ -142,13 +121,19 @@ export function bury(
     const records: LogRecord[] = [];
     // The settlement first: what hears of the record may end the change before we do.
     for (const each of share.giveUp(portion, reasons)) {
-      const { key, value, headers } = letters.get(each.position) as LogRecord;
-      const marked = encodeHeaders(headersOf(share, decodeHeaders(headers), each, nowMs));
-      records.push({ timestampMs: nowMs, key, value, headers: marked });
+      const record = letters.get(each.position) as LogRecord;
+      const headers = encodeHeaders(deathHeaders(record, deathOf(share, each), nowMs));
+      records.push({ timestampMs: nowMs, key: record.key, value: record.value, headers });
       buried.add(each.position);
     }
     if (records.length === 0) continue;
-    const { error, message } = append(kafka, topic, partition, buildBatch(kafka.kernel, records), ORIGIN);
+    const { error, message } = append(
+      kafka,
+      topic,
+      partition,
+      buildBatch(kafka.kernel, records),
+      BROKER_ORIGIN,
+    );
     kafka.log.commit(kafka.config.kafka.durability.offsets, undefined, true);
     if (error === ErrorCode.NONE) continue;
     const fields = { group: share.state.group, topic: topic.name, records: records.length, reason: message };

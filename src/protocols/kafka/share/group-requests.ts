@@ -1,6 +1,7 @@
 /** Requests of members of share groups to their coordinator, and what such groups look like. */
 import type { Kafka } from '../context.ts';
 import { fromAssignment } from '../groups/assignment.ts';
+import { type HeartbeatResponse, heartbeatAnswered, heartbeatRefused } from '../groups/heartbeat-answer.ts';
 import type { Call, Handler } from '../handlers.ts';
 import type { Apis } from '../messages/apis.ts';
 import { ErrorCode } from '../messages/errors.ts';
@@ -8,11 +9,10 @@ import type { In } from '../schema/message.ts';
 import type { Subject } from '../security/authorizer.ts';
 import { Operation, ResourceType } from '../security/vocabulary.ts';
 import { ASSIGNOR, type ShareGroup, stateOf } from './group.ts';
-import type { ShareHeartbeat, ShareHeartbeatAnswer } from './heartbeat.ts';
+import type { ShareHeartbeat } from './heartbeat.ts';
 
 type Heartbeat = typeof Apis.shareGroupHeartbeat;
 type HeartbeatCall = Call<Heartbeat>;
-type HeartbeatResponse = In<Heartbeat['response']>;
 
 const JOINING_EPOCH = 0;
 const LEAVING_EPOCH = -1;
@@ -38,29 +38,6 @@ function faultOf({
   return undefined;
 }
 
-const refuse = (errorCode: number, errorMessage: string): HeartbeatResponse => ({
-  throttleTimeMs: 0,
-  errorCode,
-  errorMessage,
-  memberId: null,
-  memberEpoch: 0,
-  heartbeatIntervalMs: 0,
-  assignment: null,
-});
-
-function answerOf(answer: ShareHeartbeatAnswer, heartbeatIntervalMs: number): HeartbeatResponse {
-  if (answer.memberId === undefined) return refuse(answer.errorCode, answer.reason);
-  const { memberId, memberEpoch, assignment } = answer;
-  return {
-    throttleTimeMs: 0,
-    errorCode: ErrorCode.NONE,
-    memberId,
-    memberEpoch,
-    heartbeatIntervalMs,
-    assignment: assignment === undefined ? null : { topicPartitions: fromAssignment(assignment) },
-  };
-}
-
 /** A group of its own kind; the identifiers of all kinds are one space. */
 function groupOf(
   { shares, groups }: Kafka,
@@ -70,10 +47,11 @@ function groupOf(
   const known = shares.groups.find(groupId);
   if (known !== undefined) return known;
   if (!isJoining || groups.find(groupId) !== undefined) {
-    return refuse(ErrorCode.GROUP_ID_NOT_FOUND, `Group ${groupId} is not a share group.`);
+    return heartbeatRefused(ErrorCode.GROUP_ID_NOT_FOUND, `Group ${groupId} is not a share group.`);
   }
   return (
-    shares.groups.open(groupId) ?? refuse(ErrorCode.GROUP_MAX_SIZE_REACHED, 'There are too many groups.')
+    shares.groups.open(groupId) ??
+    heartbeatRefused(ErrorCode.GROUP_MAX_SIZE_REACHED, 'There are too many groups.')
   );
 }
 
@@ -81,15 +59,15 @@ export const shareGroupHeartbeat: Handler<Heartbeat> = async (kafka, { request, 
   const { shares, authorizer } = kafka;
   const { groupId, memberId, memberEpoch, rackId, subscribedTopicNames } = request;
   if (!authorizer.allows(connection, Operation.Read, ResourceType.Group, groupId)) {
-    return refuse(ErrorCode.GROUP_AUTHORIZATION_FAILED, 'Not allowed.');
+    return heartbeatRefused(ErrorCode.GROUP_AUTHORIZATION_FAILED, 'Not allowed.');
   }
   const isHidden = (name: string): boolean =>
     !authorizer.allows(connection, Operation.Describe, ResourceType.Topic, name);
   if (subscribedTopicNames?.some(isHidden)) {
-    return refuse(ErrorCode.TOPIC_AUTHORIZATION_FAILED, 'Not allowed.');
+    return heartbeatRefused(ErrorCode.TOPIC_AUTHORIZATION_FAILED, 'Not allowed.');
   }
   const fault = faultOf(request);
-  if (fault !== undefined) return refuse(ErrorCode.INVALID_REQUEST, fault);
+  if (fault !== undefined) return heartbeatRefused(ErrorCode.INVALID_REQUEST, fault);
   const group = groupOf(kafka, groupId, memberEpoch === JOINING_EPOCH);
   if (!('members' in group)) return group;
   const asked: ShareHeartbeat = {
@@ -106,8 +84,8 @@ export const shareGroupHeartbeat: Handler<Heartbeat> = async (kafka, { request, 
   if (answer.memberId === undefined && group.epoch === 0) shares.groups.remove(group);
   const isWritten = await (group.pending ?? true);
   return isWritten
-    ? answerOf(answer, shares.settingsOf(groupId).heartbeatIntervalMs)
-    : refuse(ErrorCode.COORDINATOR_NOT_AVAILABLE, 'The change could not be written down.');
+    ? heartbeatAnswered(answer, shares.settingsOf(groupId).heartbeatIntervalMs)
+    : heartbeatRefused(ErrorCode.COORDINATOR_NOT_AVAILABLE, 'The change could not be written down.');
 };
 
 type Described = In<typeof Apis.shareGroupDescribe.response>['groups'][number];

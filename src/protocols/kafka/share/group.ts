@@ -1,6 +1,6 @@
 /** A share group as data: its epochs and its members. What a heartbeat does to it is in heartbeat.ts. */
 import { ByteReader, ByteWriter } from '../../../kernel/binary.ts';
-import type { Assignment } from '../groups/assignment.ts';
+import { type Assignment, readAssignment, writeAssignment } from '../groups/assignment.ts';
 import type { SubscribedTopic } from '../groups/consumer-group.ts';
 import type { Deadline } from '../groups/deadlines.ts';
 
@@ -67,17 +67,6 @@ export function groupImage(group: ShareGroup): Uint8Array {
   const to = new ByteWriter(64).u8(VERSION).uint(group.epoch).uint(group.topics.size);
   for (const [name, { id, partitions }] of group.topics) to.text(name).text(id).uint(partitions);
   return to.finish();
-}
-
-function writeAssignment(to: ByteWriter, assignment: Assignment): void {
-  to.uint(assignment.size);
-  for (const [topicId, numbers] of assignment) to.text(topicId).ascending(numbers);
-}
-
-function readAssignment(from: ByteReader): Assignment {
-  const assignment = new Map<string, readonly number[]>();
-  for (let left = from.count(2); left > 0; left--) assignment.set(from.text(), from.ascending());
-  return assignment;
 }
 
 export function memberImage(member: ShareMember): Uint8Array {

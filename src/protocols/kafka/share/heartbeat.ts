@@ -2,11 +2,14 @@
  * What heartbeats do to a share group: members come and go, each change of them or of their topics is an epoch with an assignment of
  * its own, and a member has it with its next heartbeat. Nobody waits for anybody, since partitions may be with several.
  */
+
 import type { StateLog } from '../../../kernel/state/state-log.ts';
 import { TableId } from '../../../kernel/state/table.ts';
 import { type Assignment, isSameAssignment, NO_PARTITIONS } from '../groups/assignment.ts';
 import type { SubscribedTopic } from '../groups/consumer-group.ts';
+import { isSameTopics } from '../groups/consumer-targets.ts';
 import type { Deadlines } from '../groups/deadlines.ts';
+import type { HeartbeatAnswer } from '../groups/heartbeat-answer.ts';
 import { ErrorCode } from '../messages/errors.ts';
 import type { Topics } from '../topics/topics.ts';
 import { assignShares } from './assignor.ts';
@@ -37,16 +40,6 @@ export interface ShareHeartbeat {
   readonly topicNames: readonly string[] | undefined;
 }
 
-export type ShareHeartbeatAnswer =
-  | { readonly errorCode: number; readonly reason: string; readonly memberId?: undefined }
-  | {
-      readonly errorCode: 0;
-      readonly memberId: string;
-      readonly memberEpoch: number;
-      /** Where the member has to hear of it. */
-      readonly assignment: Assignment | undefined;
-    };
-
 export interface CoordinatorOptions {
   readonly table: ShareTable;
   readonly log: Pick<StateLog, 'add' | 'commit'>;
@@ -64,7 +57,7 @@ export interface CoordinatorOptions {
   memberGone(group: string, memberId: string): void;
 }
 
-const refuse = (errorCode: number, reason: string): ShareHeartbeatAnswer => ({ errorCode, reason });
+const refuse = (errorCode: number, reason: string): HeartbeatAnswer => ({ errorCode, reason });
 
 export class ShareCoordinator {
   private readonly groups = new Map<string, ShareGroup>();
@@ -207,7 +200,7 @@ export class ShareCoordinator {
     return changed;
   }
 
-  heartbeat(group: ShareGroup, request: ShareHeartbeat): ShareHeartbeatAnswer {
+  heartbeat(group: ShareGroup, request: ShareHeartbeat): HeartbeatAnswer {
     const { memberId, memberEpoch, topicNames } = request;
     const isJoining = memberEpoch === 0;
     const known = group.members.get(memberId);
@@ -280,22 +273,10 @@ export class ShareCoordinator {
     return member;
   }
 
-  leave(group: ShareGroup, { memberId, memberEpoch }: ShareHeartbeat): ShareHeartbeatAnswer {
+  leave(group: ShareGroup, { memberId, memberEpoch }: ShareHeartbeat): HeartbeatAnswer {
     const member = group.members.get(memberId);
     if (member === undefined) return refuse(ErrorCode.UNKNOWN_MEMBER_ID, `${memberId} is no member.`);
     this.drop(group, member);
     return { errorCode: ErrorCode.NONE, memberId, memberEpoch, assignment: undefined };
   }
-}
-
-function isSameTopics(
-  a: ReadonlyMap<string, SubscribedTopic>,
-  b: ReadonlyMap<string, SubscribedTopic>,
-): boolean {
-  if (a.size !== b.size) return false;
-  for (const [name, { id, partitions }] of a) {
-    const other = b.get(name);
-    if (other?.id !== id || other.partitions !== partitions) return false;
-  }
-  return true;
 }

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Assignment, NO_PARTITIONS } from '../../../../src/protocols/kafka/groups/assignment.ts';
-import type { HeartbeatAnswer } from '../../../../src/protocols/kafka/groups/consumer-heartbeat.ts';
+import type { HeartbeatAnswer } from '../../../../src/protocols/kafka/groups/heartbeat-answer.ts';
 import { ErrorCode } from '../../../../src/protocols/kafka/messages/errors.ts';
 import { createWorld, type World } from './support.ts';
 

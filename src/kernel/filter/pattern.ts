@@ -335,3 +335,9 @@ function run(states: readonly State[], first: number, name: string): boolean {
   }
   return current.includes(0);
 }
+
+/** Whether it matches somewhere in a name; undefined for a text that is no pattern. */
+export function parseSearch(text: string): ((name: string) => boolean) | undefined {
+  const parsed = parsePattern(`[\\s\\S]*(?:${text})[\\s\\S]*`);
+  return 'matches' in parsed ? parsed.matches : undefined;
+}

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parsePattern } from '../../../src/protocols/kafka/pattern.ts';
+import { parsePattern } from '../../../src/kernel/filter/pattern.ts';
 
 function matches(pattern: string, name: string): boolean {
   const parsed = parsePattern(pattern);
