@@ -5,9 +5,11 @@
 import type { Logger } from 'pino';
 import { createHttpAccess, type HttpAccess } from './admin/access.ts';
 import { type ControlServer, startControlServer } from './admin/control-server.ts';
+import { createEventStreams } from './admin/event-stream.ts';
 import { type ApiOptions, createApi } from './admin/http-api.ts';
 import { createRoutes, type IsLocal, type Route } from './admin/http-routes.ts';
 import { metricsRoute } from './admin/metrics-route.ts';
+import { createHttpTimes } from './admin/request-times.ts';
 import type { Config } from './config/config.ts';
 import { isLoopback } from './config/security-checks.ts';
 import type { Clock } from './kernel/clock.ts';
@@ -41,15 +43,19 @@ export async function startAdministration(options: AdministrationOptions): Promi
   const { config, clock, logger, parts, controlSocket, security } = options;
   const listeners: HttpListener[] = [];
   const node = createNodeView({ ...parts, security });
+  const times = createHttpTimes(() => clock.monotonicMs());
   const measured = metricSources({
     ...parts,
     security,
+    times,
     listeners: () => [...parts.listeners(), ...listeners],
   });
   const metrics = createMetrics(measured.sources);
+  const streams = createEventStreams({ clock });
   const api: Omit<ApiOptions, 'identify'> = {
     node,
     audit: security.audit,
+    streams,
     onDefect: (error) => logger.error({ err: error }, 'administration failed'),
   };
   const access = createHttpAccess(security, () => clock.wallMs());
@@ -66,12 +72,15 @@ export async function startAdministration(options: AdministrationOptions): Promi
       metricsRoute(metrics, access, isLocal),
       ...options.routes.map((route) => route(access, isLocal)),
     ],
+    times,
     onDefect: api.onDefect,
   });
   let control: ControlServer | undefined;
   async function close(): Promise<void> {
     isServing = false;
     measured.stop();
+    stopFollowing();
+    streams.close();
     await Promise.all(listeners.map((listener) => listener.close()));
     await control?.close();
   }
@@ -89,6 +98,7 @@ export async function startAdministration(options: AdministrationOptions): Promi
     listeners,
     drain() {
       isServing = false;
+      streams.close();
     },
     close,
   };

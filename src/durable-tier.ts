@@ -2,15 +2,18 @@
  * The durable tier of a node, from its configuration: journal, views, state log and cleaner, opened in order and closed in
  * reverse. What the tables are is the kernel's and the protocols' business; where a directory comes from, the node's.
  */
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Config } from './config/config.ts';
 import type { Clock } from './kernel/clock.ts';
 import { openStateLog } from './kernel/state/open.ts';
 import type { OpenStateLog, Storage } from './kernel/state/state-log.ts';
 import type { Table } from './kernel/state/table.ts';
-import { type CleanerSource, createCleaner } from './storage/cleaner/cleaner.ts';
+import { Histogram } from './metrics/histogram.ts';
+import { type Backups, createBackups } from './storage/backup/backup.ts';
+import { type Cleaner, type CleanerSource, createCleaner } from './storage/cleaner/cleaner.ts';
 import { nodeDisk } from './storage/disk/node-disk.ts';
+import type { CommitTimes } from './storage/journal/committer.ts';
 import { frameCheck } from './storage/journal/frame.ts';
 import { createGathering } from './storage/journal/gathering.ts';
 import { DEFAULT_LIMITS, type Journal, openJournal } from './storage/journal/journal.ts';
@@ -20,7 +23,7 @@ import { openKvStore } from './storage/kv/open.ts';
 import { openObjectStore } from './storage/segments/open.ts';
 import type { SegmentStore } from './storage/segments/segment-store.ts';
 import { hasMoved } from './storage/tier/local-files.ts';
-import { createTieredWal } from './storage/tier/tiered-wal.ts';
+import { createTieredWal, type TieredWal } from './storage/tier/tiered-wal.ts';
 import { createFileWal } from './storage/wal/file-wal.ts';
 import { createMemoryObjects } from './storage/wal/put-if-absent.ts';
 import { createSealedWal } from './storage/wal/sealed-wal.ts';
@@ -48,11 +51,17 @@ export interface DurableTierOptions {
   readonly onFailure: (error: Error) => void;
 }
 
+export type CommitHistograms = Readonly<Record<'os' | 'sync', Histogram>>;
+
 export interface DurableTier {
   readonly log: OpenStateLog;
   readonly journals: Journals;
   readonly space: SpaceGuard | undefined;
   readonly views: KvStore['engine'] | undefined;
+  /** How long commits take, of each storage that takes time. */
+  readonly commits: Readonly<Partial<Record<Storage, CommitHistograms>>>;
+  /** Where there is a data directory. */
+  readonly backups: Backups | undefined;
   close(): Promise<void>;
 }
 
@@ -78,16 +87,22 @@ export async function openDurableTier(options: DurableTierOptions): Promise<Dura
     const wal = hasFiles ? await openFiles(options, closers) : memoryWal();
     await wal.probe();
     const limits = { segmentBytes: storage.segmentBytes, maxPendingBytes: MAX_FRAME_BYTES };
+    const commits = { journal: commitHistograms(), object: commitHistograms() };
+    const timesOf = (histograms: CommitHistograms): CommitTimes => ({
+      nowMs: () => clock.monotonicMs(),
+      record: (level, milliseconds) => histograms[level].record(milliseconds),
+    });
     const journal = await openJournal({
       wal,
       walId: MAIN,
       limits,
+      times: timesOf(commits.journal),
       ...(space === undefined ? {} : { space }),
       ...(utilization === undefined ? {} : { gathering: createGathering({ clock, utilization }) }),
       onFailure: options.onFailure,
     });
     const memory = await openJournal({ wal: memoryWal(), walId: 'memory', limits });
-    const object = await openObjectJournal(options, closers);
+    const object = await openObjectJournal(options, closers, timesOf(commits.object));
     const journals: Journals = { journal, memory, ...(object === undefined ? {} : { object }) };
     const kv = hasFiles ? await openViews(options) : undefined;
     if (kv !== undefined) closers.push(() => kv.close());
@@ -108,7 +123,7 @@ export async function openDurableTier(options: DurableTierOptions): Promise<Dura
     // The state log closes the journals; what cleans must have ended before, what is below comes after.
     closers.push(() => log.close());
     await options.onOpen?.(log, journals);
-    const clean = (cleaned: Journal, sources: readonly CleanerSource[]): void => {
+    const clean = (cleaned: Journal, sources: readonly CleanerSource[]): Cleaner => {
       const cleaner = createCleaner({
         journal: cleaned,
         sources,
@@ -119,16 +134,63 @@ export async function openDurableTier(options: DurableTierOptions): Promise<Dura
         onError: (error) => logger.warn({ err: error }, 'a segment could not be cleaned'),
       });
       closers.push(() => cleaner.close());
+      return cleaner;
     };
-    clean(journal, log.sources);
+    const cleaner = clean(journal, log.sources);
     clean(memory, options.sourcesOf('memory'));
     if (object !== undefined) clean(object, options.sourcesOf('object'));
+    const backups = hasFiles ? openBackups(options, { journal, log, cleaner, wal, space }) : undefined;
+    closers.push(async () => backups?.close());
     logger.debug({ ...log.recovered, views: kv?.engine }, 'journal replayed');
-    return { log, journals, space, views: kv?.engine, close: closeAll };
+    return {
+      log,
+      journals,
+      space,
+      views: kv?.engine,
+      commits: object === undefined ? { journal: commits.journal } : commits,
+      backups,
+      close: closeAll,
+    };
   } catch (error) {
     await closeAll();
     throw error;
   }
+}
+
+const commitHistograms = (): CommitHistograms => ({ os: new Histogram(), sync: new Histogram() });
+
+interface BackupParts {
+  readonly journal: Journal;
+  readonly log: OpenStateLog;
+  readonly cleaner: Cleaner;
+  readonly wal: WalStore;
+  readonly space: SpaceGuard | undefined;
+}
+
+function openBackups(
+  { config, clock, journalFolder }: DurableTierOptions,
+  { journal, log, cleaner, wal, space }: BackupParts,
+): Backups {
+  const tiered = 'coldSegments' in wal ? (wal as TieredWal) : undefined;
+  return createBackups({
+    disk: nodeDisk,
+    clock,
+    dataDirectory: dirname(journalFolder),
+    journal,
+    walId: MAIN,
+    drained: () => log.drained(),
+    async hold() {
+      const letFilesGo = tiered?.hold();
+      const letSegmentsGo = await cleaner.hold();
+      return () => {
+        letSegmentsGo();
+        letFilesGo?.();
+      };
+    },
+    isFull: () => space?.isFull ?? false,
+    coldSegments: tiered && (() => tiered.coldSegments(MAIN)),
+    usesObjectStorage: [...config.topics, ...config.streams].some(({ storage }) => storage === 'object'),
+  });
 }
 
 type Closers = (() => Promise<void>)[];
@@ -200,6 +262,7 @@ function openViews({ config, logger, viewsFolder }: DurableTierOptions): Promise
 async function openObjectJournal(
   { config, clock }: DurableTierOptions,
   closers: Closers,
+  times: CommitTimes,
 ): Promise<Journal | undefined> {
   const isWanted = [...config.topics, ...config.streams].some(({ storage }) => storage === 'object');
   if (!isWanted) return undefined;
@@ -208,5 +271,6 @@ async function openObjectJournal(
   const objects = createSegmentObjects(store);
   const wal = createSealedWal({ objects, check: frameCheck, maxBlockBytes: MAX_BLOCK_BYTES });
   const { segmentBytes } = config.storage;
-  return openJournal({ wal, walId: 'object', limits: { segmentBytes, maxPendingBytes: MAX_FRAME_BYTES } });
+  const limits = { segmentBytes, maxPendingBytes: MAX_FRAME_BYTES };
+  return openJournal({ wal, walId: 'object', limits, times });
 }

@@ -8,6 +8,7 @@ import type { Awaitable } from './node-view.ts';
 import { openApi } from './openapi.ts';
 import { refuse, sendText } from './problem.ts';
 import { discardBody } from './request-body.ts';
+import type { HttpTimes } from './request-times.ts';
 import type { Health } from './views.ts';
 
 export interface Route {
@@ -26,6 +27,7 @@ export interface RoutesOptions {
   /** False while the node starts and once it stops. */
   readonly isServing: () => boolean;
   readonly routes: readonly Route[];
+  readonly times?: HttpTimes;
   readonly onDefect: (error: unknown, where: string) => void;
 }
 
@@ -33,7 +35,7 @@ export interface RoutesOptions {
 export function createRoutes(
   options: RoutesOptions,
 ): (request: IncomingMessage, response: ServerResponse) => void {
-  const { api, version, health, isServing, onDefect } = options;
+  const { api, version, health, isServing, times, onDefect } = options;
   let description: string | undefined;
 
   const own: readonly Route[] = [
@@ -53,6 +55,7 @@ export function createRoutes(
   const dispatch = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
     const route = own.find((each) => each.owns(path));
+    times?.begin(measuredAs(path), response);
     if (route !== undefined) return route.handle(request, response);
     await discardBody(request);
     refuse(response, {
@@ -69,6 +72,13 @@ export function createRoutes(
       else refuse(response, { status: 500, kind: 'defect', detail: 'the log of the broker has more' });
     });
   };
+}
+
+/** Never what a client made up. */
+function measuredAs(path: string): string {
+  if (path.startsWith(`${API_PREFIX}/`)) return 'api';
+  if (path.startsWith('/metrics')) return 'metrics';
+  return path === '/livez' || path === '/readyz' ? 'health' : 'other';
 }
 
 /** One path, to be looked at only. */

@@ -3,7 +3,7 @@
  * this, and the dashboard and the alerts of docs/grafana/ are checked against it.
  */
 export interface MetricDefinition {
-  readonly type: 'counter' | 'gauge';
+  readonly type: 'counter' | 'gauge' | 'histogram';
   readonly labels: readonly string[];
   readonly help: string;
 }
@@ -15,6 +15,13 @@ const counter = (help: string, ...labels: readonly string[]): MetricDefinition =
 });
 const gauge = (help: string, ...labels: readonly string[]): MetricDefinition => ({
   type: 'gauge',
+  labels,
+  help,
+});
+
+/** Of durations in seconds; the bounds are those of histogram.ts. */
+const histogram = (help: string, ...labels: readonly string[]): MetricDefinition => ({
+  type: 'histogram',
   labels,
   help,
 });
@@ -37,6 +44,11 @@ const DEFINITIONS = {
   robustmq_messages_sent_total: counter('Messages to subscribers.', 'protocol', 'qos'),
   robustmq_messages_dropped_total: counter('Deliveries that were given up.', 'protocol', 'reason'),
   robustmq_messages_unmatched_total: counter('Messages that nobody waited for.', 'protocol'),
+  robustmq_publish_to_deliver_seconds: histogram(
+    'Of a sample: from the bytes of a message that came to its delivery that was written; `durable`: by way of the journal.',
+    'protocol',
+    'durable',
+  ),
   robustmq_bytes_received_total: counter('Bytes from clients.', 'protocol'),
   robustmq_bytes_sent_total: counter('Bytes to clients.', 'protocol'),
 
@@ -71,6 +83,11 @@ const DEFINITIONS = {
   robustmq_journal_stored_bytes: gauge('Bytes on the disk.', 'storage'),
   robustmq_journal_segments: gauge('Segments.', 'storage'),
   robustmq_journal_pending_bytes: gauge('Bytes that wait to be written.', 'storage'),
+  robustmq_journal_commit_seconds: histogram(
+    'Of a group of changes: written (`os`), or written and synced (`sync`).',
+    'storage',
+    'level',
+  ),
   robustmq_journal_full: gauge('1 while publishers are refused for want of space.', 'storage'),
   robustmq_journal_failed: gauge('1 once nothing can be written any more.', 'storage'),
 
@@ -80,11 +97,22 @@ const DEFINITIONS = {
   robustmq_kafka_groups: gauge('Consumer and share groups.'),
   robustmq_kafka_in_flight_bytes: gauge('Bytes of requests that arrive or are under way.'),
 
+  robustmq_kafka_request_seconds: histogram(
+    'From a request that begins to its answer, with what it waits for: Fetch for records, Produce for the journal.',
+    'api',
+  ),
+
+  robustmq_http_request_seconds: histogram(
+    'From the head of a request to the end of its answer.',
+    'route',
+    'status',
+  ),
+
   robustmq_authentications_total: counter('Log-ins.', 'result'),
   robustmq_audit_entries_total: counter('Entries of the audit log.', 'result'),
   robustmq_bans: gauge('Bans in force.'),
 
-  robustmq_event_loop_delay_seconds: gauge('Delay of the event loop since the last look.', 'quantile'),
+  robustmq_event_loop_delay_seconds: histogram('By how much the event loop was late, fifty times a second.'),
   robustmq_event_loop_utilization_ratio: gauge('Part of the time since the last look in which it was busy.'),
   robustmq_cpu_seconds_total: counter('Processor time.', 'mode'),
   robustmq_memory_bytes: gauge('Memory of the process.', 'kind'),

@@ -24,6 +24,14 @@ Names and labels stay; more may come. Labels come out of fixed lists: no client,
 process runs. Times are seconds, sizes bytes. Values are read when they are asked for; counting costs the broker nothing that it would not do
 anyway.
 
+A histogram has \`_bucket\` (with \`le\`), \`_sum\` and \`_count\`; its bounds are 1, 2 and 5 in each power of ten from 10 µs to 10 s, the same
+for all. \`robustmq_publish_to_deliver_seconds\` is a sample, one read of a socket or one publication in 31: its \`_count\` is no
+number of messages. A part that has not been used yet (an API of Kafka, a route of HTTP) has no lines.
+
+\`\`\`
+histogram_quantile(0.99, sum by (le) (rate(robustmq_publish_to_deliver_seconds_bucket[5m])))
+\`\`\`
+
 | name | type | labels | meaning |
 |---|---|---|---|
 ${rows.join('\n')}

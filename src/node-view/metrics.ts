@@ -1,12 +1,17 @@
 /** What the parts of a node count, for src/metrics/. Each source reads numbers that are there anyway. */
-import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
-import type { Collector, MetricSource } from '../metrics/metrics.ts';
+import { performance } from 'node:perf_hooks';
+import type { HttpTimes } from '../admin/request-times.ts';
+import type { Clock } from '../kernel/clock.ts';
+import { Histogram } from '../metrics/histogram.ts';
+import type { MetricSource } from '../metrics/metrics.ts';
 import type { KafkaFrontEnd } from '../protocols/kafka/front-end.ts';
 import { reasonName } from '../protocols/mqtt/codec/reason-codes.ts';
 import type { NodeParts } from './node-view.ts';
 import { statusView } from './status.ts';
 
 export interface MetricParts extends NodeParts {
+  /** Of the HTTP listeners. */
+  readonly times: HttpTimes;
   readonly kafka: KafkaFrontEnd | undefined;
   readonly listeners: () => readonly {
     readonly name: string;
@@ -27,7 +32,7 @@ export function metricSources(parts: MetricParts): {
   readonly sources: readonly MetricSource[];
   stop(): void;
 } {
-  const runtime = runtimeSource();
+  const runtime = runtimeSource(parts.mqtt.clock);
   return {
     sources: [
       nodeSource(parts),
@@ -36,6 +41,7 @@ export function metricSources(parts: MetricParts): {
       journalSource(parts),
       kafkaSource(parts),
       securitySource(parts),
+      httpSource(parts),
       runtime.source,
     ],
     stop: runtime.stop,
@@ -100,6 +106,14 @@ function mqttSource({ mqtt, delayedCount }: NodeParts): MetricSource {
       to.add('robustmq_messages_dropped_total', count, { protocol: 'mqtt', reason });
     }
     to.add('robustmq_messages_unmatched_total', counters.publishesUnmatched, mqttLabel);
+    to.addHistogram('robustmq_publish_to_deliver_seconds', mqtt.deliveryTimes.direct, {
+      protocol: 'mqtt',
+      durable: 'false',
+    });
+    to.addHistogram('robustmq_publish_to_deliver_seconds', mqtt.deliveryTimes.durable, {
+      protocol: 'mqtt',
+      durable: 'true',
+    });
     to.add('robustmq_bytes_received_total', plane.bytesReceived + counters.assembledBytes, mqttLabel);
     to.add('robustmq_bytes_sent_total', counters.bytesSent, mqttLabel);
     to.add('robustmq_protocol_errors_total', counters.protocolViolations, mqttLabel);
@@ -149,6 +163,10 @@ function journalSource({ tier }: NodeParts): MetricSource {
       to.add('robustmq_journal_full', isFull ? 1 : 0, labels);
       to.add('robustmq_journal_failed', failure === undefined ? 0 : 1, labels);
     }
+    for (const [storage, { os, sync }] of Object.entries(tier.commits)) {
+      to.addHistogram('robustmq_journal_commit_seconds', os, { storage, level: 'os' });
+      to.addHistogram('robustmq_journal_commit_seconds', sync, { storage, level: 'sync' });
+    }
   };
 }
 
@@ -163,6 +181,9 @@ function kafkaSource({ kafka }: MetricParts): MetricSource {
     for (const topic of topics.list()) partitions += topic.partitions.length;
     to.add('robustmq_kafka_partitions', partitions);
     to.add('robustmq_kafka_groups', groups.count);
+    for (const [api, histogram] of kafka.requestTimes.all()) {
+      to.addHistogram('robustmq_kafka_request_seconds', histogram, { api });
+    }
   };
 }
 
@@ -181,22 +202,28 @@ function securitySource({ security }: NodeParts): MetricSource {
   };
 }
 
-const RESOLUTION_MS = 20;
-
-function runtimeSource(): { readonly source: MetricSource; stop(): void } {
-  const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
-  delay.enable();
-  let last = performance.eventLoopUtilization();
-  const delays = (to: Collector): void => {
-    for (const quantile of [0.5, 0.99, 1]) {
-      const nanoseconds = delay.count === 0 ? 0 : delay.percentile(quantile * 100);
-      to.add('robustmq_event_loop_delay_seconds', nanoseconds / 1e9, { quantile: String(quantile) });
+const httpSource =
+  ({ times }: MetricParts): MetricSource =>
+  (to) => {
+    for (const { route, status, histogram } of times.all()) {
+      to.addHistogram('robustmq_http_request_seconds', histogram, { route, status });
     }
-    delay.reset();
   };
+
+const LOOK_MS = 20;
+
+function runtimeSource(clock: Clock): { readonly source: MetricSource; stop(): void } {
+  const delays = new Histogram();
+  let lookedMs = clock.monotonicMs();
+  const stop = clock.every(LOOK_MS, () => {
+    const nowMs = clock.monotonicMs();
+    delays.record(nowMs - lookedMs - LOOK_MS);
+    lookedMs = nowMs;
+  });
+  let last = performance.eventLoopUtilization();
   return {
     source(to) {
-      delays(to);
+      to.addHistogram('robustmq_event_loop_delay_seconds', delays);
       const now = performance.eventLoopUtilization();
       to.add(
         'robustmq_event_loop_utilization_ratio',
@@ -216,6 +243,6 @@ function runtimeSource(): { readonly source: MetricSource; stop(): void } {
       };
       for (const [kind, bytes] of Object.entries(memory)) to.add('robustmq_memory_bytes', bytes, { kind });
     },
-    stop: () => delay.disable(),
+    stop,
   };
 }

@@ -15,6 +15,7 @@ import type { Partitions } from '../kernel/log/partitions.ts';
 import type { Streams } from '../kernel/streams/streams.ts';
 import type { KafkaFrontEnd } from '../protocols/kafka/front-end.ts';
 import type { Mqtt } from '../protocols/mqtt/context.ts';
+import { backupsView } from './backups.ts';
 import { certificatesView } from './certificates.ts';
 import { clientsView } from './clients.ts';
 import { deadLettersView } from './dead-letters.ts';
@@ -36,7 +37,7 @@ export interface NodeParts {
   readonly process: Omit<ProcessParts, 'config'>;
   /** Undefined where Kafka is not enabled. */
   readonly kafka: KafkaFrontEnd | undefined;
-  readonly tier: Pick<DurableTier, 'log' | 'journals' | 'views'>;
+  readonly tier: Pick<DurableTier, 'log' | 'journals' | 'views' | 'commits' | 'backups'>;
   readonly streams: Streams;
   readonly partitions: Partitions;
   /** Those of MQTT. */
@@ -58,6 +59,7 @@ export function createNodeView(parts: NodeParts): NodeView {
     messages: messagesView(parts.mqtt, parts.security),
     delayed: delayedView(parts.mqtt, parts.delayed),
     deadLetters: deadLettersView(parts.config, parts.streams),
+    backups: backupsView(parts.tier.backups),
     certificates: certificatesView(parts.config, () => parts.mqtt.clock.wallMs()),
     ...statusView(parts),
     ...sessionsView(parts.mqtt),

@@ -3,6 +3,7 @@ import type { Transport } from '../../net/transport.ts';
 import type { KafkaConnection } from './connection.ts';
 import type { Endpoint, Kafka } from './context.ts';
 import type { RequestMemory } from './request-memory.ts';
+import type { RequestTimes } from './request-times.ts';
 import type { WireWriter } from './schema/writer.ts';
 
 export interface ConnectionHost {
@@ -21,6 +22,7 @@ export interface ConnectionHost {
   nextNumber(): number;
   /** True when nothing is to be appended now; the connection is continued later. */
   holdsProduce(connection: KafkaConnection): boolean;
+  readonly times: RequestTimes;
   /** Memory of requests has changed; false when there is no room for it. */
   account(deltaBytes: number): boolean;
   closed(connection: KafkaConnection): void;

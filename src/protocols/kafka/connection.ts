@@ -26,7 +26,7 @@ import { Slot } from './slot.ts';
 const MAX_STRANGER_BYTES = MAX_TOKEN_BYTES + 4096;
 const NO_ANSWER: readonly Uint8Array[] = [];
 type Answer = In<Api['response']> | undefined;
-type Work = Pick<ChargedWork, 'request' | 'workMs'>;
+type Work = Pick<ChargedWork, 'request' | 'workMs'> & { readonly startedMs: number };
 
 export class KafkaConnection implements ConnectionHandler, Caller {
   readonly listener: string;
@@ -203,8 +203,8 @@ export class KafkaConnection implements ConnectionHandler, Caller {
     const { clientId } = header;
     const call = { connection: this, version: apiVersion, clientId, request, memory: slot };
     const { clock, security } = this.#host.kafka;
-    const work = { request, workMs: 0 };
-    const startedMs = security.quotas.isEnabled ? clock.monotonicMs() : 0;
+    const startedMs = clock.monotonicMs();
+    const work = { request, workMs: 0, startedMs };
     try {
       const answer = handler(this.#host.kafka, call);
       if (security.quotas.isEnabled) work.workMs = clock.monotonicMs() - startedMs;
@@ -219,13 +219,17 @@ export class KafkaConnection implements ConnectionHandler, Caller {
     }
   }
 
-  #answered(slot: Slot, header: RequestHeader, value: Answer, work?: Work): void {
+  #answered(slot: Slot, header: RequestHeader, value: Answer, work: Work): void {
     this.#running--;
     this.#host.account(-slot.bytes);
+    const { api } = header;
+    if (api !== undefined) {
+      this.#host.times.record(api, this.#host.kafka.clock.monotonicMs() - work.startedMs);
+    }
     if (this.isClosed) return;
     try {
       slot.answer = this.#encode(header, value);
-      const throttleTimeMs = work === undefined ? 0 : this.#charge(slot, header, work);
+      const throttleTimeMs = this.#charge(slot, header, work);
       if (throttleTimeMs > 0) {
         slot.answer = this.#encode(header, value && ({ ...(value as object), throttleTimeMs } as never));
         this.mute(throttleTimeMs);

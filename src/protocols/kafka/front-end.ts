@@ -34,6 +34,7 @@ import { createDeadLetters } from './produce/dead-letters.ts';
 import { openProducers } from './producers/producers.ts';
 import { createBatchOpener } from './records/opener.ts';
 import { createRequestMemory } from './request-memory.ts';
+import { createRequestTimes, type RequestTimes } from './request-times.ts';
 import { WireWriter } from './schema/writer.ts';
 import { createSecurity, type SharedSecurity } from './security/security.ts';
 import { createShares } from './share/share.ts';
@@ -72,6 +73,7 @@ export interface KafkaFrontEnd {
   readonly context: Kafka;
   /** In the order of their numbers. */
   connections(): Iterable<KafkaConnection>;
+  readonly requestTimes: Pick<RequestTimes, 'all'>;
   readonly state: { readonly connections: number; readonly requestBytes: number };
 }
 
@@ -231,11 +233,13 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
   shares.start(kafka);
   await delays.open();
   const stopCapturing = captureTopics(topics, options.crossing);
+  const requestTimes = createRequestTimes();
   const host: ConnectionHost = {
     kafka,
     window: options.window,
     writer: new WireWriter(),
     memory: createRequestMemory(),
+    times: requestTimes,
     limits: {
       maxRequestBytes: settings.maxRequestBytes,
       maxPipelined: MAX_PIPELINED,
@@ -316,6 +320,7 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
     },
     context: kafka,
     connections: () => connections,
+    requestTimes,
     get state() {
       return { connections: connections.size, requestBytes };
     },

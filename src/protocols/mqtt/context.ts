@@ -13,6 +13,7 @@ import type { Congestion } from './congestion.ts';
 import type { Connection } from './connection.ts';
 import type { Counters } from './counters.ts';
 import type { StreamCapture } from './durable/capture.ts';
+import type { DeliveryTimes } from './delivery-times.ts';
 import type { Durable } from './durable/durable.ts';
 import type { Flows } from './flows.ts';
 import type { Output } from './output.ts';
@@ -43,6 +44,7 @@ export interface Mqtt {
   readonly timers: TimerWheel;
   readonly turn: Turn;
   readonly counters: Counters;
+  readonly deliveryTimes: DeliveryTimes;
   readonly sessions: SessionRegistry;
   /** By slot. */
   readonly connections: (Connection | undefined)[];

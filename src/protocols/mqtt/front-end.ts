@@ -34,6 +34,7 @@ import { Connection, type ConnectionEvents } from './connection.ts';
 import { type Mqtt, startTimer, TimerKind } from './context.ts';
 import { type Counters, createCounters } from './counters.ts';
 import { timeIsUp } from './deadlines.ts';
+import { DeliveryTimes } from './delivery-times.ts';
 import { closeConnection, connectionClosed, endIfDrained } from './disconnect.ts';
 import type { StreamCapture } from './durable/capture.ts';
 import type { Durable } from './durable/durable.ts';
@@ -46,7 +47,7 @@ import { createPublishEncoder } from './publish-encoder.ts';
 import { publishMessage } from './publish-message.ts';
 import { pump, wake } from './pump.ts';
 import { createAccess } from './security/access.ts';
-import { charge, publishesReceived } from './security/metering.ts';
+import { charge, isMetered, meterReading } from './security/metering.ts';
 import { createSessionQuotas } from './security/quotas.ts';
 import { followRevocations, type Revocations } from './security/revocation.ts';
 import type { SessionRegistry } from './session-registry.ts';
@@ -112,6 +113,7 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
   const { config, clock, logger, dataPlane, router, retained } = options;
   const { limits } = config;
   const counters = createCounters();
+  const deliveryTimes = new DeliveryTimes();
   const connections: (Connection | undefined)[] = [];
   const freeSlots: number[] = [];
   const originMs = clock.monotonicMs();
@@ -136,6 +138,7 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
       readsLastTurn = readsThisTurn;
       readsThisTurn = 0;
       output.flush();
+      deliveryTimes.written(mqtt);
     },
     (error) => logger.error({ err: error }, 'a deferred step failed'),
   );
@@ -161,6 +164,7 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
     }),
     turn,
     counters,
+    deliveryTimes,
     sessions: options.sessions,
     durable: options.durable,
     streams: options.streams,
@@ -224,18 +228,22 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
 
   const events: ConnectionEvents = {
     onRead(connection, length) {
-      const { meter } = connection;
-      const before = meter === undefined ? 0 : publishesReceived(mqtt);
+      const before = isMetered(connection) ? meterReading(mqtt) : undefined;
+      deliveryTimes.beforeRead(mqtt);
       try {
         readInput(mqtt, connection, length);
       } catch (error) {
         crashed(connection, error);
       }
+      deliveryTimes.afterRead(mqtt);
       congestion.afterRead(connection, length);
-      if (meter !== undefined) charge(mqtt, connection, publishesReceived(mqtt) - before, length);
+      if (before !== undefined) charge(mqtt, connection, before, length);
       // While turns bring one read each there is nothing to gather: the answer need not wait for the turn's end.
       readsThisTurn++;
-      if (readsThisTurn === 1 && readsLastTurn <= 1) output.flush();
+      if (readsThisTurn === 1 && readsLastTurn <= 1) {
+        output.flush();
+        deliveryTimes.written(mqtt);
+      }
       turn.wake();
     },
     onWritten(connection) {

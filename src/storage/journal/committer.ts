@@ -22,10 +22,17 @@ export interface CommitterOptions {
   readonly space: SpaceGuard | undefined;
   readonly gathering: Gathering | undefined;
   readonly onFailure: ((error: Error) => void) | undefined;
+  readonly times: CommitTimes | undefined;
   /** A group was acknowledged; in the order of positions. */
   readonly onGroup: (group: Group, start: number, end: number) => void;
   /** A segment is finished. */
   readonly onFooter: (segment: number, footer: Uint8Array) => void;
+}
+
+/** How long groups take, from the write to the acknowledgement. */
+export interface CommitTimes {
+  readonly nowMs: () => number;
+  record(level: 'os' | 'sync', milliseconds: number): void;
 }
 
 export interface Committer {
@@ -55,7 +62,7 @@ interface Request extends Part {
 
 /** Gathers what a turn appends into groups and acknowledges each as a whole, in order. */
 export function createCommitter(options: CommitterOptions): Committer {
-  const { writer, segments, limits, space, gathering, maxBlockBytes } = options;
+  const { writer, segments, limits, space, gathering, maxBlockBytes, times } = options;
   const offset = segments.epochOffset;
   const memory = createGroupMemory();
   let pending: Request[] = [];
@@ -134,11 +141,13 @@ export function createCommitter(options: CommitterOptions): Committer {
     }
     inFlight++;
     gathering?.begun();
+    const startedMs = times === undefined ? 0 : times.nowMs();
     const written = writer.append(group.views, { level, sum: group.sum });
     const end = offset + writer.next;
     space?.wrote(end - start);
     written.then(
       () => {
+        times?.record(level, times.nowMs() - startedMs);
         acknowledge(requests, group, start, end);
         inFlight--;
         pump();

@@ -10,7 +10,7 @@
  */
 import type { WalStore } from '../wal/wal-store.ts';
 import type { BufferPool } from './buffer-pool.ts';
-import { createCommitter } from './committer.ts';
+import { type CommitTimes, createCommitter } from './committer.ts';
 import type { Gathering } from './gathering.ts';
 import type { Entry } from './group.ts';
 import { createReader, type SegmentReader } from './reader.ts';
@@ -70,6 +70,7 @@ export interface JournalOptions {
   readonly space?: SpaceGuard;
   /** Without it each group begins as soon as it can. */
   readonly gathering?: Gathering;
+  readonly times?: CommitTimes;
   /** Called once, when the journal becomes read-only. */
   readonly onFailure?: (error: Error) => void;
 }
@@ -85,6 +86,16 @@ export interface JournalState {
   readonly isFull: boolean;
 }
 
+/** A segment where the write-ahead log keeps it. */
+export interface SegmentPlace {
+  readonly epoch: number;
+  /** Position in the epoch. */
+  readonly position: number;
+  readonly bytes: number;
+  /** Still written to; `bytes` is what was acknowledged. */
+  readonly isOpen: boolean;
+}
+
 export interface Journal extends JournalReading {
   /**
    * Appends the entries as one and resolves with their positions. Payloads must stay untouched, also afterwards unless
@@ -98,6 +109,8 @@ export interface Journal extends JournalReading {
    * before is synced first: what was copied out of a segment is safe before the segment goes.
    */
   remove(starts: readonly number[]): Promise<number>;
+  /** Where all that was acknowledged lies, oldest first. */
+  places(): SegmentPlace[];
   state(): JournalState;
   /**
    * Writes what is pending, syncs, and seals the epoch: from now on its length is known, and a start refuses a journal
@@ -133,6 +146,7 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
     space,
     gathering: options.gathering,
     onFailure: options.onFailure,
+    times: options.times,
     maxBlockBytes: wal.maxBlockBytes,
     onGroup: tail.push,
     onFooter: reader.keepFooter,
@@ -152,6 +166,17 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
       const mine = removing.then(() => removeSegments(starts, { wal, walId, segments, reader, committer }));
       removing = mine.catch(() => {});
       return mine;
+    },
+    places() {
+      const closed = segments.closed().map((segment) => ({
+        epoch: segment.epoch,
+        position: segment.start - segment.epochOffset,
+        bytes: segment.end - segment.start,
+        isOpen: false,
+      }));
+      const [start, end] = [segments.openStart(), segments.end()];
+      const position = start - segments.epochOffset;
+      return [...closed, { epoch, position, bytes: end - start, isOpen: true }];
     },
     state: () => ({
       epoch,

@@ -112,6 +112,7 @@ export function takeBatch(
     for (let at = 0; at < count; at++) queue.push(slots[at] as number, packed);
     table.touch(sessions[i] as Session);
   }
+  mqtt.deliveryTimes.keep(mqtt, sessions[0] as Session, seqs[0] as number);
   const offset = store.stageBatch(batch);
   log.add(TableId.Sessions, encodeEntry.deliverRun(batch.firstId, count, sessions, packs, seqs));
   const accepted = new AcceptedBatch(mqtt, connection, packetId, batch, sessions, offset);

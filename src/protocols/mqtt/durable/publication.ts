@@ -6,12 +6,20 @@
 import type { Message } from '../../../kernel/message.ts';
 import type { StateLog } from '../../../kernel/state/state-log.ts';
 import { TableId } from '../../../kernel/state/table.ts';
+import type { Tenant } from '../../../security/tenants/tenants.ts';
 import type { Mqtt } from '../context.ts';
 import { groupKeyOf } from '../group-loans.ts';
 import { Outcome } from '../outcome.ts';
 import { Routed } from '../routed.ts';
-import type { Delivery, Session } from '../session.ts';
-import { type Grave, graveInGroup, graveInSession, groupNameOf, mayLeave } from './dead-letters.ts';
+import { type Delivery, type Session, writtenClientId } from '../session.ts';
+import {
+  type Grave,
+  graveInGroup,
+  graveInSession,
+  groupNameOf,
+  mayLeave,
+  tenantOfGroup,
+} from './dead-letters.ts';
 import { encodeEntry } from './session-entries.ts';
 import type { TopicRuleOf } from './topic-rules.ts';
 
@@ -176,6 +184,7 @@ function writeDeliveries(mqtt: Mqtt, own: Publication): number {
   const offset = isStored ? NO_OFFSET : store.stage(slot);
   const id = store.idOf(slot);
   if (sessions.length > 0) {
+    mqtt.deliveryTimes.keep(mqtt, sessions[0] as Session, own.seqs[0] as number);
     log.add(TableId.Sessions, encodeEntry.deliver(id, sessions, own.options, own.seqs));
   }
   // Many publications wait for the journal at a time: what is written already is not kept for that.
@@ -261,7 +270,7 @@ function enterGroup(mqtt: Mqtt, own: Publication, key: string): Outcome {
   const { groups } = mqtt.durable;
   if (!makeGroupRoom(mqtt, own, key)) {
     mqtt.counters.droppedQueueFull++;
-    addGrave(own, refusedBy('', groupNameOf(key), own.message));
+    addGrave(own, refusedBy(tenantOfGroup(key), '', groupNameOf(key), own.message));
     return Outcome.Refused;
   }
   const slot = keep(mqtt, own);
@@ -300,8 +309,8 @@ function makeGroupRoom(mqtt: Mqtt, own: Publication, key: string): boolean {
   return fits();
 }
 
-function refusedBy(clientId: string, group: string | undefined, body: Message): Grave {
-  return { body, reason: 'overflow', clientId, group, deliveries: 0, place: undefined };
+function refusedBy(tenant: Tenant, clientId: string, group: string | undefined, body: Message): Grave {
+  return { body, reason: 'overflow', tenant, clientId, group, deliveries: 0, place: undefined };
 }
 
 /** A slot for the message with one more reference; -1 when the store or the journal has no room. */
@@ -331,7 +340,8 @@ function enter(mqtt: Mqtt, own: Publication, session: Session, delivery: Deliver
   );
   if (packed < 0 || !makeRoom(mqtt, own, session, delivery)) {
     counters.droppedQueueFull++;
-    addGrave(own, refusedBy(session.clientId, delivery.group?.name, delivery.message));
+    const clientId = writtenClientId(session);
+    addGrave(own, refusedBy(session.tenant, clientId, delivery.group?.name, delivery.message));
     return Outcome.Refused;
   }
   const slot = keep(mqtt, own);

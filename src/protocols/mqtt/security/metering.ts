@@ -9,8 +9,36 @@ export function publishesReceived({ dataPlane, counters }: Mqtt): number {
   return q0 + q1 + q2 + publishReceived[0] + publishReceived[1] + publishReceived[2];
 }
 
-export function charge(mqtt: Mqtt, connection: Connection, messages: number, bytes: number): void {
-  const { meter } = connection;
+/** PUBLISH packets that have been put out, to everybody. */
+export function publishesSent({ dataPlane, counters }: Mqtt): number {
+  const [q0, q1, q2] = counters.publishSent;
+  const { publishSent } = dataPlane.counters();
+  return q0 + q1 + q2 + publishSent[0] + publishSent[1] + publishSent[2];
+}
+
+/** Taken before what a connection sent is handled. */
+export interface MeterReading {
+  readonly received: number;
+  /** By the data plane alone: what it puts out meanwhile is of the publisher's tenant. */
+  readonly sent: number;
+}
+
+export const isMetered = ({ meter, tenantCounts }: Connection): boolean =>
+  meter !== undefined || tenantCounts !== undefined;
+
+export function meterReading(mqtt: Mqtt): MeterReading {
+  const [q0, q1, q2] = mqtt.dataPlane.counters().publishSent;
+  return { received: publishesReceived(mqtt), sent: q0 + q1 + q2 };
+}
+
+export function charge(mqtt: Mqtt, connection: Connection, before: MeterReading, bytes: number): void {
+  const { meter, tenantCounts } = connection;
+  const now = meterReading(mqtt);
+  const messages = now.received - before.received;
+  if (tenantCounts !== undefined) {
+    tenantCounts.messagesReceived.mqtt += messages;
+    tenantCounts.messagesSent.mqtt += now.sent - before.sent;
+  }
   if (meter === undefined || connection.isGone) return;
   const waitMs = meter.charge(messages, bytes);
   if (waitMs <= 0 || connection.rateTimer !== 0) return;
