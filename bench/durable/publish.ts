@@ -1,8 +1,8 @@
 /** One publisher that sends a number of QoS 1 messages as fast as their acknowledgements allow. */
-import { encodePublishBlock, patchPacketIds } from '../load/codec.ts';
-import { createShared, isFlushed, openConnection } from '../load/connection.ts';
-import { createTally } from '../load/generator.ts';
-import { defaultLoad } from '../load/options.ts';
+import { encodeConnect, encodePublishBlock, patchPacketIds } from '../../src/load/codec.ts';
+import { createShared, isFlushed, openConnection } from '../../src/load/connection.ts';
+import { stampNow } from '../../src/load/stamp.ts';
+import { createTally, Observe } from '../../src/load/tally.ts';
 
 const BLOCK = 250;
 /** Below the bound that brokers put on unacknowledged messages by default. */
@@ -32,12 +32,14 @@ export function topicOf(prefix: string, index: number): string {
 /** Resolves when the last one is acknowledged; rejects when nothing moves for long, or the connection ends. */
 export async function publishAll(batch: Batch): Promise<Published> {
   const { port, prefix, count, topics, payloadBytes, retain } = batch;
-  const tally = createTally(defaultLoad, payloadBytes + 4096);
+  const maxFrameBytes = payloadBytes + 4096;
+  const tally = createTally({ observe: Observe.Nothing, payloadBytes, maxFrameBytes });
   let failure: string | undefined;
   let wake = (): void => {};
-  const shared = createShared(tally, payloadBytes + 4096, {
+  const shared = createShared(tally, maxFrameBytes, {
+    now: stampNow,
     onProgress: () => wake(),
-    onFailure(reason) {
+    onFailure({ reason }) {
       failure ??= reason;
       wake();
     },
@@ -45,12 +47,11 @@ export async function publishAll(batch: Batch): Promise<Published> {
   const version = 4;
   const connection = openConnection(
     {
-      host: '127.0.0.1',
-      port,
+      endpoint: { host: '127.0.0.1', port },
       version,
-      clientId: 'bench-publisher',
+      connectPacket: encodeConnect(version, 'bench-publisher', 0),
+      name: 'bench-publisher',
       index: 0,
-      keepAliveSeconds: 0,
       onReady: () => wake(),
     },
     shared,
@@ -92,6 +93,6 @@ export async function publishAll(batch: Batch): Promise<Published> {
     return { seconds: (performance.now() - startedMs) / 1000, refused: tally.refused };
   } finally {
     failure = 'ended';
-    connection.socket.destroy();
+    connection.destroy();
   }
 }

@@ -1,8 +1,8 @@
 /** Durable sessions by the thousand, made and left behind; and the first one that comes back after a restart. */
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { encodeConnect, encodeSubscribe } from '../load/codec.ts';
-import { PacketType } from '../load/scan.ts';
+import { encodeConnect, encodeSubscribe } from '../../src/load/codec.ts';
+import { PacketType } from '../../src/load/scan.ts';
 
 const CONCURRENCY = 100;
 const DISCONNECT = Uint8Array.of(0xe0, 0);

@@ -3,10 +3,12 @@
  * memory of the broker each of them costs, and what CPU time the broker needs to hold them.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { encodeConnect, PINGREQ } from '../../src/load/codec.ts';
+import { type Connection, createShared, openConnection } from '../../src/load/connection.ts';
+import { openFleet } from '../../src/load/fleet.ts';
+import { stampNow } from '../../src/load/stamp.ts';
+import { createTally, Observe } from '../../src/load/tally.ts';
 import { openFilesLimit, processUsage } from '../process-stats.ts';
-import { PINGREQ } from './codec.ts';
-import { type Connection, createShared, openConnection } from './connection.ts';
-import { createTally } from './generator.ts';
 import type { LoadOptions } from './options.ts';
 
 export interface IdleResult {
@@ -46,14 +48,12 @@ export async function runIdle(options: LoadOptions): Promise<IdleResult> {
   let held = 0;
   let failure: string | undefined;
   let ended = false;
-  let finished: () => void = () => undefined;
-  const tally = createTally(options, MAX_FRAME_BYTES);
+  const tally = createTally({ observe: Observe.Nothing, payloadBytes: 0, maxFrameBytes: MAX_FRAME_BYTES });
   const shared = createShared(tally, MAX_FRAME_BYTES, {
+    now: stampNow,
     onProgress: () => undefined,
-    onFailure(reason) {
-      if (ended) return;
-      failure ??= reason;
-      finished();
+    onFailure({ reason }) {
+      if (!ended) failure ??= reason;
     },
   });
 
@@ -61,38 +61,36 @@ export async function runIdle(options: LoadOptions): Promise<IdleResult> {
   const startedMs = performance.now();
   const startedCpu = process.cpuUsage();
   let movedMs = startedMs;
-  await new Promise<void>((resolve) => {
-    const watch = setInterval(() => {
-      if (performance.now() - movedMs < CONNECT_STALL_MS) return;
-      failure ??= `no connection became ready for ${CONNECT_STALL_MS / 1000} s`;
-      finished();
-    }, 500);
-    finished = () => {
-      clearInterval(watch);
-      resolve();
-    };
-    const open = (): void => {
-      const index = connections.length;
-      connections.push(
-        openConnection(
-          {
-            ...options,
-            clientId: `bench-i${index}`,
-            index,
-            filter: `bench/idle/${index}`,
-            localAddress: sourceAddress(index),
-            onReady() {
-              held++;
-              movedMs = performance.now();
-              if (connections.length < count) open();
-              else if (held === count) finished();
-            },
+  await openFleet({
+    count,
+    atOnce: options.concurrency,
+    rate: 0,
+    now: stampNow,
+    isStopped() {
+      if (performance.now() - movedMs > CONNECT_STALL_MS) {
+        failure ??= `no connection became ready for ${CONNECT_STALL_MS / 1000} s`;
+      }
+      return failure !== undefined;
+    },
+    open(index, _dueMs, settled) {
+      const clientId = `bench-i${index}`;
+      connections[index] = openConnection(
+        {
+          endpoint: { host: options.host, port: options.port, localAddress: sourceAddress(index) },
+          version: options.version,
+          connectPacket: encodeConnect(options.version, clientId, options.keepAliveSeconds),
+          name: clientId,
+          index,
+          filter: `bench/idle/${index}`,
+          onReady() {
+            held++;
+            movedMs = performance.now();
+            settled();
           },
-          shared,
-        ),
+        },
+        shared,
       );
-    };
-    while (connections.length < Math.min(count, options.concurrency)) open();
+    },
   });
   const connectSeconds = (performance.now() - startedMs) / 1000;
   const cpu = process.cpuUsage(startedCpu);

@@ -1,6 +1,7 @@
 /** What one generator run does, and its form as command-line arguments: run.ts writes them, main.ts reads them. */
 import { parseArgs } from 'node:util';
-import type { ProtocolVersion, Qos } from './codec.ts';
+import type { Qos } from '../../src/load/codec.ts';
+import { STAMP_BYTES } from '../../src/load/stamp.ts';
 
 export type LoadMode = 'messages' | 'idle' | 'retained';
 /** Which topics subscriber j takes: all of them, or only topic j modulo `topics`. */
@@ -10,7 +11,7 @@ export interface LoadOptions {
   readonly mode: LoadMode;
   readonly host: string;
   readonly port: number;
-  readonly version: ProtocolVersion;
+  readonly version: 4 | 5;
   readonly qos: Qos;
   readonly publishers: number;
   readonly subscribers: number;
@@ -120,8 +121,8 @@ export function parseLoadArguments(argv: readonly string[]): LoadOptions {
     matches: number('matches', 1),
     brokerPid: number('brokerPid', 0),
   };
-  if ((options.rate > 0 || options.sparse) && options.payloadBytes < 8) {
-    throw new Error('--payload-bytes: at least 8, a stamp must fit');
+  if ((options.rate > 0 || options.sparse) && options.payloadBytes < STAMP_BYTES) {
+    throw new Error(`--payload-bytes: at least ${STAMP_BYTES}, a stamp must fit`);
   }
   if (options.mode === 'messages' && options.window < fanOut(options)) {
     throw new Error('--window: less than the deliveries of one message');

@@ -2,11 +2,19 @@
  * Retained messages: stores `count` of them (QoS 1, so that each is known to be stored), then times wildcard
  * subscribes that match `matches` each, from writing SUBSCRIBE to the arrival of the last message.
  */
+
+import {
+  encodeConnect,
+  encodePublishBlock,
+  encodeSubscribe,
+  encodeUnsubscribe,
+  patchPacketIds,
+} from '../../src/load/codec.ts';
+import { type Connection, createShared, isFlushed, openConnection } from '../../src/load/connection.ts';
+import { createHistogram, type LatencySummary, record, summarize } from '../../src/load/histogram.ts';
+import { stampNow } from '../../src/load/stamp.ts';
+import { createTally, Observe } from '../../src/load/tally.ts';
 import { processUsage } from '../process-stats.ts';
-import { encodePublishBlock, encodeSubscribe, encodeUnsubscribe, patchPacketIds } from './codec.ts';
-import { type Connection, createShared, isFlushed, openConnection } from './connection.ts';
-import { createTally } from './generator.ts';
-import { createHistogram, type LatencySummary, record, summarize } from './histogram.ts';
 import type { LoadOptions } from './options.ts';
 
 export interface RetainedResult {
@@ -48,25 +56,37 @@ function turnUntil(done: () => boolean, ms: number): Promise<boolean> {
 
 export async function runRetained(options: LoadOptions): Promise<RetainedResult> {
   const maxFrameBytes = options.payloadBytes + 4096;
-  const tally = createTally(options, maxFrameBytes);
+  const { payloadBytes, version, host, port } = options;
+  const tally = createTally({ observe: Observe.Nothing, payloadBytes, maxFrameBytes });
   let failure: string | undefined;
   let ended = false;
   const shared = createShared(tally, maxFrameBytes, {
+    now: stampNow,
     onProgress: () => undefined,
-    onFailure(reason) {
+    onFailure({ reason }) {
       if (!ended) failure ??= reason;
     },
   });
-  const base = { ...options, keepAliveSeconds: 0, onReady: (): void => undefined };
-  const publisher: Connection = openConnection({ ...base, clientId: 'bench-p', index: 0 }, shared);
-  const subscriber: Connection = openConnection({ ...base, clientId: 'bench-s', index: 0 }, shared);
+  const open = (name: string): Connection =>
+    openConnection(
+      {
+        endpoint: { host, port },
+        version,
+        connectPacket: encodeConnect(version, name, 0, options.durable),
+        name,
+        index: 0,
+        onReady: () => undefined,
+      },
+      shared,
+    );
+  const publisher = open('bench-p');
+  const subscriber = open('bench-s');
   const before = processUsage(options.brokerPid);
   const startedMs = performance.now();
   const startedCpu = process.cpuUsage();
   await turnUntil(() => failure !== undefined || (publisher.ready && subscriber.ready), STALL_MS);
 
   const topic = `bench/retained/${digits(0, GROUP_DIGITS)}/${digits(0, MEMBER_DIGITS)}`;
-  const { version, payloadBytes } = options;
   const block = encodePublishBlock({ topic, version, qos: 1, retain: true, payloadBytes }, BATCH);
   const digitsEnd = block.packetIdOffset;
   const encoder = new TextEncoder();

@@ -1,19 +1,19 @@
 import fc from 'fast-check';
 import mqttPacket, { type Packet } from 'mqtt-packet';
 import { describe, expect, it } from 'vitest';
-import { createTally } from '../../../bench/load/generator.ts';
-import { defaultLoad } from '../../../bench/load/options.ts';
-import { PacketType, type Scanned, type ScanState, scan } from '../../../bench/load/scan.ts';
+import { PacketType, type Scanned, type ScanState, scan } from '../../src/load/scan.ts';
+import { mark } from '../../src/load/stamp.ts';
+import { createTally, Observe } from '../../src/load/tally.ts';
 
-const PAYLOAD_BYTES = 8;
+const PAYLOAD_BYTES = 16;
 
 function harness() {
-  const tally = createTally({ ...defaultLoad, payloadBytes: PAYLOAD_BYTES, rate: 1 }, 4096);
+  const tally = createTally({ observe: Observe.Stamp, payloadBytes: PAYLOAD_BYTES, maxFrameBytes: 4096 });
   tally.measureFromMs = 0;
   const controls: number[] = [];
   const state: ScanState = {
     inFlight: 1000,
-    sentAtMs: new Float64Array(65_536),
+    sentAtMs: new Float64Array(64),
     onControl: (type) => controls.push(type),
   };
   const result: Scanned = { consumed: 0, failure: undefined };
@@ -29,7 +29,8 @@ function harness() {
 
 function publish(qos: 0 | 1 | 2, messageId: number, stampMs: number): Packet {
   const payload = Buffer.alloc(PAYLOAD_BYTES);
-  payload.writeDoubleBE(stampMs);
+  mark(new DataView(payload.buffer, payload.byteOffset, PAYLOAD_BYTES), PAYLOAD_BYTES);
+  payload.writeDoubleBE(stampMs, 8);
   return { cmd: 'publish', topic: 'a/b', qos, messageId, payload, dup: false, retain: false };
 }
 
@@ -95,6 +96,15 @@ describe('scanning what a broker sends', () => {
     expect(tally.received).toBe(2);
     expect(tally.delivery.count).toBe(1);
     expect(tally.delivery.maxMicros).toBe(40_000);
+  });
+
+  it('takes no latency from payloads of others', () => {
+    const { tally, feed } = harness();
+    for (const payload of ['', 'x', 'a'.repeat(15), 'b'.repeat(16), 'c'.repeat(100)]) {
+      feed(mqttPacket.generate({ cmd: 'publish', topic: 't', qos: 0, payload, dup: false, retain: false }));
+    }
+    expect(tally.received).toBe(5);
+    expect(tally.delivery.count).toBe(0);
   });
 
   it('counts refusals, and a refused QoS 2 message opens the window without PUBREL', () => {

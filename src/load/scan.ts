@@ -3,7 +3,9 @@
  * acknowledgements gathered, the publisher's windows moved. What is rare (CONNACK, SUBACK, DISCONNECT) is handed
  * to `onControl`. A frame that is no MQTT ends the run with a reason; the caller keeps what is incomplete.
  */
-import { type Histogram, record } from './histogram.ts';
+import { record } from './histogram.ts';
+import { MARK_HIGH, MARK_LOW, STAMP_BYTES } from './stamp.ts';
+import { Observe, type Tally } from './tally.ts';
 
 export const PacketType = {
   Connack: 2,
@@ -18,33 +20,13 @@ export const PacketType = {
   Disconnect: 14,
 } as const;
 
-/** What the scanner reads from a received payload, beside counting it. */
-export const Observe = { Nothing: 0, IntendedTime: 1, Sender: 2 } as const;
-export type ObserveMode = (typeof Observe)[keyof typeof Observe];
-
-/** Counters of a whole run and the buffers all its connections share. */
-export interface Tally {
-  readonly observe: ObserveMode;
-  readonly payloadBytes: number;
-  received: number;
-  acknowledged: number;
-  /** Acknowledgements with a reason code of 0x80 and above. */
-  refused: number;
-  /** Latencies count only for messages meant to be sent from then on. */
-  measureFromMs: number;
-  readonly delivery: Histogram;
-  readonly roundTrip: Histogram;
-  /** Senders (payload's first four bytes) seen since the owner emptied it; used by one-outstanding runs. */
-  readonly senders: Int32Array;
-  senderCount: number;
-  acks: Uint8Array;
-  ackBytes: number;
-}
-
 /** The part of a connection that scanning changes. */
 export interface ScanState {
   inFlight: number;
-  /** Intended send time per packet identifier, where round trips are measured. */
+  /**
+   * When messages were meant to be sent, where round trips are measured: by packet identifier modulo its length, a power of two
+   * above what may be unacknowledged, since acknowledgements come in the order of their messages. NaN is not measured.
+   */
   readonly sentAtMs: Float64Array | undefined;
   onControl(type: number, frame: Uint8Array): void;
 }
@@ -69,7 +51,7 @@ function settle(bytes: Uint8Array, body: number, state: ScanState, tally: Tally,
   tally.acknowledged++;
   if (state.sentAtMs === undefined) return;
   const id = ((bytes[body] ?? 0) << 8) | (bytes[body + 1] ?? 0);
-  const intended = state.sentAtMs[id] ?? 0;
+  const intended = state.sentAtMs[id & (state.sentAtMs.length - 1)] ?? 0;
   if (intended >= tally.measureFromMs) record(tally.roundTrip, nowMs - intended);
 }
 
@@ -120,9 +102,13 @@ export function scan(
         const id = body + 2 + (((bytes[body] ?? 0) << 8) | (bytes[body + 1] ?? 0));
         appendAck(tally, qos === 1 ? 0x40 : 0x50, bytes[id] ?? 0, bytes[id + 1] ?? 0);
       }
-      if (observe === Observe.IntendedTime) {
-        const intended = view.getFloat64(next - payloadBytes);
-        if (intended >= measureFromMs) record(tally.delivery, nowMs - intended);
+      if (observe === Observe.Stamp) {
+        // Not before the body: the shortest PUBLISH is shorter than a stamp.
+        const stamp = next - STAMP_BYTES;
+        if (stamp > body && view.getUint32(stamp) === MARK_HIGH && view.getUint32(stamp + 4) === MARK_LOW) {
+          const intended = view.getFloat64(next - 8);
+          if (intended >= measureFromMs) record(tally.delivery, nowMs - intended);
+        }
       } else if (observe === Observe.Sender && tally.senderCount < tally.senders.length) {
         tally.senders[tally.senderCount++] = view.getUint32(next - payloadBytes);
       }
@@ -144,5 +130,6 @@ export function scan(
     at = next;
   }
   tally.received += received;
+  tally.receivedBytes += at - start;
   result.consumed = at;
 }

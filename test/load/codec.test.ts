@@ -10,7 +10,7 @@ import {
   type ProtocolVersion,
   patchPacketIds,
   type Qos,
-} from '../../../bench/load/codec.ts';
+} from '../../src/load/codec.ts';
 
 function decode(bytes: Uint8Array, version: ProtocolVersion): Packet[] {
   const packets: Packet[] = [];
@@ -23,7 +23,7 @@ function decode(bytes: Uint8Array, version: ProtocolVersion): Packet[] {
   return packets;
 }
 
-const version = fc.constantFrom<ProtocolVersion>(4, 5);
+const version = fc.constantFrom<4 | 5>(4, 5);
 const qos = fc.constantFrom<Qos>(0, 1, 2);
 
 describe('the packets of the load generator', () => {
@@ -58,12 +58,16 @@ describe('the packets of the load generator', () => {
   });
 
   it('carry a stamp at the payload without changing anything else', () => {
-    const block = encodePublishBlock({ topic: 't', version: 5, qos: 1, retain: false, payloadBytes: 16 }, 2);
+    const block = encodePublishBlock(
+      { topic: 't', version: 5, qos: 1, retain: false, payloadBytes: 20, stamps: 'all' },
+      2,
+    );
     patchPacketIds(block, 2, 0);
-    block.view.setFloat64(block.stride + block.payloadOffset, 1234.5);
+    block.view.setFloat64(block.stride + block.timeOffset, 1234.5);
     const [, second] = decode(block.bytes, 5);
     if (second?.cmd !== 'publish') throw new Error('no publish');
-    expect(Buffer.from(second.payload).readDoubleBE(0)).toBe(1234.5);
+    expect(Buffer.from(second.payload).subarray(0, 12).toString()).toBe('abcdRMQBench');
+    expect(Buffer.from(second.payload).readDoubleBE(12)).toBe(1234.5);
     expect(second).toMatchObject({ topic: 't', messageId: 2 });
   });
 

@@ -1,9 +1,12 @@
 /**
  * Writes that reach the kernel at once, without the stream machinery: it costs more than the system call when a
  * message is one write, and then it would be the generator that is measured. Only what the kernel does not take
- * at once becomes asynchronous. Where Node's internals are not as expected, the socket's own `write` is used.
+ * at once becomes asynchronous. Streams that are no plain sockets, and sockets where Node's internals are not as
+ * expected, are written to as streams are.
  */
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 
 interface WriteRequest {
   oncomplete: (status: number) => void;
@@ -39,17 +42,38 @@ function streamBinding(): StreamBinding | undefined {
   }
 }
 
-const direct = streamBinding();
+let known: { readonly binding: StreamBinding | undefined } | undefined;
 
-/** `socket` is connected. `onDrain` runs when an asynchronous write has ended. */
-export function createWriter(socket: Socket, onDrain: () => void, onError: (reason: string) => void): Writer {
-  const handle = (socket as unknown as { _handle?: Partial<StreamHandle> | null })._handle;
-  if (direct === undefined || typeof handle?.writeBuffer !== 'function') {
-    socket.on('drain', onDrain);
-    return { flushed: () => socket.writableLength === 0, write: (bytes) => void socket.write(bytes) };
-  }
-  const { WriteWrap, kLastWriteWasAsync, streamBaseState } = direct;
-  const stream = handle as StreamHandle;
+function directHandle(stream: Duplex): { binding: StreamBinding; handle: StreamHandle } | undefined {
+  if (!(stream instanceof Socket) || stream instanceof TLSSocket) return undefined;
+  const { _handle: handle } = stream as unknown as { _handle?: Partial<StreamHandle> | null };
+  if (typeof handle?.writeBuffer !== 'function') return undefined;
+  known ??= { binding: streamBinding() };
+  return known.binding === undefined ? undefined : { binding: known.binding, handle: handle as StreamHandle };
+}
+
+function streamWriter(stream: Duplex, onDrain: () => void): Writer {
+  let pending = 0;
+  const written = (error?: Error | null): void => {
+    pending--;
+    if (pending === 0 && error == null) onDrain();
+  };
+  return {
+    flushed: () => pending === 0 && !stream.destroyed,
+    write(bytes) {
+      if (stream.destroyed) return;
+      pending++;
+      stream.write(bytes, written);
+    },
+  };
+}
+
+/** `stream` is connected. `onDrain` runs when an asynchronous write has ended. */
+export function createWriter(stream: Duplex, onDrain: () => void, onError: (reason: string) => void): Writer {
+  const direct = directHandle(stream);
+  if (direct === undefined) return streamWriter(stream, onDrain);
+  const { handle } = direct;
+  const { WriteWrap, kLastWriteWasAsync, streamBaseState } = direct.binding;
   let pending = 0;
   const createRequest = (): WriteRequest => {
     const request = new WriteWrap();
@@ -65,8 +89,8 @@ export function createWriter(socket: Socket, onDrain: () => void, onError: (reas
   return {
     flushed: () => pending === 0,
     write(bytes) {
-      if (socket.destroyed) return;
-      const status = stream.writeBuffer(request, bytes);
+      if (stream.destroyed) return;
+      const status = handle.writeBuffer(request, bytes);
       if (status !== 0) {
         onError(`write failed with ${status}`);
       } else if (streamBaseState[kLastWriteWasAsync] !== 0) {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createHistogram, percentileMs, record, summarize } from '../../../bench/load/histogram.ts';
+import { createHistogram, percentileMs, record, summarize } from '../../src/load/histogram.ts';
 
 describe('the latency histogram', () => {
   it('gives the percentiles of a sorted list, to within 0.8 % and a microsecond', () => {

@@ -4,7 +4,9 @@
  * It is no general MQTT codec: nothing here is used by the broker, and what is received is in scan.ts.
  */
 
-export type ProtocolVersion = 4 | 5;
+import { mark } from './stamp.ts';
+
+export type ProtocolVersion = 3 | 4 | 5;
 export type Qos = 0 | 1 | 2;
 
 export interface PublishBlock {
@@ -16,6 +18,8 @@ export interface PublishBlock {
   /** Offset of the packet identifier inside one packet; 0 when QoS is 0. */
   readonly packetIdOffset: number;
   readonly payloadOffset: number;
+  /** Where the time of the stamp lies in one packet. */
+  readonly timeOffset: number;
 }
 
 export interface PublishTemplate {
@@ -24,9 +28,13 @@ export interface PublishTemplate {
   readonly qos: Qos;
   readonly retain: boolean;
   readonly payloadBytes: number;
+  /** Which packets carry a stamp; the payload has room for it. */
+  readonly stamps?: 'none' | 'first' | 'all';
 }
 
 export const PINGREQ: Uint8Array = Uint8Array.of(0xc0, 0);
+/** In every version; MQTT 5 takes it as a normal end. */
+export const DISCONNECT: Uint8Array = Uint8Array.of(0xe0, 0);
 
 export function varint(value: number): number[] {
   const out: number[] = [];
@@ -51,9 +59,9 @@ function packet(firstByte: number, ...parts: readonly Uint8Array[]): Buffer {
   return Buffer.concat([Buffer.from([firstByte, ...varint(body.length)]), body]);
 }
 
-/** `durable`: the session stays when the connection ends, for ever. */
+/** Of MQTT 3.1.1 or 5. `durable`: the session stays when the connection ends, for ever. */
 export function encodeConnect(
-  version: ProtocolVersion,
+  version: 4 | 5,
   clientId: string,
   keepAliveSeconds: number,
   durable = false,
@@ -99,10 +107,15 @@ export function encodePublishBlock(template: PublishTemplate, count: number): Pu
   );
   const stride = one.length;
   const bytes = new Uint8Array(stride * count);
-  for (let i = 0; i < count; i++) bytes.set(one, i * stride);
+  const view = new DataView(bytes.buffer);
+  const stamps = template.stamps === 'all' ? count : template.stamps === 'first' ? Math.min(1, count) : 0;
+  for (let i = 0; i < count; i++) {
+    bytes.set(one, i * stride);
+    if (i < stamps) mark(view, (i + 1) * stride);
+  }
   const payloadOffset = stride - payloadBytes;
   const packetIdOffset = qos > 0 ? payloadOffset - (version === 5 ? 3 : 2) : 0;
-  return { bytes, view: new DataView(bytes.buffer), stride, count, packetIdOffset, payloadOffset };
+  return { bytes, view, stride, count, packetIdOffset, payloadOffset, timeOffset: stride - 8 };
 }
 
 /** Packet identifiers run 1…65535 and skip 0. */

@@ -12,19 +12,22 @@ const BUCKETS = (MAX_EXPONENT - SUB_BITS + 2) * SUB;
 export interface Histogram {
   readonly buckets: Float64Array;
   count: number;
+  sumMicros: number;
   maxMicros: number;
 }
 
 export interface LatencySummary {
   readonly count: number;
+  readonly meanMs: number;
   readonly p50Ms: number;
+  readonly p90Ms: number;
   readonly p99Ms: number;
   readonly p999Ms: number;
   readonly maxMs: number;
 }
 
 export function createHistogram(): Histogram {
-  return { buckets: new Float64Array(BUCKETS), count: 0, maxMicros: 0 };
+  return { buckets: new Float64Array(BUCKETS), count: 0, sumMicros: 0, maxMicros: 0 };
 }
 
 function bucketOf(micros: number): number {
@@ -47,6 +50,7 @@ export function record(histogram: Histogram, ms: number): void {
   const bucket = bucketOf(micros);
   histogram.buckets[bucket] = (histogram.buckets[bucket] ?? 0) + 1;
   histogram.count++;
+  histogram.sumMicros += micros;
   if (micros > histogram.maxMicros) histogram.maxMicros = micros;
 }
 
@@ -65,7 +69,9 @@ export function percentileMs(histogram: Histogram, share: number): number {
 export function summarize(histogram: Histogram): LatencySummary {
   return {
     count: histogram.count,
+    meanMs: histogram.sumMicros / histogram.count / 1000,
     p50Ms: percentileMs(histogram, 0.5),
+    p90Ms: percentileMs(histogram, 0.9),
     p99Ms: percentileMs(histogram, 0.99),
     p999Ms: percentileMs(histogram, 0.999),
     maxMs: histogram.maxMicros / 1000,
