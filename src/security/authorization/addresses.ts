@@ -84,6 +84,10 @@ export function isReserved(levels: Levels, isPublish: boolean): boolean {
 /** What tenants have is kept below these: only for who is everything without a tenant. */
 export const isOfTenants = (levels: Levels): boolean => OTHER_TENANTS.has(levels[0] ?? '');
 
+/** A topic there that is no tenant's: it would match what a tenant subscribes to, and have no name for it. */
+export const isNameless = (levels: Levels): boolean =>
+  isOfTenants(levels) && (levels.length < 3 || (levels.length === 3 && levels[2] === ''));
+
 /** Names that begin with `$` are published to by whom a rule lets, never because there is no rule. */
 export const needsRule = (levels: Levels, isPublish: boolean): boolean =>
   isPublish && (levels[0] ?? '').startsWith('$') && !(levels[0] === '$SYS' && isBridgeState(levels));

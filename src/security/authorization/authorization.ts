@@ -9,6 +9,7 @@
 import type { Settings } from '../../kernel/settings-table.ts';
 import type { Action, Principal, Rule } from '../security.ts';
 import {
+  isNameless,
   isOfTenants,
   isReserved,
   keyOf,
@@ -179,6 +180,7 @@ export function createAuthorization(options: AuthorizationOptions): Authorizatio
   const beforeRules = (view: View, action: Action, levels: Levels): Decision | undefined => {
     if (action !== 'manage' && isReserved(levels, action === 'publish')) return refuse('reserved');
     if (isOfTenants(levels) && (view.standing !== 'superuser' || view.hasTenant)) return refuse('reserved');
+    if (action === 'publish' && isNameless(levels)) return refuse('reserved');
     if (view.standing === 'superuser') return allow('superuser');
     return view.standing === 'blocked' ? refuse('unreadable-rules') : undefined;
   };

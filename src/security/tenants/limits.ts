@@ -40,8 +40,33 @@ export interface TenantAccounts {
   ratesOf(tenant: string): TenantRates | undefined;
   /** The value of the label `tenant` in metrics. */
   label(tenant: string): string;
+  /** What is counted under its label, for who counts; undefined without a tenant. Stays the same object. */
+  countsOf(tenant: string): TenantCounts | undefined;
+  /** By label, of all tenants that there have been since the start. */
+  counts(): ReadonlyMap<string, TenantCounts>;
   refused(resource: TenantResource): number;
 }
+
+/** Of all tenants of one label. */
+export interface TenantCounts {
+  /** Now. */
+  connections: number;
+  readonly messagesReceived: Record<TenantProtocol, number>;
+  readonly messagesSent: Record<TenantProtocol, number>;
+  readonly refused: Record<TenantResource, number>;
+  /** Publishes and records that rules did not allow. */
+  denied: number;
+}
+
+export type TenantProtocol = 'mqtt' | 'kafka';
+
+const newCounts = (): TenantCounts => ({
+  connections: 0,
+  messagesReceived: { mqtt: 0, kafka: 0 },
+  messagesSent: { mqtt: 0, kafka: 0 },
+  refused: { connections: 0, sessions: 0, subscriptions: 0, retained: 0 },
+  denied: 0,
+});
 
 const KEYS: Readonly<Record<TenantResource, keyof TenantLimits>> = {
   connections: 'maxConnections',
@@ -69,14 +94,44 @@ export function createTenantAccounts(config: TenantsConfig, clock: Clock): Tenan
       .slice(0, config.maxLabels),
   );
 
+  const byLabel = new Map<string, TenantCounts>();
+
   const limitsOf = (tenant: string): TenantLimits => listed.get(tenant) ?? config.limits;
+
+  const label = (tenant: string): string => {
+    if (tenant === '' || labels.has(tenant)) return tenant;
+    if (tenant === OTHER_TENANTS || labels.size >= config.maxLabels) return OTHER_TENANTS;
+    labels.add(tenant);
+    return tenant;
+  };
+
+  const countsOf = (tenant: string): TenantCounts | undefined => {
+    if (tenant === '') return undefined;
+    const key = label(tenant);
+    let counts = byLabel.get(key);
+    if (counts === undefined) {
+      counts = newCounts();
+      byLabel.set(key, counts);
+    }
+    return counts;
+  };
 
   return {
     limitsOf,
-    tryAdd: (tenant, resource, count) =>
-      tenant === '' || usages[resource].tryAdd(tenant, limitsOf(tenant)[KEYS[resource]], count),
-    remove(tenant, resource, count) {
-      if (tenant !== '') usages[resource].remove(tenant, count);
+    tryAdd(tenant, resource, count = 1) {
+      if (tenant === '') return true;
+      const isTaken = usages[resource].tryAdd(tenant, limitsOf(tenant)[KEYS[resource]], count);
+      const counts = countsOf(tenant);
+      if (counts === undefined) return isTaken;
+      if (!isTaken) counts.refused[resource]++;
+      else if (resource === 'connections') counts.connections += count;
+      return isTaken;
+    },
+    remove(tenant, resource, count = 1) {
+      if (tenant === '') return;
+      usages[resource].remove(tenant, count);
+      const counts = resource === 'connections' ? countsOf(tenant) : undefined;
+      if (counts !== undefined) counts.connections -= count;
     },
     used: (tenant, resource) => usages[resource].of(tenant),
     ratesOf(tenant) {
@@ -95,12 +150,9 @@ export function createTenantAccounts(config: TenantsConfig, clock: Clock): Tenan
       }
       return own;
     },
-    label(tenant) {
-      if (tenant === '' || labels.has(tenant)) return tenant;
-      if (tenant === OTHER_TENANTS || labels.size >= config.maxLabels) return OTHER_TENANTS;
-      labels.add(tenant);
-      return tenant;
-    },
+    label,
+    countsOf,
+    counts: () => byLabel,
     refused(resource) {
       const { refused, refusedOwners } = usages[resource].counters();
       return refused + refusedOwners;

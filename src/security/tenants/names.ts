@@ -22,6 +22,9 @@ const TOPICS = '$tenant.';
 const behind = (name: string, prefix: string): string | undefined =>
   name.startsWith(prefix) ? name.slice(prefix.length) : undefined;
 
+/** What stands in front of the mark; '' where there is none. */
+export const tenantBefore = (name: string): string => name.slice(0, Math.max(0, name.indexOf(MARK)));
+
 export function clientNames(tenant: string): Pick<TenantNames, 'toName' | 'fromName'> {
   if (tenant === '') {
     const unmarked = (name: string): string | undefined => (name.includes(MARK) ? undefined : name);

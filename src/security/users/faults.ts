@@ -1,4 +1,5 @@
 /** What cannot be the name, the tenant or the roles of a user, in sentences. */
+import { isTenantName } from '../tenants/tenants.ts';
 
 export const MAX_NAME_LENGTH = 1024;
 const MAX_ROLES = 64;
@@ -28,5 +29,6 @@ export function accessFault(access: {
     const fault = textFault('the name of a role', role, MAX_ROLE_LENGTH);
     if (fault !== undefined) return fault;
   }
-  return textFault('the name of the tenant', tenant, MAX_ROLE_LENGTH);
+  if (tenant === '' || isTenantName(tenant)) return undefined;
+  return 'the name of a tenant has small letters, digits and hyphens, 63 at most';
 }

@@ -59,6 +59,24 @@ describe('item 24: what a tenant has is limited', () => {
     expect(accounts({}).ratesOf('acme')).toBeUndefined();
   });
 
+  it('counts by label what is there and what was refused', () => {
+    const all = accounts({ maxLabels: 1, limits: { ...NONE, maxConnections: 1 } });
+    expect(all.countsOf('')).toBeUndefined();
+    for (const tenant of ['a', 'b', 'c']) expect(all.tryAdd(tenant, 'connections')).toBe(true);
+    expect(all.tryAdd('c', 'connections')).toBe(false);
+    all.remove('b', 'connections');
+    const shown = [...all.counts()].map(([label, { connections, refused }]) => [
+      label,
+      connections,
+      refused.connections,
+    ]);
+    expect(shown).toEqual([
+      ['a', 1, 0],
+      ['other', 1, 1],
+    ]);
+    expect(all.countsOf('c')).toBe(all.countsOf('b'));
+  });
+
   it('metrics have a bounded number of labels, those of the configuration first', () => {
     const all = accounts({ maxLabels: 2, list: [{ ...NONE, name: 'known' }] });
     expect(all.label('a')).toBe('a');

@@ -1,13 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { mqttAddress } from '../../../src/kernel/crossing/addresses.ts';
-import { delayRequest } from '../../../src/kernel/delayed/delay-request.ts';
-import { parseFilter } from '../../../src/protocols/mqtt/topic.ts';
-import { isTenantName, tenantOf } from '../../../src/security/tenants/tenants.ts';
+import {
+  isTenantName,
+  NO_TENANT,
+  tenantOf,
+  tenantOfName,
+  tenantOfTopic,
+} from '../../../src/security/tenants/tenants.ts';
 import { bytes, filterArbitrary, naiveMatch, text, topicArbitrary } from '../../kernel/topic-model.ts';
 
 const tenantArb = fc.constantFrom('acme', 'ac', 'acme-2', 'b');
-const shared = (filter: string): string[] => [filter, `$share/g/${filter}`, `$queue/${filter}`];
 const mapped = (value: Uint8Array | undefined): string => {
   if (value === undefined) throw new Error('too long');
   return text(value);
@@ -41,9 +44,13 @@ describe('topics of tenants', () => {
   it('come back as they were written, and to nobody else', () => {
     fc.assert(
       fc.property(tenantArb, tenantArb, topicArbitrary, (own, other, topic) => {
-        for (const written of [topic, `$delayed/30/${topic}`]) {
+        for (const written of [topic, `$delayed/30/${topic}`, `$share/g/${topic}`, `$queue/${topic}`]) {
           const inside = bytes(mapped(tenantOf(own).toTopic(bytes(written))));
           expect(mapped(tenantOf(own).fromTopic(inside))).toBe(written);
+          expect(tenantOfTopic(inside).name).toBe(own);
+          expect(inside.length - bytes(written).length).toBe(
+            tenantOf(own).prefixBytes + (written.startsWith('$') ? 1 : 0),
+          );
           if (own !== other) expect(tenantOf(other).fromTopic(inside)).toBeUndefined();
         }
         expect(tenantOf(own).fromTopic(bytes(topic))).toBeUndefined();
@@ -56,16 +63,9 @@ describe('topics of tenants', () => {
     fc.assert(
       fc.property(tenantArb, tenantArb, filterArbitrary, topicArbitrary, (own, other, filter, topic) => {
         const inside = mapped(tenantOf(own).toTopic(bytes(topic)));
-        for (const written of shared(filter)) {
-          const subscribed = tenantOf(own).toFilter(bytes(written)) ?? new Uint8Array(0);
-          expect(mapped(tenantOf(own).fromFilter(subscribed))).toBe(written);
-          if (!written.startsWith('$queue')) {
-            const parsed = parseFilter(subscribed);
-            if ('type' in parsed) throw new Error(parsed.message);
-            expect(parsed.group).toBe(written.startsWith('$share') ? 'g' : undefined);
-            expect(naiveMatch(text(parsed.filter), inside)).toBe(naiveMatch(filter, topic));
-          }
-        }
+        const subscribed = tenantOf(own).toFilter(bytes(filter)) ?? new Uint8Array(0);
+        expect(mapped(tenantOf(own).fromFilter(subscribed))).toBe(filter);
+        expect(naiveMatch(text(subscribed), inside)).toBe(naiveMatch(filter, topic));
         const theirs = mapped(tenantOf(other).toFilter(bytes(filter)));
         if (own !== other) expect(naiveMatch(theirs, inside)).toBe(false);
         expect(naiveMatch(filter, inside)).toBe(false);
@@ -85,12 +85,20 @@ describe('topics of tenants', () => {
     expect(mapped(acme.toFilter(bytes('#')))).toBe('$tenant/acme/#');
   });
 
-  it('are delayed as the tenant’s', () => {
-    const inside = tenantOf('acme').toTopic(bytes('$delayed/30/a/b')) ?? new Uint8Array(0);
-    const rules = { enabled: true, userProperty: new Uint8Array(0), maxDelaySeconds: 60 };
-    const request = delayRequest(inside, new Uint8Array(0), rules);
-    if (request === undefined || 'fault' in request) throw new Error('not delayed');
-    expect([text(request.topic), request.delaySeconds]).toEqual(['$tenant/acme/a/b', 30]);
+  it('say whose they are, and what is several tenants’ is nobody’s', () => {
+    expect(tenantOfTopic(bytes('$tenant/acme/a')).name).toBe('acme');
+    expect(tenantOfTopic(bytes('$tenant$/acme/$SYS')).name).toBe('acme');
+    for (const topic of [
+      'a',
+      '$tenant',
+      '$tenant/acme',
+      '$tenant/acme/',
+      '$tenant/+/a',
+      '$tenant/A/a',
+      '$tenants/acme/a',
+    ]) {
+      expect(tenantOfTopic(bytes(topic)), topic).toBe(NO_TENANT);
+    }
   });
 
   it('are refused where they become too long', () => {
@@ -118,6 +126,7 @@ describe('other names of tenants', () => {
       fc.property(tenantArb, tenantArb, fc.string(), fc.string(), (own, other, name, forged) => {
         const inside = tenantOf(own).toName(name) ?? '';
         expect(tenantOf(own).fromName(inside)).toBe(name);
+        expect(tenantOfName(inside).name).toBe(own);
         if (own !== other) {
           expect(tenantOf(other).toName(forged)).not.toBe(inside);
           expect(tenantOf(other).fromName(inside)).toBeUndefined();
@@ -127,5 +136,6 @@ describe('other names of tenants', () => {
       }),
     );
     expect(tenantOf('').toName('client')).toBe('client');
+    expect(tenantOfName('client')).toBe(NO_TENANT);
   });
 });
