@@ -8,6 +8,7 @@
  * while somebody turns pages may or may not be seen; nothing else is missed or repeated.
  */
 import type { OpenSecurity } from '../security/open-security.ts';
+import type { BackupsView } from './operations/backups.ts';
 import type { CertificatesView } from './operations/certificates.ts';
 import type { ClientsView } from './operations/clients.ts';
 import type { DelayedView } from './operations/delayed.ts';
@@ -93,6 +94,7 @@ export interface NodeView {
   readonly certificates: CertificatesView;
 
   health(): Awaitable<Health>;
+  readonly backups: BackupsView;
   status(): Awaitable<Status>;
 
   sessions(request: PageRequest & SessionFilter): Awaitable<Page<SessionSummary>>;

@@ -10,6 +10,7 @@
 import type { AnyOperation } from './operation.ts';
 import { aclOperations } from './operations/acl.ts';
 import { auditOperations } from './operations/audit.ts';
+import { backupOperations } from './operations/backups.ts';
 import { banOperations } from './operations/bans.ts';
 import { certificateOperations } from './operations/certificates.ts';
 import { clientOperations } from './operations/clients.ts';
@@ -52,6 +53,7 @@ export const OPERATIONS = {
   ...auditOperations,
 };
 
+  ...backupOperations,
 export const ALL_OPERATIONS: readonly AnyOperation[] = Object.values(OPERATIONS);
 
 /** What the first words of verbs are about. */

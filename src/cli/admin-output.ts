@@ -101,7 +101,7 @@ const DATE_MS_MAX = 8.64e15;
 export const time = (ms: number): string =>
   Math.abs(ms) <= DATE_MS_MAX ? new Date(ms).toISOString().replace('.000Z', 'Z') : String(ms);
 
-function size(bytes: number): string {
+export function size(bytes: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
   let value = bytes;
   let unit = 0;

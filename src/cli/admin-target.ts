@@ -76,6 +76,13 @@ async function located(options: AdminOptions, io: Io): Promise<AdminOptions> {
 export const isRemote = async (options: AdminOptions, io: Io): Promise<boolean> =>
   urlOf(await located(options, io), io) !== '';
 
+/** The data directory whose broker the options name; undefined for one elsewhere. */
+export async function dataDirOf(given: AdminOptions, io: Io): Promise<string | undefined> {
+  const options = await located(given, io);
+  if (urlOf(options, io) !== '') return undefined;
+  return (await readConfig(options, io.environment)).config.dataDir;
+}
+
 async function connect(given: AdminOptions, io: Io): Promise<AdminClient> {
   const options = await located(given, io);
   const url = urlOf(options, io);

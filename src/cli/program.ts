@@ -5,6 +5,7 @@
 import { Command, Option } from 'commander';
 import { packageVersion } from '../package-version.ts';
 import { addAdminVerbs, addOfflineVerbs } from './admin-program.ts';
+import { addBackupVerbs } from './backup-program.ts';
 import { addConfigVerbs } from './config-program.ts';
 import { addContextVerbs } from './context-program.ts';
 import { ExitCode } from './exit-codes.ts';
@@ -148,6 +149,7 @@ Examples:
   addAdminVerbs(program, io, ends);
   addLifecycleVerbs(program, io, ends);
   addOfflineVerbs(program, io, ends);
+  addBackupVerbs(program, io, ends);
 
   program
     .command('version')

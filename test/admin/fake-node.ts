@@ -143,6 +143,7 @@ export function createFakeNode(security: SecurityParts = absent('security')): Fa
     queueTable: new Map([
       [
         '$share/workers/jobs/#',
+    backups: absent('backups'),
         {
           name: '$share/workers/jobs/#',
           kind: 'shared',

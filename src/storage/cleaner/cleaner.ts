@@ -55,6 +55,8 @@ export interface Cleaner {
   /** One pass, beginning now; the one under way where there is one. */
   run(): Promise<void>;
   counters(): CleanerCounters;
+  /** From when it resolves until what it gives is called, nothing is removed. Nothing is copied meanwhile either. */
+  hold(): Promise<() => void>;
   /** Ends after the step that is under way. */
   close(): Promise<void>;
 }
@@ -86,6 +88,8 @@ export function createCleaner(options: CleanerOptions): Cleaner {
   };
   let isClosed = false;
   let running: Promise<void> | undefined;
+  let holds = 0;
+  let removing: Promise<unknown> = Promise.resolve();
   const isOver = (): boolean => isClosed || journal.state().failure !== undefined;
 
   function liveIn(start: number, end: number): number {
@@ -109,13 +113,17 @@ export function createCleaner(options: CleanerOptions): Cleaner {
     return judged;
   }
 
-  async function remove(segments: readonly SegmentInfo[]): Promise<void> {
-    if (segments.length === 0) return;
-    await journal.remove(segments.map(({ start }) => start));
+  /** False when it is not to be now. */
+  async function remove(segments: readonly SegmentInfo[]): Promise<boolean> {
+    if (segments.length === 0 || holds > 0) return false;
+    const removed = journal.remove(segments.map(({ start }) => start));
+    removing = removed.catch(() => {});
+    await removed;
     for (const { bytes } of segments) {
       counters.freedBytes += bytes;
       counters.sealedBytes -= bytes;
     }
+    return true;
   }
 
   /** False when it was told to end before all was copied. */
@@ -125,7 +133,7 @@ export function createCleaner(options: CleanerOptions): Cleaner {
       const live = liveIn(start, end);
       if (live === 0) continue;
       await pacer.take(live, isOver);
-      if (isOver()) return false;
+      if (isOver() || holds > 0) return false;
       for (const source of sources) {
         if (source.liveBytes(start, end) > 0) await source.evacuate(start, end);
       }
@@ -151,19 +159,18 @@ export function createCleaner(options: CleanerOptions): Cleaner {
         );
         continue;
       }
-      await remove([segment]);
+      if (!(await remove([segment]))) return;
       counters.evacuated++;
       counters.liveBytes -= segment.live;
     }
   }
 
   async function pass(): Promise<void> {
-    if (isOver()) return;
+    if (isOver() || holds > 0) return;
     try {
       const judged = await judge();
       const dead = judged.filter(({ live }) => live === 0);
-      await remove(dead);
-      counters.dropped += dead.length;
+      if (await remove(dead)) counters.dropped += dead.length;
       await evacuateMostlyDead(judged.filter(({ live }) => live > 0));
       counters.passes++;
     } catch (error) {
@@ -187,6 +194,15 @@ export function createCleaner(options: CleanerOptions): Cleaner {
   return {
     run,
     counters: () => ({ ...counters }),
+    async hold() {
+      holds++;
+      let isHeld = true;
+      await removing;
+      return () => {
+        if (isHeld) holds--;
+        isHeld = false;
+      };
+    },
     async close() {
       isClosed = true;
       stop();

@@ -34,8 +34,8 @@ export interface LogTier {
   endOfFile(epoch: number, start: number): Promise<number | undefined>;
   /** The journal has given up a stretch of an epoch. Local files go now, objects when the store lets them. */
   remove(epoch: number, from: number, until: number): Promise<void>;
-  /** Removes the local file of a stored segment, once the object is known to be the same. */
-  drop(segment: Segment): Promise<void>;
+  /** Removes the local file of a stored segment, once the object is known to be the same, if it still may. */
+  drop(segment: Segment, mayGo: () => boolean): Promise<void>;
 }
 
 const VERIFY_BYTES = 8 * 1024 * 1024;
@@ -224,13 +224,14 @@ export function createLogTier(options: LogTierOptions): LogTier {
         removeObjects(each, removed);
       } else await wal.remove(walId, epoch, from, until);
     },
-    async drop(segment) {
+    async drop(segment, mayGo) {
       const isWanted = (): boolean =>
         !segment.isRemoved && !segment.isDamaged && segment.object !== undefined;
       if (!segment.isVerified) await persistence.persist(() => verify(segment), isWanted);
       if (!segment.isVerified || !isWanted()) return;
       const { epoch, start, end } = segment;
       await files.noteMoved();
+      if (!mayGo()) return;
       // First nobody is sent to the file any more; a reader that is there keeps it open.
       segment.isLocal = false;
       await wal.remove(walId, epoch, start, end);

@@ -61,8 +61,22 @@ export interface TierState {
   readonly cache: CacheState;
 }
 
+/** A segment that only the store has. */
+export interface ColdSegment {
+  readonly epoch: number;
+  /** In the epoch. */
+  readonly position: number;
+  readonly key: string;
+  /** Of the object. */
+  readonly bytes: number;
+}
+
 export interface TieredWal extends WalStore {
   state(): TierState;
+  /** Those of a log. Rejects when the store cannot tell. */
+  coldSegments(walId: string): Promise<ColdSegment[]>;
+  /** Until what it gives is called, no local file goes because the store has it, too. */
+  hold(): () => void;
   /** Stops uploads; those under way get some seconds to end. Does not close the log or the store. */
   close(): Promise<void>;
 }
@@ -80,6 +94,7 @@ export function createTieredWal(options: TieredWalOptions): TieredWal {
   const tiers = new Map<string, LogTier>();
   let dropping: Promise<void> | undefined;
   let isDropWanted = false;
+  let holds = 0;
 
   function tierOf(walId: string): LogTier {
     checkWalId(walId);
@@ -99,13 +114,13 @@ export function createTieredWal(options: TieredWalOptions): TieredWal {
 
   /** Removes the oldest local files until what is left fits. */
   async function dropOldest(): Promise<void> {
-    while (isDropWanted) {
+    while (isDropWanted && holds === 0) {
       isDropWanted = false;
       const both = all().filter(({ segment }) => isBoth(segment));
       let bytes = both.reduce((sum, { segment }) => sum + bytesOfSegment(segment), 0);
       for (const { tier, segment } of both) {
-        if (bytes <= localBytes || persistence.isClosed) break;
-        await tier.drop(segment);
+        if (bytes <= localBytes || persistence.isClosed || holds > 0) break;
+        await tier.drop(segment, () => holds === 0);
         bytes -= bytesOfSegment(segment);
       }
     }
@@ -225,6 +240,25 @@ export function createTieredWal(options: TieredWalOptions): TieredWal {
         failures: persistence.failures,
         failure: persistence.failure,
         cache: cache.state(),
+      };
+    },
+    async coldSegments(walId) {
+      const tier = tierOf(walId);
+      await tier.ready();
+      await tier.listed();
+      return tier.table.all().flatMap((segment) => {
+        const { epoch, start: position, object, isLocal } = segment;
+        if (isLocal || object === undefined) return [];
+        return [{ epoch, position, key: object.key, bytes: bytesOfSegment(segment) }];
+      });
+    },
+    hold() {
+      holds++;
+      let isHeld = true;
+      return () => {
+        if (isHeld) holds--;
+        isHeld = false;
+        dropSoon();
       };
     },
     async close() {

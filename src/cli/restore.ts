@@ -1,0 +1,89 @@
+/** `robustmq restore`: a data directory out of a backup, or only a look at whether there could be one. */
+import { randomUUID } from 'node:crypto';
+import { resolve } from 'node:path';
+import { BackupUnusable, type Manifest, readManifest } from '../storage/backup/manifest.ts';
+import { checkBackup, EPOCHS_AHEAD, restoreBackup } from '../storage/backup/restore.ts';
+import { diskErrorCode } from '../storage/disk/disk.ts';
+import { nodeDisk } from '../storage/disk/node-disk.ts';
+import { size } from './admin-output.ts';
+import { CliError, ExitCode } from './exit-codes.ts';
+import { type Io, write } from './io.ts';
+import { verify } from './offline.ts';
+import { createProgress } from './progress.ts';
+import { type ConfigOptions, readConfig, systemReason } from './read-config.ts';
+
+export interface RestoreOptions extends ConfigOptions {
+  readonly check?: boolean;
+  readonly newIdentity?: boolean;
+  /** Commander's name of `--no-verify`. */
+  readonly verify: boolean;
+}
+
+const bytesOf = ({ files }: Manifest): number => files.reduce((sum, { bytes }) => sum + bytes, 0);
+
+export async function restore(folder: string, options: RestoreOptions, io: Io): Promise<number> {
+  const backup = resolve(folder);
+  const { config } = await readConfig(options, io.environment);
+  const target = resolve(config.dataDir);
+  let isInterrupted = false;
+  const forget = (['SIGINT', 'SIGTERM'] as const).map((signal) =>
+    io.onSignal(signal, () => {
+      isInterrupted = true;
+    }),
+  );
+  try {
+    const what = options.check === true ? 'checked' : 'restored';
+    const total = bytesOf(await readManifest(nodeDisk, backup));
+    const progress = createProgress(io, { what, total });
+    const watch = {
+      onBytes: progress.add,
+      check() {
+        if (isInterrupted) throw new CliError(ExitCode.Failed, 'interrupted');
+      },
+    };
+    if (options.check === true) {
+      const manifest = await checkBackup(nodeDisk, backup, watch);
+      progress.end(`${backup} is complete and as it was written: ${of(manifest)}`);
+      return ExitCode.Ok;
+    }
+    const newNodeId = options.newIdentity === true ? randomUUID() : undefined;
+    const manifest = await restoreBackup({ disk: nodeDisk, backup, target, newNodeId, watch });
+    progress.end(`${target} has the state of ${of(manifest)}`);
+    await hints(manifest, io);
+  } catch (error) {
+    throw explained(error, target);
+  } finally {
+    for (const each of forget) each();
+  }
+  if (!options.verify) return ExitCode.Ok;
+  const { config: file, set } = options;
+  return verify({ ...(file === undefined ? {} : { config: file }), set, dataDir: target }, io);
+}
+
+const of = (manifest: Manifest): string =>
+  `node ${manifest.nodeId} of ${manifest.createdAt}, ${size(bytesOf(manifest))} in ${manifest.files.length} files`;
+
+async function hints({ objects, usesObjectStorage, epoch }: Manifest, io: Io): Promise<void> {
+  await write(io.err, `its epochs go on above ${epoch + EPOCHS_AHEAD}\n`);
+  if (objects.length > 0) {
+    await write(
+      io.err,
+      `${objects.length} segments are not in the backup: the object store of the old node has to have them\n`,
+    );
+  }
+  if (usesObjectStorage || objects.length > 0) {
+    await write(
+      io.err,
+      'two nodes must not use one place in an object store: end the old one for good first\n',
+    );
+  }
+}
+
+function explained(error: unknown, target: string): unknown {
+  if (error instanceof CliError) {
+    return new CliError(error.exitCode, `${target} was not restored: ${error.message}`);
+  }
+  if (error instanceof BackupUnusable) return new CliError(ExitCode.Failed, error.message);
+  if (diskErrorCode(error) === '') return error;
+  return new CliError(ExitCode.Failed, `${target} was not restored: ${systemReason(error)}`);
+}
