@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { createHttpAccess, type HttpAccess } from './admin/access.ts';
 import { type ControlServer, startControlServer } from './admin/control-server.ts';
 import { createEventStreams } from './admin/event-stream.ts';
+import { detailedRoute } from './admin/detailed-route.ts';
 import { type ApiOptions, createApi } from './admin/http-api.ts';
 import { createRoutes, type IsLocal, type Route } from './admin/http-routes.ts';
 import { metricsRoute } from './admin/metrics-route.ts';
@@ -70,6 +71,7 @@ export async function startAdministration(options: AdministrationOptions): Promi
     routes: [
       ...access.routes,
       metricsRoute(metrics, access, isLocal),
+      detailedRoute(node, access),
       ...options.routes.map((route) => route(access, isLocal)),
     ],
     times,

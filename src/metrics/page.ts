@@ -1,7 +1,20 @@
 /** The page of documentation that the catalogue is. */
 import { CATALOGUE } from './catalogue.ts';
 
-export function metricsPage(): string {
+interface DetailedSeries {
+  readonly name: string;
+  readonly help: string;
+}
+
+/** `families`: of /metrics/detailed, which are described where they are read. */
+export function metricsPage(
+  families: readonly { readonly labels: readonly string[]; readonly series: readonly DetailedSeries[] }[],
+): string {
+  const detailed = families.flatMap(({ labels, series }) =>
+    series.map(
+      ({ name, help }) => `| \`${name}\` | ${labels.map((label) => `\`${label}\``).join(', ')} | ${help} |`,
+    ),
+  );
   const rows = CATALOGUE.map(({ name, type, labels, help }) => {
     const names = labels.map((label) => `\`${label}\``).join(', ');
     return `| \`${name}\` | ${type} | ${names} | ${help} |`;
@@ -31,6 +44,20 @@ number of messages. A part that has not been used yet (an API of Kafka, a route 
 \`\`\`
 histogram_quantile(0.99, sum by (le) (rate(robustmq_publish_to_deliver_seconds_bucket[5m])))
 \`\`\`
+
+## Single objects
+
+\`GET /metrics/detailed?family=session,queue&match=orders*&limit=5000\` has figures of single sessions, queues, groups and topics, for those
+who ask for them. It always asks who you are, and needs the scope of each family besides \`metrics:read\` (\`sessions:read\` and so on), which
+every viewer has. \`match\` is a name, or the start of names and a \`*\`. Where more than \`limit\` objects match (5000 where it is missing, at
+most 20000) it answers 422 and shows none, so that no dashboard adds up a part: narrow it, or raise the limit. One request at a time is
+answered.
+
+| name | labels | meaning |
+|---|---|---|
+${detailed.join('\n')}
+
+## All metrics
 
 | name | type | labels | meaning |
 |---|---|---|---|
