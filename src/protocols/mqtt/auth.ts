@@ -59,7 +59,7 @@ export interface AuthMethod {
 }
 
 export interface PublishRequest {
-  /** UTF-8, validated. Borrowed: copy it to keep it. */
+  /** UTF-8, validated. Borrowed: copy it to keep it. As the broker names it: a tenant's with its prefix. */
   readonly topic: Uint8Array;
   readonly qos: 0 | 1 | 2;
   readonly retain: boolean;
@@ -68,8 +68,9 @@ export interface PublishRequest {
 /** 'partly': granted, and each message is asked about before it is delivered. */
 export type Grant = boolean | 'partly';
 
+/** Of topics and filters it is told the broker's names, of tenants with their prefix (security/tenants). */
 export interface Authorizer {
-  /** Those of one class may publish to the same, and share flows in the data plane. Numbers change with the rules. */
+  /** Those of one class are of one tenant, may publish to the same, and share flows in the data plane. Numbers change with the rules. */
   publisherClass(principal: Principal): number;
   mayPublish(principal: Principal, request: PublishRequest): boolean | Promise<boolean>;
   /** Asked when what was allowed at CONNECT or at the request is due: a will, a delayed message. */
@@ -86,7 +87,10 @@ export interface Authorizer {
 }
 
 /** Bans, limits and quotas; see src/security/guard. */
-export type Gate = Pick<Guard, 'enter' | 'leave' | 'connected' | 'disconnected' | 'meterOf' | 'quotas'>;
+export type Gate = Pick<
+  Guard,
+  'enter' | 'leave' | 'connected' | 'disconnected' | 'meterOf' | 'quotas' | 'tenants'
+>;
 
 const DOLLAR = 0x24;
 const bridgeState = /^\$SYS\/broker\/connection\/[^/]+\/state$/;

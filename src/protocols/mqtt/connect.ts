@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { TableId } from '../../kernel/state/table.ts';
 import type { Principal } from '../../security/security.ts';
+import { NO_TENANT } from '../../security/tenants/tenants.ts';
 import { type AuthResult, type ConnectRequest, isPromise, principalFrom } from './auth.ts';
 import { beginExchange } from './auth-exchange.ts';
 import { type ConnackPacket, type ConnectPacket, PacketType } from './codec/packets.ts';
@@ -19,10 +20,10 @@ import { refuseConnect } from './refuse-connect.ts';
 import { encodeOwner, ownerOf } from './security/owner.ts';
 import { enter, isOwner } from './security/standing.ts';
 import { sendPacket } from './send-packet.ts';
-import { NEVER_EXPIRES, type Session } from './session.ts';
+import { NEVER_EXPIRES, type Session, writtenClientId } from './session.ts';
 import { stall } from './stall.ts';
 import { topicNameFault } from './topic.ts';
-import { pendingWill } from './will.ts';
+import { type PendingWill, pendingWill } from './will.ts';
 
 const SPECIFICATION_MAX_PACKET_BYTES = 268_435_460;
 const V31_CLIENT_ID_CHARACTERS_MAX = 23;
@@ -119,12 +120,17 @@ function admit(
     return;
   }
   const { will } = packet;
-  const go = (): void => accept(mqtt, connection, packet, authData);
   if (will === undefined) {
-    go();
+    accept(mqtt, connection, packet, undefined, authData);
     return;
   }
-  const { topic, qos, retain } = will;
+  const { qos, retain } = will;
+  const topic = connection.tenant.toTopic(will.topic);
+  if (topic === undefined) {
+    refuseConnect(mqtt, connection, ReasonCode.TopicNameInvalid, 'the topic of the will is too long');
+    return;
+  }
+  const go = (): void => accept(mqtt, connection, packet, pendingWill(will, topic), authData);
   const allowed = mqtt.authorizer.mayPublish(principal, { topic, qos, retain });
   const decide = (isAllowed: boolean): void => {
     if (isAllowed) go();
@@ -139,17 +145,22 @@ function accept(
   mqtt: Mqtt,
   connection: Connection,
   packet: ConnectPacket,
+  will: PendingWill | undefined,
   authData: Uint8Array | undefined,
 ): void {
-  const { identity } = connection;
+  const { identity, tenant } = connection;
   if (identity === undefined || connection.isGone) return;
-  const { clientId = '' } = identity;
+  const clientId = tenant.toName(identity.clientId ?? '');
+  if (clientId === undefined) {
+    refuseConnect(mqtt, connection, ReasonCode.ClientIdentifierNotValid);
+    return;
+  }
   const { counters, sessions } = mqtt;
   const former = sessions.get(clientId);
   if (former !== undefined && !hasExpired(mqtt, former) && !isOwner(former, identity)) {
     counters.takeoversDenied++;
     mqtt.logger.warn(
-      { clientId, remote: identity.remoteAddress },
+      { clientId: identity.clientId, tenant: identity.tenant, remote: identity.remoteAddress },
       'a client asked for the session of another user: refused',
     );
     refuseConnect(mqtt, connection, ReasonCode.ClientIdentifierNotValid);
@@ -180,7 +191,7 @@ function accept(
   if (!isPresent && expirySeconds > 0) mqtt.durable.table.add(session);
   establish(mqtt, connection, packet, session);
   attach(mqtt, session, connection);
-  if (packet.will !== undefined) session.will = pendingWill(packet.will);
+  if (will !== undefined) session.will = will;
   if (session.durable !== undefined) keepOpen(mqtt, connection, session);
   counters.clientsConnected++;
   counters.clientsMaximum = Math.max(counters.clientsMaximum, counters.clientsConnected);
@@ -238,7 +249,10 @@ function establish(mqtt: Mqtt, connection: Connection, packet: ConnectPacket, se
     version,
     classId: connection.classId,
     // What the data plane does not look at must come to the host.
-    fastIngress: config.mqtt.maxQos === 2 && config.mqtt.maxMessageExpirySeconds === 0,
+    fastIngress:
+      config.mqtt.maxQos === 2 &&
+      config.mqtt.maxMessageExpirySeconds === 0 &&
+      connection.tenant === NO_TENANT,
     sendWindow: connection.sendWindow,
     // MQTT 3 clients are not told of a limit, so they have none but the number of identifiers.
     receiveMaximum: version === 5 ? config.mqtt.receiveMaximum : 65_535,
@@ -282,7 +296,7 @@ function connack(
     retainAvailable: config.retainAvailable ? undefined : false,
     maximumPacketSizeBytes:
       config.maxPacketBytes >= SPECIFICATION_MAX_PACKET_BYTES ? undefined : config.maxPacketBytes,
-    assignedClientIdentifier: packet.clientId === '' ? session.clientId : undefined,
+    assignedClientIdentifier: packet.clientId === '' ? writtenClientId(session) : undefined,
     topicAliasMaximum: config.topicAliasMaximum === 0 ? undefined : config.topicAliasMaximum,
     wildcardSubscriptionAvailable: config.wildcardSubscriptionAvailable ? undefined : false,
     subscriptionIdentifiersAvailable: config.subscriptionIdentifiersAvailable ? undefined : false,

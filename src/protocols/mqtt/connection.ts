@@ -5,6 +5,8 @@
 import type { ConnectionHandler, Transport } from '../../net/transport.ts';
 import type { Meter } from '../../security/guard/rates.ts';
 import type { Principal } from '../../security/security.ts';
+import type { TenantCounts } from '../../security/tenants/limits.ts';
+import { NO_TENANT, type Tenant } from '../../security/tenants/tenants.ts';
 import type { AuthExchange } from './auth.ts';
 import type { ExchangeState } from './auth-exchange.ts';
 import type { ProtocolVersion } from './codec/packets.ts';
@@ -43,6 +45,10 @@ export class Connection implements ConnectionHandler {
   session: Session | undefined;
   /** Who was let in. */
   identity: Principal | undefined;
+  /** Whose names it uses. */
+  tenant: Tenant = NO_TENANT;
+  /** What its tenant's metrics count; undefined without one. */
+  tenantCounts: TenantCounts | undefined;
   /** The guard counts it as connected. */
   isCounted = false;
   /** undefined: no rate limits it. */

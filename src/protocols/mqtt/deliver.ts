@@ -119,6 +119,7 @@ export function send(
 export type PutDelivery = Pick<Delivery, 'message' | 'qos' | 'retain' | 'subscriptionIds'>;
 
 const kind = {
+  topic: NO_IDENTIFIERS,
   version5: false,
   qos: 0 as 0 | 1 | 2,
   retain: false,
@@ -130,6 +131,8 @@ const kind = {
 };
 
 function describe(connection: Connection, delivery: PutDelivery): typeof kind {
+  const { topic } = delivery.message;
+  kind.topic = connection.tenant.fromTopic(topic) ?? topic;
   kind.version5 = connection.version === 5;
   kind.qos = delivery.qos;
   kind.retain = delivery.retain;
@@ -183,6 +186,8 @@ export function put(
   if (alias !== undefined) alias.known = true;
   mqtt.counters.publishSent[qos]++;
   mqtt.counters.publishBytesSent += bytes;
+  const { tenantCounts } = connection;
+  if (tenantCounts !== undefined) tenantCounts.messagesSent.mqtt++;
   mqtt.turn.wake();
   return true;
 }

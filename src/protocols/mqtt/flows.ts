@@ -4,6 +4,7 @@
  */
 import type { Message } from '../../kernel/message.ts';
 import type { SharedGroup } from '../../kernel/shared-group.ts';
+import type { Tenant } from '../../security/tenants/tenants.ts';
 import type { Connection } from './connection.ts';
 import type { Mqtt } from './context.ts';
 import { aliasFor, hasLooseBacklog } from './deliver.ts';
@@ -15,8 +16,8 @@ import { clientKeyOf, isDurable, type Session } from './session.ts';
 import { deliverShared } from './shared.ts';
 
 export interface Flows {
-  /** False = there is no room, or nothing would be gained: the message is for `route`. */
-  install(classId: number, topic: Uint8Array): boolean;
+  /** False = there is no room, or nothing would be gained: the message is for `route`. The class is of the tenant. */
+  install(classId: number, tenant: Tenant, topic: Uint8Array): boolean;
   /** The host's part of a message whose flow has served the rest. */
   serveHostPart(flowId: number, message: Message, publisher: Session | undefined): Routed;
   /** Who keeps each message of QoS 1 of the flow, and what that has to wait for; undefined = `serveHostPart` decides. */
@@ -108,11 +109,11 @@ export function createFlows(mqtt: Mqtt): Flows {
     return group;
   }
 
-  function install(classId: number, topic: Uint8Array): boolean {
+  function install(classId: number, tenant: Tenant, topic: Uint8Array): boolean {
     const isCaptured = mqtt.streams.capturing(topic).length > 0;
     const matches = mqtt.router.match(topic);
     const shared = [...matches.groups];
-    const { plans, rest } = plan(mqtt, targetsOf(mqtt, matches), topic);
+    const { plans, rest } = plan(mqtt, tenant, targetsOf(mqtt, matches), topic);
     const groups: InstalledGroup[] = [];
     for (const each of plans) {
       const group = acquire(each);
@@ -195,6 +196,7 @@ function isFast(session: Session, target: Target): Connection | undefined {
 
 function plan(
   mqtt: Mqtt,
+  tenant: Tenant,
   targets: readonly Target[],
   topic: Uint8Array,
 ): { readonly plans: readonly GroupPlan[]; readonly rest: readonly Target[] } {
@@ -207,7 +209,9 @@ function plan(
   for (const target of targets) {
     const session = mqtt.sessions.byNumber(target.sink);
     if (session === undefined || !mqtt.access.receives(session, topic)) continue;
-    const connection = isFast(session, target);
+    // Who sees the topic by another name gets other bytes.
+    const isSame = session.tenant.name === tenant.name;
+    const connection = isSame ? isFast(session, target) : undefined;
     if (connection === undefined) {
       rest.push(target);
       continue;

@@ -2,7 +2,7 @@
  * What happens to a message besides being routed: it is delayed, recognized as one that was there before, or, when
  * nobody can be given it, published again as a dead letter. The state of each is the kernel's; here it meets MQTT.
  */
-import { deadLetterOf, wantsDeadLetter } from '../../kernel/dead-letter.ts';
+import { type DeadLetterRules, type Death, deadLetterOf, wantsDeadLetter } from '../../kernel/dead-letter.ts';
 import { type Deduplication, idKey, type StagedId } from '../../kernel/deduplication-table.ts';
 import { type DelayFault, type DelayRequest, delayRequest } from '../../kernel/delayed/delay-request.ts';
 import type { Delayed } from '../../kernel/delayed/delayed.ts';
@@ -10,6 +10,7 @@ import type { DiscardReason } from '../../kernel/log-queue/entries.ts';
 import type { Message } from '../../kernel/message.ts';
 import { TableId } from '../../kernel/state/table.ts';
 import { userProperty } from '../../kernel/user-properties.ts';
+import type { Tenant } from '../../security/tenants/tenants.ts';
 import type { Mqtt } from './context.ts';
 import type { Grave } from './durable/dead-letters.ts';
 import { publication } from './durable/publication.ts';
@@ -37,7 +38,6 @@ export interface Policies {
 type Buried = (error: Error | undefined) => void;
 
 const DUE_AT_ONCE = 256;
-const NOTHING = new Uint8Array(0);
 
 /** What was there before is acknowledged, but not ahead of the first one, which may still be on its way. */
 function again(mqtt: Mqtt, message: Message, options: PublishOptions): void {
@@ -53,13 +53,29 @@ function again(mqtt: Mqtt, message: Message, options: PublishOptions): void {
   );
 }
 
+/** With names of the tenant's, and where the tenant finds it. */
+function letterFor(
+  tenant: Tenant,
+  message: Message,
+  death: Death,
+  rules: DeadLetterRules,
+): Message | undefined {
+  const letter = deadLetterOf(
+    { ...message, topic: tenant.fromTopic(message.topic) ?? message.topic },
+    death,
+    rules,
+  );
+  const topic = letter && tenant.toTopic(letter.topic);
+  return letter && topic && { ...letter, topic };
+}
+
 function publishDead(mqtt: Mqtt, message: Message, grave: Grave, done: Buried | undefined): void {
   const { reason, clientId, group, deliveries, place } = grave;
   // The session, or the group, may have ended while it was read.
   if (place !== undefined && !place.isThere()) return;
   const atMs = mqtt.clock.wallMs();
   const death = { reason, client: clientId, atMs, deliveries, ...(group === undefined ? {} : { group }) };
-  const letter = deadLetterOf(message, death, mqtt.config.deadLetter);
+  const letter = letterFor(grave.tenant, message, death, mqtt.config.deadLetter);
   if (letter === undefined) {
     place?.settle();
     mqtt.durable.commit();
@@ -95,7 +111,8 @@ export function createPolicies(mqtt: Mqtt, delayed: Delayed, seen: Deduplication
   const scopeOf = (message: Message, publisher: Session | undefined): Uint8Array => {
     const { scope } = config.deduplication;
     if (scope === 'topic') return message.topic;
-    return scope === 'client' ? Buffer.from(publisher?.clientId ?? '') : NOTHING;
+    // Two tenants do not know of each other's identifiers.
+    return Buffer.from((scope === 'client' ? publisher?.clientId : publisher?.tenant.name) ?? '');
   };
 
   const schedule = (message: Message, dueMs: number, options: PublishOptions): void => {

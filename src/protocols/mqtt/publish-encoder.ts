@@ -6,6 +6,8 @@ import type { Message } from '../../kernel/message.ts';
 import { encodePublishHead, publishBytes } from './codec/encode-publish.ts';
 
 export interface PublishKind {
+  /** As the receiver sees it. */
+  readonly topic: Uint8Array;
   readonly version5: boolean;
   readonly qos: 0 | 1 | 2;
   readonly retain: boolean;
@@ -57,7 +59,7 @@ export function createPublishEncoder(wallMs: () => number): PublishEncoder {
     head.retain = kind.retain;
     head.dup = kind.dup;
     head.packetId = kind.packetId;
-    head.topic = kind.withTopic ? message.topic : NOTHING;
+    head.topic = kind.withTopic ? kind.topic : NOTHING;
     head.payloadBytes = message.payload.length;
     head.messageProperties = message.properties;
     head.topicAlias = kind.topicAlias;

@@ -68,8 +68,13 @@ function handlePublish(mqtt: Mqtt, connection: Connection, inbound: Inbound, isA
     refuse(mqtt, connection, inbound, ReasonCode.TopicNameInvalid, `a delayed message: ${asked.fault}`);
     return false;
   }
-  const topic = asked?.topic ?? named;
-  if (!isAcceptable(mqtt, connection, inbound, topic)) return false;
+  const written = asked?.topic ?? named;
+  if (!isAcceptable(mqtt, connection, inbound, written)) return false;
+  const topic = connection.tenant.toTopic(written);
+  if (topic === undefined) {
+    refuse(mqtt, connection, inbound, ReasonCode.TopicNameInvalid, 'the topic is too long');
+    return false;
+  }
   const { qos, retain } = inbound;
   const allowed = mqtt.authorizer.mayPublish(connection.identity, { topic, qos, retain });
   if (isPromise(allowed)) {
@@ -79,7 +84,8 @@ function handlePublish(mqtt: Mqtt, connection: Connection, inbound: Inbound, isA
     return false;
   }
   const mayInstall = allowed && isAdmitted && asked === undefined;
-  if (mayInstall && mqtt.flows.install(mqtt.access.classOf(connection), topic)) return true;
+  if (mayInstall && mqtt.flows.install(mqtt.access.classOf(connection), connection.tenant, topic))
+    return true;
   decide(mqtt, connection, inbound, topic, asked, allowed);
   return false;
 }
@@ -252,7 +258,8 @@ export function overflowRow(mqtt: Mqtt, connection: Connection, row: number): vo
   if (session === undefined) return;
   const inbound = inboundFromRow(dataPlane, row);
   const publisher = publisherOf(connection.session);
-  const { topic } = inbound;
+  const topic = connection.tenant.toTopic(inbound.topic);
+  if (topic === undefined) return;
   const message = toMessage(inbound, topic, publisher, clock, 0, config.mqtt.maxMessageExpirySeconds);
   // Flows carry no alias: the field holds the group, an address, that the destination is a member of.
   const encoding =

@@ -7,6 +7,7 @@
 import { withAccessors } from '../../kernel/with-accessors.ts';
 import { createSession, type Session } from './session.ts';
 
+/** Identifiers are as the broker names them. */
 export interface SessionRegistry {
   get(clientId: string): Session | undefined;
   byNumber(number: number): Session | undefined;

@@ -7,6 +7,7 @@ import type { QueuedDelivery } from '../../kernel/delivery.ts';
 import type { DeliveryQueue } from '../../kernel/queue.ts';
 import type { SharedGroup } from '../../kernel/shared-group.ts';
 import type { Principal } from '../../security/security.ts';
+import { type Tenant, tenantOfName } from '../../security/tenants/tenants.ts';
 import type { Connection } from './connection.ts';
 import type { DurableState } from './durable/session-state.ts';
 import type { RetainedJob } from './retained-delivery.ts';
@@ -32,7 +33,10 @@ export interface Session {
   readonly number: number;
   /** Never reused. */
   readonly serial: number;
+  /** As the broker names it, a tenant's with its tenant in front; see `writtenClientId`. */
   readonly clientId: string;
+  /** Whose names it uses. */
+  readonly tenant: Tenant;
   /** For `hash-client`. */
   readonly clientHash: number;
   /** See `clientKeyOf`; 0 = not asked for yet. */
@@ -74,6 +78,7 @@ export function createSession(
     number,
     serial,
     clientId,
+    tenant: tenantOfName(clientId),
     clientHash: hashOf(clientId),
     clientKey: 0,
     expirySeconds,
@@ -98,6 +103,11 @@ export function createSession(
 
 /** Shared by all idle sessions, which saves an array each; never pushed to. */
 const NO_JOBS: RetainedJob[] = Object.freeze([]) as unknown as RetainedJob[];
+
+/** As the client wrote it. */
+export function writtenClientId({ tenant, clientId }: Pick<Session, 'tenant' | 'clientId'>): string {
+  return tenant.fromName(clientId) ?? clientId;
+}
 
 /** Decided when the session is created: it stays so until it ends. */
 export function isDurable(session: Session): boolean {

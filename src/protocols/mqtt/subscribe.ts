@@ -1,6 +1,7 @@
 /** SUBSCRIBE and UNSUBSCRIBE: each filter is judged by itself, one answer for all, then retained messages. */
 
 import { TableId } from '../../kernel/state/table.ts';
+import type { Tenant } from '../../security/tenants/tenants.ts';
 import { type Grant, isPromise } from './auth.ts';
 import {
   PacketType,
@@ -27,6 +28,7 @@ type Decision = Grant | Promise<Grant>;
 interface Asked {
   readonly request: SubscriptionRequest;
   readonly group: string | undefined;
+  /** As the broker names it. */
   readonly filter: Uint8Array;
   /** Failure that is known without asking who the client is. */
   readonly failure: number | undefined;
@@ -47,7 +49,7 @@ export function handleSubscribe(mqtt: Mqtt, connection: Connection, packet: Subs
     closeConnection(mqtt, connection, { reasonCode: ReasonCode.SubscriptionIdentifiersNotSupported });
     return;
   }
-  const asked = packet.subscriptions.map((request) => parse(mqtt, request));
+  const asked = packet.subscriptions.map((request) => parse(mqtt, connection.tenant, request));
   const decisions = asked.map(({ failure, filter, group }): Decision => {
     return failure === undefined && mqtt.authorizer.maySubscribe(identity, filter, group);
   });
@@ -56,20 +58,22 @@ export function handleSubscribe(mqtt: Mqtt, connection: Connection, packet: Subs
   else finish(decisions as Grant[]);
 }
 
-function parse(mqtt: Mqtt, request: SubscriptionRequest): Asked {
+function parse(mqtt: Mqtt, tenant: Tenant, request: SubscriptionRequest): Asked {
   const { mqtt: config } = mqtt.config;
   const parsed = parseFilter(request.filter, config);
   if ('type' in parsed) {
     return { request, group: undefined, filter: request.filter, failure: parsed.reasonCode };
   }
-  const { group, filter, wildcard } = parsed;
+  const { group, wildcard } = parsed;
+  const filter = tenant.toFilter(parsed.filter);
   let failure: number | undefined;
-  if (group !== undefined && !config.sharedSubscriptionAvailable) {
+  if (filter === undefined) failure = ReasonCode.TopicFilterInvalid;
+  else if (group !== undefined && !config.sharedSubscriptionAvailable) {
     failure = ReasonCode.SharedSubscriptionsNotSupported;
   } else if (wildcard && !config.wildcardSubscriptionAvailable) {
     failure = ReasonCode.WildcardSubscriptionsNotSupported;
   }
-  return { request, group, filter, failure };
+  return { request, group, filter: filter ?? parsed.filter, failure };
 }
 
 function subscribe(
@@ -169,7 +173,9 @@ export function handleUnsubscribe(mqtt: Mqtt, connection: Connection, packet: Un
   const reasonCodes = packet.filters.map((bytes) => {
     const parsed = parseFilter(bytes, mqtt.config.mqtt);
     if ('type' in parsed) return parsed.reasonCode;
-    const { group, filter } = parsed;
+    const { group } = parsed;
+    const filter = connection.tenant.toFilter(parsed.filter);
+    if (filter === undefined) return ReasonCode.TopicFilterInvalid;
     if (group === undefined) cancelRetained(session, filter);
     const existed =
       group === undefined

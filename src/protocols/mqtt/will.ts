@@ -12,6 +12,7 @@ import { ownerOf } from './security/owner.ts';
 import { clientKeyOf, type Session } from './session.ts';
 
 export interface PendingWill {
+  /** As the broker names it. */
   readonly topic: Uint8Array;
   readonly payload: Uint8Array;
   readonly properties: Uint8Array;
@@ -21,9 +22,9 @@ export interface PendingWill {
   readonly expirySeconds: number | undefined;
 }
 
-export function pendingWill(will: Will): PendingWill {
+export function pendingWill(will: Will, topic: Uint8Array): PendingWill {
   return {
-    topic: will.topic,
+    topic,
     payload: will.payload,
     properties: will.messageProperties,
     qos: will.qos,

@@ -27,6 +27,7 @@ function message(payload: Uint8Array, expiresAtMs = 0): Message {
 
 const kinds = fc.record({
   version5: fc.boolean(),
+  topic: fc.constantFrom('a/b', 'b').map((topic) => Buffer.from(topic)),
   qos: fc.constantFrom(0 as const, 1 as const, 2 as const),
   retain: fc.boolean(),
   dup: fc.constant(false),
@@ -61,6 +62,7 @@ describe('publish encoder', () => {
             const bytes = packetOf(encoder, source, kind);
             const packet = decodeServerPacket(bytes, kind.version5 ? 5 : 4, limits);
             if (isViolation(packet) || packet.type !== PacketType.Publish) throw new Error('not a PUBLISH');
+            expect(Buffer.from(packet.topic)).toEqual(kind.topic);
             expect(packet.qos).toBe(kind.qos);
             expect(packet.retain).toBe(kind.retain);
             expect(packet.packetId).toBe(kind.qos > 0 ? kind.packetId : 0);
@@ -80,6 +82,7 @@ describe('publish encoder', () => {
     const encoder = createPublishEncoder(() => 0);
     const source = message(Buffer.from('p'));
     const kind = {
+      topic: source.topic,
       version5: true,
       qos: 0 as const,
       retain: false,
@@ -102,6 +105,7 @@ describe('publish encoder', () => {
     const encoder = createPublishEncoder(() => 0);
     const source = message(Buffer.from('p'));
     const kind: PublishKind = {
+      topic: source.topic,
       version5: true,
       qos: 1,
       retain: false,

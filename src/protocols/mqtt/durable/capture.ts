@@ -1,7 +1,7 @@
 /** Messages on their way into the streams that capture their topics. */
 import type { Streams } from '../../../kernel/streams/streams.ts';
 import type { Mqtt } from '../context.ts';
-import type { Session } from '../session.ts';
+import { type Session, writtenClientId } from '../session.ts';
 import { higherLevel, type Publication } from './publication.ts';
 
 export type StreamCapture = Pick<Streams, 'capturing' | 'append'>;
@@ -21,7 +21,8 @@ export function capture(
   // All of them are asked before one is given it: a publisher is told one thing.
   const isRefused = capturing.some(({ storage }) => log.refusal(storage) !== undefined);
   if (own.refusal !== undefined || isRefused) return 'refused';
-  const origin = { clientId: publisher?.clientId ?? '', atMs: mqtt.clock.wallMs() };
+  const clientId = publisher === undefined ? '' : writtenClientId(publisher);
+  const origin = { clientId, atMs: mqtt.clock.wallMs() };
   for (const stream of capturing) {
     if (typeof streams.append(stream, own.message, origin) === 'string') return 'refused';
     const { durability, storage } = stream;

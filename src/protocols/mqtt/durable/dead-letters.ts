@@ -6,8 +6,9 @@
 import type { DiscardReason } from '../../../kernel/log-queue/entries.ts';
 import type { Message } from '../../../kernel/message.ts';
 import type { MessageStore } from '../../../kernel/message-store/message-store.ts';
+import { type Tenant, tenantOfTopic } from '../../../security/tenants/tenants.ts';
 import type { Mqtt } from '../context.ts';
-import type { Session } from '../session.ts';
+import { type Session, writtenClientId } from '../session.ts';
 
 /** Where it still waits. */
 export interface GravePlace {
@@ -20,7 +21,9 @@ export interface Grave {
   /** The message, or its slot in the store where it has to be read back: with a reference, for who buries it. */
   readonly body: Message | number;
   readonly reason: DiscardReason;
-  /** Empty where a group kept it, and no member had it. */
+  /** Whose queue it was in: the dead letter is for the same tenant. */
+  readonly tenant: Tenant;
+  /** As the client wrote it; empty where a group kept it, and no member had it. */
   readonly clientId: string;
   readonly group: string | undefined;
   readonly deliveries: number;
@@ -33,6 +36,12 @@ const LEAVING_MAX = 1024;
 
 export function groupNameOf(key: string | undefined): string | undefined {
   return key?.split('/', 2)[1];
+}
+
+/** Of what a group keeps: whose filter it is. */
+export function tenantOfGroup(key: string): Tenant {
+  const [, , ...filter] = key.split('/');
+  return tenantOfTopic(Buffer.from(filter.join('/')));
 }
 
 function bodyOf(store: MessageStore, slot: number): Message | number {
@@ -49,7 +58,8 @@ export function graveInSession(
   reason: DiscardReason,
   deliveries = 0,
 ): Grave | undefined {
-  const { durable, clientId } = session;
+  const { durable, tenant } = session;
+  const clientId = writtenClientId(session);
   if (durable === undefined) return undefined;
   const { store, options } = mqtt.durable;
   const { queue } = durable;
@@ -63,7 +73,7 @@ export function graveInSession(
     isThere: () => session.durable === durable && queue.slotAt(seq) !== -1,
     settle: () => mqtt.durable.settle(session, seq),
   };
-  return { body: bodyOf(store, slot), reason, clientId, group, deliveries, place };
+  return { body: bodyOf(store, slot), reason, tenant, clientId, group, deliveries, place };
 }
 
 /** The same for a message that a group keeps. */
@@ -78,7 +88,8 @@ export function graveInGroup(mqtt: Mqtt, key: string, seq: number, reason: Disca
     isThere: () => groups.get(key) === kept && kept.queue.slotAt(seq) !== -1,
     settle: () => groups.settle(key, seq),
   };
-  return { body: bodyOf(store, slot), reason, clientId: '', group: groupNameOf(key), deliveries: 0, place };
+  const [tenant, group] = [tenantOfGroup(key), groupNameOf(key)];
+  return { body: bodyOf(store, slot), reason, tenant, clientId: '', group, deliveries: 0, place };
 }
 
 export function mayLeave(leaving: ReadonlySet<number> | undefined): boolean {

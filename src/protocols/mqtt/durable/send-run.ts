@@ -1,4 +1,6 @@
 /** Deliveries of QoS 1 whose bodies lie together in memory, put out by the data plane in one call. */
+
+import { NO_TENANT } from '../../../security/tenants/tenants.ts';
 import type { Connection } from '../connection.ts';
 import type { Mqtt } from '../context.ts';
 import { isRetained, qosOf } from './delivery-options.ts';
@@ -20,7 +22,7 @@ export function sendRun(
   const { queue } = state;
   // What was sent before is marked as a duplicate; an identifier may still be taken when that many are in between.
   if (seq < state.sentTo || hasLeaving(state) || queue.end - queue.floor > IDENTIFIERS) return 0;
-  if (connection.aliasMaximumOut !== 0) return 0;
+  if (connection.aliasMaximumOut !== 0 || connection.tenant !== NO_TENANT) return 0;
   const { dataPlane, durable, counters } = mqtt;
   const { store } = durable;
   const first = queue.slotAt(seq);

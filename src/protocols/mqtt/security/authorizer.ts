@@ -1,8 +1,13 @@
 /** The rules of the node as the front-end asks for them. */
 import type { Authorization } from '../../../security/authorization/authorization.ts';
 import type { Principal } from '../../../security/security.ts';
+import { tenantOf } from '../../../security/tenants/tenants.ts';
 import type { User, Users } from '../../../security/users/users.ts';
 import type { Authorizer } from '../auth.ts';
+
+/** Rules are about names as clients write them; undefined for what is not the tenant's. */
+const written = ({ tenant }: Principal, name: Uint8Array): Uint8Array | undefined =>
+  tenant === '' ? name : tenantOf(tenant).fromTopic(name);
 
 export function createAuthorizer(authorization: Authorization, users: Pick<Users, 'get'>): Authorizer {
   const userOf = ({ userName, tenant }: Principal): User | undefined => {
@@ -11,15 +16,25 @@ export function createAuthorizer(authorization: Authorization, users: Pick<Users
   };
   return {
     publisherClass: (principal) => authorization.publisherClass(principal),
-    mayPublish: (principal, { topic }) => authorization.mayPublish(principal, topic),
+    mayPublish(principal, { topic }) {
+      const name = written(principal, topic);
+      return name !== undefined && authorization.mayPublish(principal, name);
+    },
     mayStillPublish(owner, topic) {
       const user = userOf(owner.principal);
       if (user?.isDisabled === true) return false;
       const now = owner.isOfDatabase ? user && narrowed(owner.principal, user) : owner.principal;
-      return now !== undefined && authorization.mayPublish(now, topic);
+      const name = written(owner.principal, topic);
+      return now !== undefined && name !== undefined && authorization.mayPublish(now, name);
     },
-    maySubscribe: (principal, filter) => authorization.maySubscribe(principal, filter),
-    mayReceive: (principal, topic) => authorization.mayReceive(principal, topic),
+    maySubscribe(principal, filter) {
+      const name = written(principal, filter);
+      return name !== undefined && authorization.maySubscribe(principal, name);
+    },
+    mayReceive(principal, topic) {
+      const name = written(principal, topic);
+      return name !== undefined && authorization.mayReceive(principal, name);
+    },
     isOfDatabase: (principal) => userOf(principal) !== undefined,
     viewOf: (principal) => authorization.viewOf(principal),
     onChange(listener) {

@@ -6,6 +6,7 @@ import type { Authentication, EnhancedExchange } from '../../../security/authent
 import type { Guard } from '../../../security/guard/guard.ts';
 import { readClientFirst, scramMechanisms } from '../../../security/scram/scram.ts';
 import type { Attempt, Principal, Refusal, Verdict } from '../../../security/security.ts';
+import { isTenantName } from '../../../security/tenants/tenants.ts';
 import type {
   AuthExchange,
   Authenticator,
@@ -62,10 +63,10 @@ function settle(
   }
   const { principal } = verdict;
   if (principal.userName !== undefined) guard.logIns.succeeded(name);
-  if (principal.tenant !== '') {
+  if (principal.tenant !== '' && !isTenantName(principal.tenant)) {
     logger.warn(
       { listener: principal.listener, tenant: principal.tenant },
-      'users of tenants are not let in by MQTT yet: names of their topics would not be kept apart',
+      'a user is of a tenant that has no name that a tenant can have: refused',
     );
     return { allow: false, reasonCode: ReasonCode.NotAuthorized };
   }

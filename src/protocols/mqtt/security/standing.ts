@@ -1,5 +1,6 @@
 /** Who a connection is for the guard: from CONNECT, which is let in, to its end, and what ends with its credential. */
 import type { Principal } from '../../../security/security.ts';
+import { tenantOf } from '../../../security/tenants/tenants.ts';
 import { ReasonCode } from '../codec/reason-codes.ts';
 import type { Connection } from '../connection.ts';
 import { type Mqtt, startTimer, TimerKind } from '../context.ts';
@@ -17,6 +18,8 @@ export function enter(mqtt: Mqtt, connection: Connection, principal: Principal):
   // Its tenant has as many as it may have: no matter of the whole server.
   if (refusal !== undefined) return refusal === 'busy' ? ReasonCode.QuotaExceeded : reasonOf(refusal);
   connection.identity = principal;
+  connection.tenant = tenantOf(principal.tenant);
+  connection.tenantCounts = gate?.tenants.countsOf(principal.tenant);
   connection.isCounted = gate !== undefined;
   connection.meter = gate?.meterOf(principal);
   awaitEnd(mqtt, connection);
@@ -33,7 +36,7 @@ export function leave(mqtt: Mqtt, connection: Connection): void {
   mqtt.gate?.disconnected(connection.identity);
 }
 
-/** The same somebody has logged in again. */
+/** The same somebody has logged in again, of the same tenant. */
 export function becomes(mqtt: Mqtt, connection: Connection, principal: Principal): void {
   connection.identity = principal;
   mqtt.access.classOf(connection);

@@ -216,12 +216,6 @@ test('who is above its rate is not read until it has paid, and loses nothing', a
   await publisher.expect('pingresp');
 });
 
-test('users of tenants are refused: names would not be kept apart', async () => {
-  node = await startSecureNode();
-  await node.user('ann', { tenant: 'acme' });
-  expect(await node.refusal({ clientId: 'a', username: 'ann', password: PASSWORD })).toBe(0x87);
-});
-
 test('a user has so many sessions, subscriptions and retained messages, and gives them back', async () => {
   node = await startSecureNode({
     'guard.user.maxSessions': 2,
