@@ -17,6 +17,7 @@ import type { Clock } from './kernel/clock.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { type HttpListener, startHttpListener } from './net/http-listener.ts';
 import { plainAddress } from './net/proxy-protocol.ts';
+import { followSecurity } from './node-view/events.ts';
 import { type MetricParts, metricSources } from './node-view/metrics.ts';
 import { createNodeView, type NodeParts } from './node-view/node-view.ts';
 import type { OpenSecurity } from './security/open-security.ts';
@@ -53,6 +54,7 @@ export async function startAdministration(options: AdministrationOptions): Promi
   });
   const metrics = createMetrics(measured.sources);
   const streams = createEventStreams({ clock });
+  const stopFollowing = followSecurity(parts.events, security);
   const api: Omit<ApiOptions, 'identify'> = {
     node,
     audit: security.audit,

@@ -10,6 +10,8 @@ import { demoPages } from './browser/pages.ts';
 import type { Config } from './config/config.ts';
 import { createNodeTables, type NodeTables } from './durable-tables.ts';
 import { openDurableTier } from './durable-tier.ts';
+import { clientEvents } from './events/client-events.ts';
+import { createEvents } from './events/events.ts';
 import type { Clock } from './kernel/clock.ts';
 import { createCrossing } from './kernel/crossing/crossing.ts';
 import { watchMemory, watermarkBytes } from './kernel/memory-watermark.ts';
@@ -92,6 +94,7 @@ const WEBSOCKET_SLACK_BYTES = 64 * 1024;
 
 export async function startNode(config: Config, dependencies: NodeDependencies): Promise<RunningNode> {
   const { logger, clock } = dependencies;
+  const events = createEvents({ clock });
   const dataPlane = createDataPlane({
     maxConnections: config.limits.maxConnections,
     memoryBytes: config.dataplane.memoryBytes,
@@ -125,7 +128,10 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     },
     journalFolder: directory?.journal ?? '',
     viewsFolder: directory?.views ?? '',
-    onFailure: (error) => logger.error({ err: error }, 'the journal is read-only'),
+    onFailure(error) {
+      logger.error({ err: error }, 'the journal is read-only');
+      events.note('journal.failed', { reason: error.message });
+    },
   });
   if (built.tables === undefined) throw new Error('the tables were not built');
   const {
@@ -174,6 +180,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     sessions,
     durable: createDurable(config, durable, tier.log, copies),
     version: packageVersion(),
+    events: clientEvents(events),
     ...createMqttSecurity(security, logger),
     ...(dependencies.authenticator && { authenticator: dependencies.authenticator }),
     ...(dependencies.authMethods && { authMethods: dependencies.authMethods }),
@@ -209,6 +216,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
         security,
         stripeOf: (key) => stripeOf('', 'log', key, STRIPES),
         window: dataPlane.readWindow,
+        events: clientEvents(events),
       })
     : undefined;
   const mqttReady = tier.log.onReady;
@@ -282,6 +290,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
       parts: {
         config,
         process: { ...reloading, stop: dependencies.stopProcess },
+        events,
         mqtt: mqtt.context,
         tier,
         streams,

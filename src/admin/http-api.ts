@@ -6,6 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Audit, AuditUnavailable } from '../security/audit/audit.ts';
 import { type AuditEvent, redacted } from '../security/audit/entry.ts';
 import type { Caller } from './caller.ts';
+import type { EventStreams, Feed } from './event-stream.ts';
 import type { NodeView } from './node-view.ts';
 import { type AnyOperation, OperationError } from './operation.ts';
 import { ALL_OPERATIONS } from './operations.ts';
@@ -20,6 +21,7 @@ export interface ApiOptions {
   /** Who is behind a request: rejects with an OperationError (401, 403, 429) where that is nobody. */
   readonly identify: (request: IncomingMessage) => Caller | Promise<Caller>;
   readonly audit: Pick<Audit, 'note' | 'change'>;
+  readonly streams: EventStreams;
   /** An exception that no operation should have. */
   readonly onDefect: (error: unknown, operation: string) => void;
 }
@@ -61,7 +63,7 @@ const bestOf = (matches: readonly Match[]): Match | undefined =>
   );
 
 async function answer(
-  { node, identify, audit, onDefect }: ApiOptions,
+  { node, identify, audit, streams, onDefect }: ApiOptions,
   { row, raw }: Match,
   query: string,
   request: IncomingMessage,
@@ -80,8 +82,11 @@ async function answer(
       throw new OperationError(403, 'forbidden', `this needs the scope ${row.scope}`);
     }
     const input = await inputOf(row, raw, query, request);
+    if (row.isStream === true) streams.checkRoom();
     event = { ...event, input: withoutSecrets(row, input), result: 'failed' };
-    const run = (): Promise<unknown> => row.run(node, input as never, { caller, signal: gone.signal });
+    const lastEventId = request.headers['last-event-id']?.toString();
+    const run = (): Promise<unknown> =>
+      row.run(node, input as never, { caller, signal: gone.signal, lastEventId });
     body = row.audit === 'change' ? await audit.change(event, run) : await run();
     event = row.audit === 'change' ? undefined : { ...event, result: 'ok' };
     status = row.statusOf?.(body as never) ?? 200;
@@ -98,7 +103,12 @@ async function answer(
     await audit.note({ ...event, reason: problem?.kind });
   }
   if (problem !== undefined) refuse(response, problem);
-  else send(response, status, 'application/json', body);
+  else if (row.isStream === true) {
+    await streams.serve(body as Feed, request, response, async (needs) => {
+      const { may } = await identify(request);
+      return [row.scope, ...needs].every(may);
+    });
+  } else send(response, status, 'application/json', body);
 }
 
 const eventOf = (row: AnyOperation, { user, tenant, via, address }: Caller): Omit<AuditEvent, 'result'> => ({

@@ -13,6 +13,7 @@ import type { CertificatesView } from './operations/certificates.ts';
 import type { ClientsView } from './operations/clients.ts';
 import type { DelayedView } from './operations/delayed.ts';
 import type { DeadLettersView } from './operations/dlq.ts';
+import type { EventsView } from './operations/events.ts';
 import type { GroupsView } from './operations/groups.ts';
 import type { MessagesView } from './operations/messages.ts';
 import type { ProcessView } from './operations/node.ts';
@@ -84,6 +85,7 @@ export type SecurityParts = Pick<
 export interface NodeView {
   readonly security: SecurityParts;
   readonly process: ProcessView;
+  readonly events: EventsView;
   readonly clients: ClientsView;
   readonly subscriptions: SubscriptionsView;
   readonly topics: TopicsView;
@@ -92,9 +94,9 @@ export interface NodeView {
   readonly delayed: DelayedView;
   readonly deadLetters: DeadLettersView;
   readonly certificates: CertificatesView;
+  readonly backups: BackupsView;
 
   health(): Awaitable<Health>;
-  readonly backups: BackupsView;
   status(): Awaitable<Status>;
 
   sessions(request: PageRequest & SessionFilter): Awaitable<Page<SessionSummary>>;

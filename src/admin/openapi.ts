@@ -71,7 +71,12 @@ function described(row: AnyOperation): JsonSchema {
       ? {}
       : { requestBody: { required: true, content: { 'application/json': { schema: row.body.json } } } }),
     responses: {
-      200: { description: 'Done.', content: { 'application/json': { schema: row.output.json } } },
+      200: {
+        description: row.isStream === true ? 'Events that say this, one after the other.' : 'Done.',
+        content: {
+          [row.isStream === true ? 'text/event-stream' : 'application/json']: { schema: row.output.json },
+        },
+      },
       default: { $ref: '#/components/responses/Problem' },
     },
   };

@@ -1,6 +1,7 @@
 /** What a row of the table of operations is, and what all rows have in common: input, pages, errors. */
 import type { NodeScope } from '../security/authorization/scopes.ts';
 import type { Caller } from './caller.ts';
+import type { Feed } from './event-stream.ts';
 import type { NodeView, PageRequest } from './node-view.ts';
 import { type Infer, integer, list, object, type Schema, string, type TextSchema } from './schema.ts';
 
@@ -18,6 +19,8 @@ export interface Call {
   readonly caller: Caller;
   /** Whoever asked does not listen any more. */
   readonly signal: AbortSignal;
+  /** Of a stream: what was seen last of the one before. */
+  readonly lastEventId: string | undefined;
 }
 
 /** What the command line makes of a row. */
@@ -51,6 +54,8 @@ export interface Operation<In, Out> {
   /** JSON; without it a request has none. */
   readonly body?: Schema<unknown>;
   readonly output: Schema<Out>;
+  /** Its answer goes on: `run` resolves with a Feed, and `output` is what each of its events says. */
+  readonly isStream?: true;
   /** Without it the command line has it in a form of its own, or not at all. */
   readonly verb?: Verb<Out>;
   /** HTTP status of a result; 200 where it is missing. */
@@ -82,6 +87,21 @@ export function operation<const P extends Parameters, const Q extends Parameters
   },
 ): Operation<InputOf<P, Q, B>, Out> {
   return { pathParameters: {}, queryParameters: {}, ...row };
+}
+
+/** A row whose answer is a stream of events, each as `item` says. */
+export function streamOperation<const Q extends Parameters>(
+  row: Omit<
+    Operation<InputOf<Record<never, never>, Q, never>, unknown>,
+    'pathParameters' | 'queryParameters' | 'body' | 'output' | 'isStream' | 'method' | 'run'
+  > & {
+    readonly queryParameters: Q;
+    readonly item: Schema<unknown>;
+    run(node: NodeView, input: InputOf<Record<never, never>, Q, never>, call: Call): Promise<Feed>;
+  },
+): Operation<InputOf<Record<never, never>, Q, never>, unknown> {
+  const { item, ...rest } = row;
+  return { ...rest, method: 'GET', pathParameters: {}, output: item, isStream: true };
 }
 
 export const DEFAULT_PAGE = 100;

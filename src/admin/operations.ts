@@ -16,6 +16,7 @@ import { certificateOperations } from './operations/certificates.ts';
 import { clientOperations } from './operations/clients.ts';
 import { delayedOperations } from './operations/delayed.ts';
 import { deadLetterOperations } from './operations/dlq.ts';
+import { eventOperations } from './operations/events.ts';
 import { groupOperations } from './operations/groups.ts';
 import { keyOperations } from './operations/keys.ts';
 import { messageOperations } from './operations/messages.ts';
@@ -33,6 +34,7 @@ import { userOperations } from './operations/users.ts';
 export const OPERATIONS = {
   ...statusOperations,
   ...nodeOperations,
+  ...eventOperations,
   ...clientOperations,
   ...sessionOperations,
   ...subscriptionOperations,
@@ -51,9 +53,9 @@ export const OPERATIONS = {
   ...banOperations,
   ...aclOperations,
   ...auditOperations,
+  ...backupOperations,
 };
 
-  ...backupOperations,
 export const ALL_OPERATIONS: readonly AnyOperation[] = Object.values(OPERATIONS);
 
 /** What the first words of verbs are about. */

@@ -23,6 +23,7 @@ curl -H "Authorization: Bearer $ROBUSTMQ_API_KEY" 'https://broker.example:18084$
   input, 401 and 403 for who may not, 404 for what is not there, 409 for what cannot be done now, 413 for a body that is too large.
 * Lists take \`limit\` (1 to ${MAX_PAGE}; ${DEFAULT_PAGE} where it is missing) and \`cursor\`, which is \`nextCursor\` of the page before and missing on the last one.
   A page may be shorter than its limit. What comes or goes while somebody turns pages may be seen or not.
+* Streams are server-sent events (\`text/event-stream\`): see [operations.md](operations.md).
 * Names in paths are percent-encoded. A change is durable, at \`storage.durability\`, when it is answered.
 * Changes, and looks at what clients wrote, are in the audit log.
 `;
@@ -71,7 +72,7 @@ function section(row: AnyOperation): string {
   return [
     `### ${method} ${path}`,
     '',
-    `${summary} Scope \`${scope}\`${isList ? '; a list' : ''}${verb === undefined ? '' : `; \`robustmq ${verb.words}\``}.`,
+    `${summary} Scope \`${scope}\`${isList ? '; a list' : ''}${row.isStream === true ? '; a stream' : ''}${verb === undefined ? '' : `; \`robustmq ${verb.words}\``}.`,
     ...(inputs.length === 0
       ? []
       : [

@@ -10,6 +10,7 @@
 import type { NodeView, SecurityParts } from '../admin/node-view.ts';
 import type { Config } from '../config/config.ts';
 import type { DurableTier } from '../durable-tier.ts';
+import type { Events } from '../events/events.ts';
 import type { Delayed } from '../kernel/delayed/delayed.ts';
 import type { Partitions } from '../kernel/log/partitions.ts';
 import type { Streams } from '../kernel/streams/streams.ts';
@@ -20,6 +21,7 @@ import { certificatesView } from './certificates.ts';
 import { clientsView } from './clients.ts';
 import { deadLettersView } from './dead-letters.ts';
 import { delayedView } from './delayed.ts';
+import { eventsView } from './events.ts';
 import { groupsView } from './groups.ts';
 import { messagesView } from './messages.ts';
 import { type ProcessParts, processView } from './process.ts';
@@ -34,6 +36,7 @@ import { topicsView } from './topics.ts';
 export interface NodeParts {
   readonly config: Config;
   readonly mqtt: Mqtt;
+  readonly events: Events;
   readonly process: Omit<ProcessParts, 'config'>;
   /** Undefined where Kafka is not enabled. */
   readonly kafka: KafkaFrontEnd | undefined;
@@ -52,6 +55,7 @@ export function createNodeView(parts: NodeParts): NodeView {
   return {
     security: parts.security,
     process: processView({ ...parts.process, config: parts.config }),
+    events: eventsView(parts.events, parts.mqtt.clock.wallMs().toString(36)),
     clients: clientsView(parts.mqtt, parts.kafka),
     subscriptions: subscriptionsView(parts.mqtt),
     topics: topicsView(parts.kafka),

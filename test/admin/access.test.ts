@@ -13,7 +13,7 @@ import { type OpenSecurity, openSecurity } from '../../src/security/open-securit
 import { Secret } from '../../src/security/secret.ts';
 import { immediateLog } from '../security/support.ts';
 import { createManualClock } from '../support/manual-clock.ts';
-import { createFakeNode, type FakeNode } from './fake-node.ts';
+import { createFakeNode, type FakeNode, fakeStreams } from './fake-node.ts';
 
 const PASSWORD = 'correct horse battery';
 let clock: ReturnType<typeof createManualClock>;
@@ -55,7 +55,13 @@ beforeEach(async () => {
   const onDefect = (error: unknown): void => void defects.push(error);
   server = http.createServer(
     createRoutes({
-      api: createApi({ node, identify: access.identify, audit: security.audit, onDefect }),
+      api: createApi({
+        node,
+        identify: access.identify,
+        audit: security.audit,
+        streams: fakeStreams(),
+        onDefect,
+      }),
       version: '1',
       health: () => node.health(),
       isServing: () => true,

@@ -9,7 +9,7 @@ import { type ControlServer, startControlServer } from '../../src/admin/control-
 import { ALL_OPERATIONS } from '../../src/admin/operations.ts';
 import type { AuditEvent } from '../../src/security/audit/entry.ts';
 import { createLoggedAudit } from '../../src/security/audit/logged-audit.ts';
-import { createFakeNode, type FakeNode, session } from './fake-node.ts';
+import { createFakeNode, type FakeNode, fakeStreams, session } from './fake-node.ts';
 
 let folder: string;
 let path: string;
@@ -28,6 +28,7 @@ beforeEach(async () => {
     path,
     node,
     audit: createLoggedAudit({ info: (fields) => audit.push((fields as { audit: AuditEvent }).audit) }),
+    streams: fakeStreams(),
     onDefect: (error) => defects.push(error),
   });
 });
@@ -75,6 +76,7 @@ describe('the control socket', () => {
       path,
       node,
       audit: createLoggedAudit({ info: () => {} }),
+      streams: fakeStreams(),
       onDefect: () => {},
     });
     expect((await get('/health')).status).toBe(200);

@@ -1,4 +1,5 @@
 /** A node of plain arrays, with everything that an operator may meet in it. */
+import { createEventStreams } from '../../src/admin/event-stream.ts';
 import type { NodeView, Page, PageRequest, SecurityParts } from '../../src/admin/node-view.ts';
 import type {
   QueueDetail,
@@ -9,6 +10,7 @@ import type {
   StreamDetail,
   StreamRecord,
 } from '../../src/admin/views.ts';
+import { createManualClock } from '../support/manual-clock.ts';
 
 export interface FakeNode extends NodeView {
   readonly sessionTable: Map<string, SessionDetail>;
@@ -116,6 +118,9 @@ const streamOf = (name: string, records: StreamRecord[][]): StreamDetail => ({
   })),
 });
 
+/** Of servers whose streams nobody asks for. */
+export const fakeStreams = () => createEventStreams({ clock: createManualClock() });
+
 /** For tests in which nobody asks for it. */
 const absent = <T extends object>(what: string): T =>
   new Proxy({} as T, {
@@ -130,6 +135,7 @@ export function createFakeNode(security: SecurityParts = absent('security')): Fa
     security,
     process: absent('process'),
     clients: absent('clients'),
+    events: absent('events'),
     subscriptions: absent('subscriptions'),
     topics: absent('topics'),
     groups: absent('groups'),
@@ -137,13 +143,13 @@ export function createFakeNode(security: SecurityParts = absent('security')): Fa
     delayed: absent('delayed'),
     deadLetters: absent('dead letters'),
     certificates: absent('certificates'),
+    backups: absent('backups'),
     sessionTable: new Map(
       [session('kitchen'), session('cellar/ä b', false)].map((each) => [each.clientId, each]),
     ),
     queueTable: new Map([
       [
         '$share/workers/jobs/#',
-    backups: absent('backups'),
         {
           name: '$share/workers/jobs/#',
           kind: 'shared',

@@ -32,6 +32,8 @@ describe('the table of operations', () => {
       'config.read',
       'config.reload',
       'node.stop',
+      'events.list',
+      'events.follow',
       'streams.partitions',
       'streams.read',
     ]);

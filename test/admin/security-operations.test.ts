@@ -11,7 +11,7 @@ import { type OpenSecurity, openSecurity } from '../../src/security/open-securit
 import { testIo } from '../cli/support.ts';
 import { immediateLog } from '../security/support.ts';
 import { createManualClock } from '../support/manual-clock.ts';
-import { createFakeNode } from './fake-node.ts';
+import { createFakeNode, fakeStreams } from './fake-node.ts';
 
 const PASSWORD = 'correct horse battery';
 let folder: string;
@@ -32,6 +32,7 @@ beforeEach(async () => {
     path: join(folder, 'control.sock'),
     node: createFakeNode(security),
     audit: security.audit,
+    streams: fakeStreams(),
     onDefect(error) {
       throw error;
     },

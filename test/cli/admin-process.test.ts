@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ControlServer, startControlServer } from '../../src/admin/control-server.ts';
 import { createLoggedAudit } from '../../src/security/audit/logged-audit.ts';
 import { openDataDirectory } from '../../src/storage/data-directory/data-directory.ts';
-import { createFakeNode } from '../admin/fake-node.ts';
+import { createFakeNode, fakeStreams } from '../admin/fake-node.ts';
 
 const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 let folder: string;
@@ -24,6 +24,7 @@ beforeAll(async () => {
     path: data.controlSocket,
     node,
     audit: createLoggedAudit({ info: () => {} }),
+    streams: fakeStreams(),
     onDefect: () => {},
   });
   return async () => {

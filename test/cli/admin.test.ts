@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type ControlServer, startControlServer } from '../../src/admin/control-server.ts';
 import { run } from '../../src/cli/program.ts';
 import { createLoggedAudit } from '../../src/security/audit/logged-audit.ts';
-import { AT_MS, createFakeNode, type FakeNode, session } from '../admin/fake-node.ts';
+import { AT_MS, createFakeNode, type FakeNode, fakeStreams, session } from '../admin/fake-node.ts';
 import { type TestIo, testIo } from './support.ts';
 
 let folder: string;
@@ -20,6 +20,7 @@ beforeEach(async () => {
     path: join(folder, 'control.sock'),
     node,
     audit: createLoggedAudit({ info: () => {} }),
+    streams: fakeStreams(),
     onDefect: (error) => {
       throw error;
     },

@@ -16,6 +16,7 @@ import { type Mqtt, startTimer, TimerKind } from './context.ts';
 import { closeConnection } from './disconnect.ts';
 import { encodeEntry } from './durable/session-entries.ts';
 import { attach, endSession, hasExpired, resume } from './lifecycle.ts';
+import { observed } from './observed.ts';
 import { refuseConnect } from './refuse-connect.ts';
 import { encodeOwner, ownerOf } from './security/owner.ts';
 import { enter, isOwner } from './security/standing.ts';
@@ -36,7 +37,7 @@ export function handleConnect(mqtt: Mqtt, connection: Connection, packet: Connec
   connection.tellsProblems = packet.properties.requestProblemInformation ?? true;
   const refusal = refusalOf(mqtt, packet);
   if (refusal !== undefined) {
-    refuseConnect(mqtt, connection, refusal.reasonCode, refusal.message);
+    refuseConnect(mqtt, connection, refusal.reasonCode, refusal.message, packet.clientId);
     return;
   }
   const request = describe(connection, packet);
@@ -52,7 +53,7 @@ export function handleConnect(mqtt: Mqtt, connection: Connection, packet: Connec
     if (result.allow) {
       const { principal = principalFrom(request, result.userName ?? request.userName) } = result;
       admit(mqtt, connection, packet, principal, undefined);
-    } else refuseConnect(mqtt, connection, result.reasonCode, result.message);
+    } else refuseConnect(mqtt, connection, result.reasonCode, result.message, request.clientId);
   };
   const result = mqtt.authenticator.authenticate(request);
   if (isPromise(result)) stall(mqtt, connection, result, decide);
@@ -168,6 +169,7 @@ function accept(
   }
   if (former?.connection !== undefined) {
     counters.takeovers++;
+    mqtt.events.takenOver(observed(connection));
     closeConnection(mqtt, former.connection, { reasonCode: ReasonCode.SessionTakenOver });
   }
   let session = sessions.get(clientId);
@@ -194,6 +196,7 @@ function accept(
   if (will !== undefined) session.will = will;
   if (session.durable !== undefined) keepOpen(mqtt, connection, session);
   counters.clientsConnected++;
+  mqtt.events.connected(observed(connection));
   counters.clientsMaximum = Math.max(counters.clientsMaximum, counters.clientsConnected);
   if (!sendPacket(mqtt, connection, connack(mqtt, connection, packet, session, isPresent, authData))) {
     // Without CONNACK the client waits for ever: its limit is too small for a connection.

@@ -1,6 +1,7 @@
 /** What the modules of the MQTT front-end share: the tiers below and each other, built once in front-end.ts. */
 import type { Logger } from 'pino';
 import type { Config } from '../../config/config.ts';
+import type { ClientEvents } from '../../events/client-events.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import type { RetainedStore } from '../../kernel/retained.ts';
 import type { Router } from '../../kernel/router.ts';
@@ -12,8 +13,8 @@ import type { CodecLimits } from './codec/packets.ts';
 import type { Congestion } from './congestion.ts';
 import type { Connection } from './connection.ts';
 import type { Counters } from './counters.ts';
-import type { StreamCapture } from './durable/capture.ts';
 import type { DeliveryTimes } from './delivery-times.ts';
+import type { StreamCapture } from './durable/capture.ts';
 import type { Durable } from './durable/durable.ts';
 import type { Flows } from './flows.ts';
 import type { Output } from './output.ts';
@@ -44,6 +45,7 @@ export interface Mqtt {
   readonly timers: TimerWheel;
   readonly turn: Turn;
   readonly counters: Counters;
+  readonly events: ClientEvents;
   readonly deliveryTimes: DeliveryTimes;
   readonly sessions: SessionRegistry;
   /** By slot. */

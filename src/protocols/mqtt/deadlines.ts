@@ -24,6 +24,7 @@ export function timeIsUp(mqtt: Mqtt, kind: number, key: number): void {
     } else {
       session.expiryTimer = 0;
       mqtt.counters.sessionsExpired++;
+      mqtt.events.sessionExpired('mqtt', session.clientId, session.principal?.userName);
       endSession(mqtt, session);
     }
     return;

@@ -9,6 +9,7 @@ import { type Connection, Paused } from './connection.ts';
 import { type Mqtt, startTimer, TimerKind } from './context.ts';
 import { countClose } from './counters.ts';
 import { detach } from './lifecycle.ts';
+import { observed } from './observed.ts';
 import { leave } from './security/standing.ts';
 
 export interface Ending {
@@ -45,6 +46,10 @@ export function closeConnection(mqtt: Mqtt, connection: Connection, ending: Endi
   stopTimers(mqtt, connection);
   forgetInput(connection);
   leave(mqtt, connection);
+  if (connection.session !== undefined) {
+    const why = ending.byClient === true ? 'by the client' : (message ?? reasonName(reasonCode));
+    mqtt.events.disconnected(observed(connection), why);
+  }
   detach(mqtt, connection, ending.discardsWill !== true, ending.defersWill === true);
   connection.deadline = startTimer(mqtt, LINGER_MS, TimerKind.Deadline, connection.slot);
   mqtt.output.write(connection);
@@ -85,6 +90,7 @@ export function connectionClosed(mqtt: Mqtt, connection: Connection): void {
   forgetInput(connection);
   leave(mqtt, connection);
   mqtt.congestion.forget(connection);
+  if (connection.session !== undefined) mqtt.events.disconnected(observed(connection), 'connection lost');
   detach(mqtt, connection, true);
   mqtt.counters.connectionsClosed++;
   mqtt.dataPlane.close(connection.slot);

@@ -9,6 +9,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Config } from '../../config/config.ts';
+import { type ClientEvents, unobserved } from '../../events/client-events.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import type { Change } from '../../kernel/crossing/crossing.ts';
 import type { Deduplication } from '../../kernel/deduplication-table.ts';
@@ -76,6 +77,7 @@ export interface MqttFrontEndOptions {
   readonly authorizer?: Authorizer | undefined;
   readonly gate?: Gate | undefined;
   readonly revocations?: Revocations | undefined;
+  readonly events?: ClientEvents | undefined;
 }
 
 export interface MqttFrontEnd {
@@ -164,6 +166,7 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
     }),
     turn,
     counters,
+    events: options.events ?? unobserved,
     deliveryTimes,
     sessions: options.sessions,
     durable: options.durable,
@@ -277,8 +280,11 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
 
   function accept(transport: Transport): ConnectionHandler | undefined {
     const { listener, remoteAddress } = transport;
-    if (options.gate?.enter(listener, remoteAddress) !== undefined) {
+    const barred = options.gate?.enter(listener, remoteAddress);
+    if (barred !== undefined) {
       counters.connectionsRefused++;
+      const stranger = { protocol: 'mqtt', listener, address: remoteAddress };
+      mqtt.events.refused({ ...stranger, clientId: undefined, user: undefined }, barred);
       return undefined;
     }
     const slot = freeSlots.pop() ?? (connections.length < limits.maxConnections ? connections.length : -1);

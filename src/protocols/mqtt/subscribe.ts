@@ -14,6 +14,7 @@ import type { Connection } from './connection.ts';
 import type { Mqtt } from './context.ts';
 import { closeConnection } from './disconnect.ts';
 import { encodeEntry } from './durable/session-entries.ts';
+import { observed } from './observed.ts';
 import { pump } from './pump.ts';
 import { cancelRetained, queueRetained } from './retained-delivery.ts';
 import { sendPacket } from './send-packet.ts';
@@ -153,6 +154,7 @@ function enter(
     else router.unsubscribeShared(session.number, group, filter);
     return ReasonCode.QuotaExceeded;
   }
+  if (result === 'new') mqtt.events.subscribed(observed(connection), Buffer.from(request.filter).toString());
   if (session.durable !== undefined) {
     const entry = encodeEntry.subscribe(session.serial, { group, filter }, options, identifier);
     mqtt.durable.log.add(TableId.Sessions, entry);
@@ -184,7 +186,10 @@ export function handleUnsubscribe(mqtt: Mqtt, connection: Connection, packet: Un
     if (existed && session.durable !== undefined) {
       mqtt.durable.log.add(TableId.Sessions, encodeEntry.unsubscribe(session.serial, { group, filter }));
     }
-    if (existed) mqtt.quotas.unsubscribed(session);
+    if (existed) {
+      mqtt.quotas.unsubscribed(session);
+      mqtt.events.unsubscribed(observed(connection), Buffer.from(bytes).toString());
+    }
     if (group !== undefined && existed) forgetEmptyGroups(mqtt);
     return existed ? ReasonCode.Success : ReasonCode.NoSubscriptionExisted;
   });

@@ -53,6 +53,8 @@ export interface Audit {
   failure(): Error | undefined;
   /** Told of the first failure and of its end. */
   onAlarm(listener: (failure: Error | undefined) => void): () => void;
+  /** Told of each entry, the beginnings of changes apart; what it is told may not be durable yet. Returns how to stop it. */
+  onEntry(listener: (event: AuditEvent) => void): () => void;
   counters(): { readonly written: number; readonly lost: number };
   /** After what is on its way. */
   close(): Promise<void>;
@@ -78,6 +80,7 @@ export async function openAudit({ directory, config, clock, openFile }: AuditOpt
   let lost = 0;
   let isClosed = false;
   const listeners = new Set<(failure: Error | undefined) => void>();
+  const entryListeners = new Set<(event: AuditEvent) => void>();
 
   const alarm = (error: Error | undefined): void => {
     const isNews = (error === undefined) !== (failure === undefined);
@@ -104,6 +107,7 @@ export async function openAudit({ directory, config, clock, openFile }: AuditOpt
   };
 
   const add = (event: AuditEvent): { readonly sequence: number; readonly isDurable: Promise<boolean> } => {
+    if (event.result !== 'begun') for (const listener of entryListeners) listener(event);
     if (isClosed || pending.length >= MAX_PENDING) {
       lost++;
       alarm(new Error(isClosed ? 'the audit log is closed' : 'too many entries wait to be written'));
@@ -143,6 +147,10 @@ export async function openAudit({ directory, config, clock, openFile }: AuditOpt
     onAlarm(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
+    },
+    onEntry(listener) {
+      entryListeners.add(listener);
+      return () => entryListeners.delete(listener);
     },
     counters: () => ({ written, lost }),
     async close() {

@@ -4,8 +4,10 @@ import { type AuditEvent, redacted } from './entry.ts';
 
 export function createLoggedAudit(logger: { info(fields: object, message: string): void }): Audit {
   let written = 0;
+  const listeners = new Set<(event: AuditEvent) => void>();
   const note = (event: AuditEvent): Promise<boolean> => {
     written++;
+    for (const listener of listeners) listener(event);
     logger.info({ audit: { ...event, input: redacted(event.input) } }, 'administration');
     return Promise.resolve(true);
   };
@@ -24,6 +26,10 @@ export function createLoggedAudit(logger: { info(fields: object, message: string
     read: () => Promise.resolve({ entries: [], next: undefined, unreadable: 0 }),
     failure: () => undefined,
     onAlarm: () => () => {},
+    onEntry(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
     counters: () => ({ written, lost: 0 }),
     close: () => Promise.resolve(),
   };

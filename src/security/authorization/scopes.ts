@@ -11,6 +11,7 @@ const ADMINISTRATOR: readonly BuiltIn[] = [];
 const HOLDERS = {
   'status:read': BOTH,
   'metrics:read': BOTH,
+  'events:read': BOTH,
   'clients:read': BOTH,
   'clients:write': OPERATOR,
   'sessions:read': BOTH,
