@@ -165,6 +165,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'src/admin',
     'src/config',
     'src/durable-tables.ts',
+    'src/events',
     'src/kernel',
     'src/load',
     'src/logging.ts',

@@ -11,9 +11,16 @@ import { CONTROL_SOCKET } from '../storage/data-directory/data-directory.ts';
 import { openSocketDirectory, type SocketDirectory } from '../storage/data-directory/socket-path.ts';
 import { CliError, ExitCode } from './exit-codes.ts';
 import { systemReason } from './read-config.ts';
+import { type ServerSentEvent, serverSentEvents } from './server-sent-events.ts';
 
 export interface AdminClient {
   call<In, Out>(operation: Operation<In, Out>, input: In, options?: CallOptions): Promise<Out>;
+  /** What a stream says, until it ends. */
+  follow<In>(
+    operation: Operation<In, unknown>,
+    input: In,
+    signal: AbortSignal,
+  ): AsyncGenerator<ServerSentEvent>;
   close(): void;
 }
 
@@ -33,6 +40,8 @@ export interface RemoteBroker {
 }
 
 const ANSWER_TIMEOUT_MS = 15_000;
+/** Three signs of life of a stream. */
+const SILENCE_TIMEOUT_MS = 45_000;
 
 /** Where requests go, and what is said of it when they do not arrive. */
 interface Line {
@@ -72,8 +81,29 @@ function clientOver(line: Line): AdminClient {
       );
       const parsed: unknown = parse(answer.body, line.name);
       if (answer.type !== 'application/problem+json') return parsed as Out;
-      const { detail, title } = parsed as { readonly detail?: string; readonly title?: string };
-      throw new CliError(exitCodeOf(answer.status), detail ?? title ?? 'the broker refused');
+      throw refusal(answer.status, parsed);
+    },
+    async *follow(operation, input, signal) {
+      const response = await opened(line, {
+        ...line.options,
+        path: targetOf(operation, input as Readonly<Record<string, unknown>>),
+        agent: false,
+        timeout: SILENCE_TIMEOUT_MS,
+        signal,
+      });
+      try {
+        if (response.headers['content-type']?.startsWith('text/event-stream') === true) {
+          yield* serverSentEvents(response);
+          return;
+        }
+        const chunks: Buffer[] = [];
+        for await (const chunk of response) chunks.push(chunk as Buffer);
+        throw refusal(response.statusCode ?? 0, parse(Buffer.concat(chunks).toString('utf8'), line.name));
+      } catch (error) {
+        throw error instanceof CliError ? error : line.explained(error);
+      } finally {
+        response.destroy();
+      }
     },
     close: () => line.close(),
   };
@@ -162,6 +192,22 @@ function request(line: Line, options: http.RequestOptions, body: string | undefi
     });
     sent.on('error', (error) => reject(line.explained(error)));
     sent.end(body);
+  });
+}
+
+function refusal(status: number, problem: unknown): CliError {
+  const { detail, title } = problem as { readonly detail?: string; readonly title?: string };
+  return new CliError(exitCodeOf(status), detail ?? title ?? 'the broker refused');
+}
+
+function opened(line: Line, options: http.RequestOptions): Promise<http.IncomingMessage> {
+  return new Promise((resolvePromise, reject) => {
+    const sent = line.send(options, resolvePromise);
+    sent.on('timeout', () => {
+      sent.destroy(new CliError(ExitCode.TimedOut, `${line.name} does not answer`));
+    });
+    sent.on('error', (error) => reject(line.explained(error)));
+    sent.end();
   });
 }
 

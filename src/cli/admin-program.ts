@@ -4,12 +4,14 @@ import { withAdminOptions } from './admin-target.ts';
 import type { Io } from './io.ts';
 import { addOperationVerbs, subjectOf } from './operation-verbs.ts';
 import { duration, wholeNumber, withConfig } from './options.ts';
+import { addWatchingVerbs } from './watching-program.ts';
 
 type Ends = (run: Promise<number>) => Promise<void>;
 
 export function addAdminVerbs(program: Command, io: Io, ends: Ends): void {
   addOperationVerbs(program, io, ends);
   addTop(program, io, ends);
+  addWatchingVerbs(program, io, ends);
   withAdminOptions(
     subjectOf(program, 'stream')
       .command('read')
