@@ -54,6 +54,7 @@ export const C_GROUP: usize = 88; // group this connection is attached to, 0 = n
 export const C_GROUP_START: usize = 92;
 export const C_WRITING_BYTES: usize = 96;
 export const C_HINT: usize = 100; // size of the next region
+export const C_TOPIC_PREFIX: usize = 104; // u16: bytes of stored topics that it does not see
 
 // @ts-ignore: decorator
 @inline

@@ -1,5 +1,6 @@
-// The flow cache: (publisher class, topic) -> the groups to deliver to, as the host decided. A flow is valid while no
-// subscription that can match its topic has changed: changes are counted by hash of a topic prefix, and a flow remembers
+// The flow cache: (publisher class, topic) -> the groups to deliver to, as the host decided. The topic is as publishers of
+// the class write it; what the broker calls it may have a prefix in front. A flow is valid while no subscription that can
+// match what the broker calls it has changed: changes are counted by hash of a topic prefix, and a flow remembers
 // the sum of the counters that concern it. A false alarm (two prefixes with one hash) costs one visit to the host.
 //
 // A topic is worth a flow from its second sighting on; topics seen once do not push others out.
@@ -11,8 +12,9 @@ import { FLOW_BYTES, GENERATIONS, flowIndex, flowIndexMask, flows, generations, 
 
 const F_HASH: usize = 0;
 const F_CLASS: usize = 4;
+/** As publishers write it; F_PREFIX bytes belong in front, and are there. */
 export const F_TOPIC: usize = 8;
-export const F_TOPIC_LENGTH: usize = 12; // u16
+const F_TOPIC_LENGTH: usize = 12; // u16
 export const F_FLAGS: usize = 14; // u16
 export const F_GROUPS: usize = 16; // slab of u32, or the group itself when there is one
 export const F_GROUP_COUNT: usize = 20;
@@ -21,6 +23,7 @@ const F_CHECKED_AT: usize = 28;
 const F_COUNTERS: usize = 32; // four u16: change counters of the topic and of its first one to three levels
 /** Members of groups whose deliveries may need a row each (QoS 1 and 2). */
 export const F_ROWS: usize = 44;
+export const F_PREFIX: usize = 48; // u16
 
 export const FLOW_HOST_PART: u16 = 1;
 const FLOW_USED: u16 = 2;
@@ -155,7 +158,8 @@ function removeFromIndex(f: usize): void {
 export function dropFlow(f: usize): void {
   if ((load<u16>(f, F_FLAGS) & FLOW_LIVE) == 0) return;
   removeFromIndex(f);
-  freeSlab(<usize>load<u32>(f, F_TOPIC), max(1, load<u16>(f, F_TOPIC_LENGTH)));
+  const prefix = load<u16>(f, F_PREFIX);
+  freeSlab(<usize>load<u32>(f, F_TOPIC) - prefix, max(1, prefix + load<u16>(f, F_TOPIC_LENGTH)));
   const count = load<u32>(f, F_GROUP_COUNT);
   if (count > 1) freeSlab(<usize>load<u32>(f, F_GROUPS), count << 2);
   store<u16>(f, 0, F_FLAGS);
@@ -188,8 +192,8 @@ export function isLiveFlow(id: i32): bool {
   return (load<u16>(flowOf(id), F_FLAGS) & FLOW_LIVE) != 0;
 }
 
-/** Writes the flow into record `id`, which is empty. `groups` is an array of u32; `hostFlags`: FLOW_HOST_PART, and with it FLOW_BATCHED. False = no room for topic or list. */
-export function installFlow(id: i32, classId: u32, topic: usize, length: i32, groups: usize, count: i32, rows: i32, hostFlags: u16): bool {
+/** Writes the flow into record `id`, which is empty; of `topic` the first `prefix` bytes are not in the key. `groups` is an array of u32; `hostFlags`: FLOW_HOST_PART, and with it FLOW_BATCHED. False = no room for topic or list. */
+export function installFlow(id: i32, classId: u32, topic: usize, length: i32, prefix: i32, groups: usize, count: i32, rows: i32, hostFlags: u16): bool {
   const f = flowOf(id);
   assert((load<u16>(f, F_FLAGS) & FLOW_LIVE) == 0);
   const text = allocateSlab(max(1, length));
@@ -204,11 +208,12 @@ export function installFlow(id: i32, classId: u32, topic: usize, length: i32, gr
     copyBytes(list, groups, count << 2);
   }
   copyBytes(text, topic, length);
-  const hash = hashFlow(classId, topic, length);
+  const hash = hashFlow(classId, topic + prefix, length - prefix);
   store<u32>(f, hash, F_HASH);
   store<u32>(f, classId, F_CLASS);
-  store<u32>(f, <u32>text, F_TOPIC);
-  store<u16>(f, <u16>length, F_TOPIC_LENGTH);
+  store<u32>(f, <u32>text + prefix, F_TOPIC);
+  store<u16>(f, <u16>(length - prefix), F_TOPIC_LENGTH);
+  store<u16>(f, <u16>prefix, F_PREFIX);
   store<u16>(f, FLOW_LIVE | FLOW_USED | hostFlags, F_FLAGS);
   store<u32>(f, <u32>list, F_GROUPS);
   store<u32>(f, count, F_GROUP_COUNT);

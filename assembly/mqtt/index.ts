@@ -16,6 +16,7 @@ import {
   C_RECEIVE_MAX,
   C_SEEN,
   C_STATE,
+  C_TOPIC_PREFIX,
   C_VERSION,
   C_WINDOW,
   FLAG_DIRTY,
@@ -113,6 +114,7 @@ export function establish(
   maxPacketBytesOut: u32,
   maxHeldBytes: u32,
   isDurable: bool,
+  topicPrefix: i32,
 ): void {
   const c = connectionOf(slot);
   assert(load<u8>(c, C_STATE) == STATE_OPEN);
@@ -120,6 +122,7 @@ export function establish(
   store<u8>(c, <u8>version, C_VERSION);
   if (fastIngress && layout.maxFlows > 0) setFlag(c, FLAG_FAST);
   if (isDurable) setFlag(c, FLAG_DURABLE);
+  store<u16>(c, <u16>topicPrefix, C_TOPIC_PREFIX);
   store<u32>(c, classId, C_CLASS);
   store<u32>(c, min<u32>(sendWindow, 65535), C_WINDOW);
   store<u32>(c, receiveMaximum, C_RECEIVE_MAX);
@@ -246,9 +249,9 @@ export function releaseGroup(group: usize): void {
   releaseGroupAt(group);
 }
 
-/** Chooses the record for a flow; the topic is at the start of the scratch area. -1 = there is no flow cache. */
-export function chooseFlow(classId: u32, topicLength: i32): i32 {
-  return placeFlow(classId, layout.scratch, topicLength);
+/** Chooses the record for a flow; the topic is at the start of the scratch area, its prefix with it. -1 = there is no flow cache. */
+export function chooseFlow(classId: u32, topicLength: i32, prefix: i32): i32 {
+  return placeFlow(classId, layout.scratch + prefix, topicLength - prefix);
 }
 
 export function isFlow(id: i32): bool {
@@ -260,8 +263,8 @@ export function dropFlow(id: i32): void {
 }
 
 /** The scratch area holds the topic, then, aligned to 4, the groups. */
-export function installFlow(id: i32, classId: u32, topicLength: i32, groupCount: i32, rows: i32, hostPart: bool, batched: bool): bool {
+export function installFlow(id: i32, classId: u32, topicLength: i32, groupCount: i32, rows: i32, hostPart: bool, batched: bool, prefix: i32): bool {
   const groups = layout.scratch + ((<usize>topicLength + 3) & ~3);
   const hostFlags: u16 = (hostPart ? FLOW_HOST_PART : 0) | (hostPart && batched ? FLOW_BATCHED : 0);
-  return installFlowAt(id, classId, layout.scratch, topicLength, groups, groupCount, rows, hostFlags);
+  return installFlowAt(id, classId, layout.scratch, topicLength, prefix, groups, groupCount, rows, hostFlags);
 }

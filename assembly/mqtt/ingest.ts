@@ -352,7 +352,7 @@ function serve(c: usize, slot: i32, f: usize, qos: i32, id: i32): i32 {
   const isHosts = qos > 0 && (hasFlag(c, FLAG_OWES) || (qos == 2 && hasFlag(c, FLAG_DURABLE)));
   const flags = load<u16>(f, F_FLAGS);
   const hostPart = isHosts || (flags & FLOW_HOST_PART) != 0;
-  const isStaged = qos == 1 && (flags & FLOW_BATCHED) != 0 && isStageable();
+  const isStaged = qos == 1 && (flags & FLOW_BATCHED) != 0 && isStageable(f);
   if (isStaged && !hasStageRoom()) return LATER;
   if (!hasRoomFor(<i32>load<u32>(f, F_ROWS) + 3)) return LATER;
   if (qos > 0 && !hostPart && hostOwesAck) return LATER;
@@ -361,7 +361,7 @@ function serve(c: usize, slot: i32, f: usize, qos: i32, id: i32): i32 {
   countReceived(qos);
   deliverFlow(f, slot);
   if (hostPart) {
-    if (isStaged) stageMessage(idOfFlow(f));
+    if (isStaged) stageMessage(f);
     else message.addMessageRow(ROW_HOST_PART, idOfFlow(f));
     hostOwesAck = hostOwesAck || qos > 0;
     return SERVED;

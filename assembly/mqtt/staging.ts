@@ -4,6 +4,7 @@
 //   body     length varint | form u8 = 4 | expiry = 0 | QoS u8 | topic length varint | properties length varint | topic | properties | payload
 
 import { copyBytes } from '../lib/bytes';
+import { F_PREFIX, F_TOPIC, idOfFlow } from './flows';
 import { STAGE_BYTES, stage } from './layout';
 import { packetId, payload, payloadLength, properties, propertiesLength, qos, topic, topicLength, varintLength, writeVarint } from './message';
 import { messageExpiry } from './properties';
@@ -21,9 +22,10 @@ export function clearStage(): void {
   used = 0;
 }
 
-/** Whether the current message may be staged at all. */
-export function isStageable(): bool {
-  return messageExpiry < 0 && topicLength + propertiesLength + payloadLength <= BODY_BYTES_MAX;
+/** Whether the current message may be staged at all. Its topic in the body is what the broker calls it. */
+export function isStageable(f: usize): bool {
+  const bytes = <i32>load<u16>(f, F_PREFIX) + topicLength + propertiesLength + payloadLength;
+  return messageExpiry < 0 && bytes <= BODY_BYTES_MAX;
 }
 
 /** Always, when nothing is staged yet. */
@@ -32,16 +34,23 @@ export function hasStageRoom(): bool {
 }
 
 /** Preconditions: the current message is stageable, there is room for it and for one row. */
-export function stageMessage(flowId: i32): void {
+export function stageMessage(f: usize): void {
+  const flowId = idOfFlow(f);
+  const prefix = <i32>load<u16>(f, F_PREFIX);
+  const wholeTopic = prefix + topicLength;
   const length =
-    3 + varintLength(topicLength) + varintLength(propertiesLength) + topicLength + propertiesLength + payloadLength;
+    3 + varintLength(wholeTopic) + varintLength(propertiesLength) + wholeTopic + propertiesLength + payloadLength;
   const start = stage + used;
   let p = writeVarint(start, length);
   store<u8>(p, FORM_BATCHED);
   store<u8>(p, 0, 1);
   store<u8>(p, <u8>qos, 2);
-  p = writeVarint(p + 3, topicLength);
+  p = writeVarint(p + 3, wholeTopic);
   p = writeVarint(p, propertiesLength);
+  if (prefix != 0) {
+    copyBytes(p, <usize>load<u32>(f, F_TOPIC) - prefix, prefix);
+    p += prefix;
+  }
   copyBytes(p, topic, topicLength);
   p += topicLength;
   copyBytes(p, properties, propertiesLength);

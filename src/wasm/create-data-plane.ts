@@ -43,6 +43,7 @@ interface MqttModule {
     maxPacketBytesOut: number,
     maxHeldBytes: number,
     isDurable: boolean,
+    topicPrefix: number,
   ): void;
   setClass(slot: number, classId: number): void;
   close(slot: number): void;
@@ -79,7 +80,7 @@ interface MqttModule {
     count: number,
   ): number;
   releaseGroup(group: number): void;
-  chooseFlow(classId: number, topicLength: number): number;
+  chooseFlow(classId: number, topicLength: number, prefix: number): number;
   isFlow(id: number): number;
   dropFlow(id: number): void;
   installFlow(
@@ -90,6 +91,7 @@ interface MqttModule {
     rows: number,
     hostPart: boolean,
     batched: boolean,
+    prefix: number,
   ): number;
   invalidateFilter(from: number, length: number): void;
   invalidateAll(): void;
@@ -204,6 +206,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
         how.maxPacketBytesOut,
         how.maxHeldBytes,
         how.isDurable,
+        how.topicPrefixBytes ?? 0,
       );
     },
     setClass: (slot, classId) => core.setClass(slot, classId),
@@ -292,7 +295,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       rowsOfGroup.delete(handle);
       core.releaseGroup(handle);
     },
-    installFlow(classId, topic, groups, hostPart, isBatched = false) {
+    installFlow(classId, topic, groups, hostPart, isBatched = false, prefixBytes = 0) {
       const listAt = (topic.length + 3) >> 2;
       if (topic.length + groups.length * 4 + 8 > SCRATCH_BYTES) return -1;
       let rowsNeeded = 0;
@@ -300,7 +303,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       if (rowsNeeded > FLOW_ROWS_MAX) return -1;
       scratch.set(topic);
       scratchWords.set(groups, listAt);
-      const id = core.chooseFlow(classId, topic.length);
+      const id = core.chooseFlow(classId, topic.length, prefixBytes);
       if (id < 0) return -1;
       if (core.isFlow(id) !== 0) {
         core.dropFlow(id);
@@ -309,9 +312,17 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
         scratch.set(topic);
         scratchWords.set(groups, listAt);
       }
-      return core.installFlow(id, classId, topic.length, groups.length, rowsNeeded, hostPart, isBatched) !== 0
-        ? id
-        : -1;
+      const isIn = core.installFlow(
+        id,
+        classId,
+        topic.length,
+        groups.length,
+        rowsNeeded,
+        hostPart,
+        isBatched,
+        prefixBytes,
+      );
+      return isIn !== 0 ? id : -1;
     },
     invalidateFilter(filter) {
       scratch.set(filter);

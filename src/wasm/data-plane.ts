@@ -121,6 +121,8 @@ export interface Established {
    * its PUBREC for an identifier of the host's gives an Ack row without a PUBREL being sent.
    */
   readonly isDurable: boolean;
+  /** Of what stored messages call their topic it does not see so many bytes, and one more in front of `$`; as in `$tenant/acme/`. */
+  readonly topicPrefixBytes?: number;
   /** Client's Topic Alias Maximum is not here: aliases are given per group. */
 }
 
@@ -238,7 +240,8 @@ export interface DataPlane {
   createGroup(group: Group): number;
   releaseGroup(group: number): void;
   /**
-   * Installs or replaces the flow of (classId, topic). `hostPart`: each message of it also gives a HostPart row, and QoS 1 and 2 are
+   * Installs or replaces the flow of (classId, topic). The first `prefixBytes` of the topic are the broker's: publishers of the
+   * class do not write them, members of the groups do not see them, and bodies of Batch rows have them. `hostPart`: each message of it also gives a HostPart row, and QoS 1 and 2 are
    * acknowledged by the host; with `isBatched` messages of QoS 1 come in Batch rows where they can. Returns the flow id, a small integer; -1 = no room. A record that this takes from another
    * flow, or from an older version of this one, is told by `onEvict` before it is overwritten.
    * A flow is stale, and its next message a Publish row (with Admit), after any `invalidateFilter` that matches its topic.
@@ -249,6 +252,7 @@ export interface DataPlane {
     groups: readonly number[],
     hostPart: boolean,
     isBatched?: boolean,
+    prefixBytes?: number,
   ): number;
   /** The caller is told which flow id is being overwritten or dropped so that it can release the groups of it. */
   onEvict: (flowId: number) => void;

@@ -156,6 +156,48 @@ describe('flows', () => {
     if (stale) expect(step.rows[0]).toMatchObject({ kind: Row.Publish, extra: PublishFlag.Admit });
   });
 
+  it('with a prefix serve what publishers of the class write, and are stale by what the broker calls it', () => {
+    const plane = planeOf();
+    for (const [slot, classId] of [0, 7, 8, 0].entries()) connect(plane, slot, { classId });
+    const install = (): void => {
+      const groups = [plane.createGroup(group([3]))];
+      expect(plane.installFlow(7, utf8('$tenant/acme/a/b'), groups, false, false, 13)).toBeGreaterThanOrEqual(
+        0,
+      );
+    };
+    const bytes = publishBytes('a/b', 'x');
+    const isServed = (slot: number): boolean => ingestOnce(plane, slot, bytes).rows.length === 0;
+    install();
+    expect([0, 1, 2].map(isServed)).toEqual([false, true, false]);
+    expect(flush(plane).get(3)).toEqual(bytes);
+    for (const [filter, stale] of [
+      ['a/b', false],
+      ['a/#', false],
+      ['$tenant/ac/a/b', false],
+      ['$tenant/acme/a/b', true],
+      ['$tenant/acme/#', true],
+      ['$tenant/+/a/b', true],
+    ] as const) {
+      install();
+      plane.invalidateFilter(utf8(filter));
+      expect(isServed(1), filter).toBe(!stale);
+    }
+  });
+
+  it('with and without a prefix take each other’s places, and leave no memory behind', () => {
+    const plane = planeOf({ flowCacheEntries: 16 });
+    connect(plane, 0);
+    const topics = Array.from({ length: 200 }, (_, i) => `${'p'.repeat(i % 90)}/${i}`);
+    const fill = (): number => {
+      topics.forEach((topic, i) => {
+        plane.installFlow(0, utf8(topic), [], false, false, i % 3 === 0 ? i % 90 : 0);
+      });
+      return plane.counters().slabBytesUsed;
+    };
+    const before = fill();
+    for (let round = 0; round < 5; round++) expect(fill()).toBe(before);
+  });
+
   it('tells which flow it overwrites, and survives more topics than it has room for', () => {
     const plane = planeOf({ flowCacheEntries: 16 });
     connect(plane, 0);

@@ -151,6 +151,48 @@ describe('batches', () => {
     );
   });
 
+  it('have the topic as the broker calls it, and go out to those who do not see its prefix without it', () => {
+    const prefixes = ['$tenant/acme/', '$tenant$/acme/'] as const;
+    const topics = ['a', 'a/b', '$own/x', '$'];
+    const plane = planeOf();
+    connect(plane, 0, { version: 5, classId: 3 });
+    connect(plane, 1, { version: 5, topicPrefixBytes: prefixes[0].length });
+    connect(plane, 2, { version: 5 });
+    const whole = topics.map((topic) => `${prefixes[topic.startsWith('$') ? 1 : 0]}${topic}`);
+    whole.forEach((topic, i) => {
+      const prefixBytes = topic.length - (topics[i] ?? '').length;
+      expect(plane.installFlow(3, Buffer.from(topic), [], true, true, prefixBytes)).toBeGreaterThanOrEqual(0);
+    });
+    const sent = topics.map((topic, i) => publish({ topic, payload: `${i}`, contentType: 'x' }, i + 1, 5));
+    const rows: RowView[] = [];
+    ingestAll(plane, 0, Buffer.concat(sent), (row) => void rows.push(row));
+    expect(rows.every(({ kind }) => kind === Row.Batch)).toBe(true);
+    const bodies = Buffer.concat(rows.map((row) => row.bodies));
+    const stored = decodeBodies(bodies);
+    expect(stored.map(({ topic }) => Buffer.from(topic).toString())).toEqual(whole);
+    expect(stored.map(({ payload }) => Buffer.from(payload).toString())).toEqual(['0', '1', '2', '3']);
+    for (const [slot, seen] of [[1, topics] as const, [2, whole] as const]) {
+      expect(putAll(plane, slot, bodies, 1)).toBe(topics.length);
+      const packets = parse(flush(plane).get(slot), 5) as IPublishPacket[];
+      expect(packets.map(({ topic }) => topic)).toEqual(seen);
+      expect(packets.map(({ payload }) => payload.toString())).toEqual(['0', '1', '2', '3']);
+    }
+  });
+
+  it('of a topic that its prefix makes too long are none', () => {
+    const plane = planeOf();
+    connect(plane, 0, { version: 5 });
+    const prefix = 'p'.repeat(100);
+    for (const [payloadBytes, kind] of [
+      [3995, Row.Batch],
+      [3996, Row.HostPart],
+    ] as const) {
+      expect(plane.installFlow(0, Buffer.from(`${prefix}t`), [], true, true, 100)).toBeGreaterThanOrEqual(0);
+      const bytes = publish({ topic: 't', payload: 'x'.repeat(payloadBytes), contentType: undefined }, 1, 5);
+      expect(ingestOnce(plane, 0, bytes).rows.map((row) => row.kind)).toEqual([kind]);
+    }
+  });
+
   it('are one row for identifiers in a row on one flow', () => {
     const plane = planeWith();
     flow(plane, 'x');

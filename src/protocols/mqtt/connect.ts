@@ -6,7 +6,6 @@
 import { randomBytes } from 'node:crypto';
 import { TableId } from '../../kernel/state/table.ts';
 import type { Principal } from '../../security/security.ts';
-import { NO_TENANT } from '../../security/tenants/tenants.ts';
 import { type AuthResult, type ConnectRequest, isPromise, principalFrom } from './auth.ts';
 import { beginExchange } from './auth-exchange.ts';
 import { type ConnackPacket, type ConnectPacket, PacketType } from './codec/packets.ts';
@@ -252,16 +251,14 @@ function establish(mqtt: Mqtt, connection: Connection, packet: ConnectPacket, se
     version,
     classId: connection.classId,
     // What the data plane does not look at must come to the host.
-    fastIngress:
-      config.mqtt.maxQos === 2 &&
-      config.mqtt.maxMessageExpirySeconds === 0 &&
-      connection.tenant === NO_TENANT,
+    fastIngress: config.mqtt.maxQos === 2 && config.mqtt.maxMessageExpirySeconds === 0,
     sendWindow: connection.sendWindow,
     // MQTT 3 clients are not told of a limit, so they have none but the number of identifiers.
     receiveMaximum: version === 5 ? config.mqtt.receiveMaximum : 65_535,
     maxPacketBytesOut: connection.maxPacketBytesOut,
     maxHeldBytes: config.mqtt.maxHeldBytes,
     isDurable: session.durable !== undefined,
+    topicPrefixBytes: connection.tenant.prefixBytes,
   });
   if (connection.keepAliveSeconds > 0) {
     const delayMs = connection.keepAliveSeconds * 1500;

@@ -110,6 +110,7 @@ export function createFlows(mqtt: Mqtt): Flows {
   }
 
   function install(classId: number, tenant: Tenant, topic: Uint8Array): boolean {
+    const prefixBytes = topic.length - (tenant.fromTopic(topic)?.length ?? topic.length);
     const isCaptured = mqtt.streams.capturing(topic).length > 0;
     const matches = mqtt.router.match(topic);
     const shared = [...matches.groups];
@@ -131,6 +132,7 @@ export function createFlows(mqtt: Mqtt): Flows {
       groups.map((group) => group.number),
       hasHostPart,
       keepers !== undefined,
+      prefixBytes,
     );
     if (flowId < 0) {
       for (const group of groups) release(group);

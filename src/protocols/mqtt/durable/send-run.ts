@@ -1,6 +1,5 @@
 /** Deliveries of QoS 1 whose bodies lie together in memory, put out by the data plane in one call. */
 
-import { NO_TENANT } from '../../../security/tenants/tenants.ts';
 import type { Connection } from '../connection.ts';
 import type { Mqtt } from '../context.ts';
 import { isRetained, qosOf } from './delivery-options.ts';
@@ -22,7 +21,7 @@ export function sendRun(
   const { queue } = state;
   // What was sent before is marked as a duplicate; an identifier may still be taken when that many are in between.
   if (seq < state.sentTo || hasLeaving(state) || queue.end - queue.floor > IDENTIFIERS) return 0;
-  if (connection.aliasMaximumOut !== 0 || connection.tenant !== NO_TENANT) return 0;
+  if (connection.aliasMaximumOut !== 0) return 0;
   const { dataPlane, durable, counters } = mqtt;
   const { store } = durable;
   const first = queue.slotAt(seq);
@@ -52,6 +51,8 @@ export function sendRun(
   const sent = dataPlane.putStored(connection.slot, bodies, count, packetIdOf(seq), subscriptionIds);
   if (sent === 0) return 0;
   counters.publishSent[1] += sent;
+  const { tenantCounts } = connection;
+  if (tenantCounts !== undefined) tenantCounts.messagesSent.mqtt += sent;
   counters.publishBytesSent += dataPlane.result.storedBytes;
   mqtt.turn.wake();
   return sent;
