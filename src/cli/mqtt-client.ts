@@ -308,7 +308,7 @@ export async function connectMqtt(
   });
 }
 
-function connectPacket(options: ClientOptions): IConnectPacket {
+export function connectPacket(options: ClientOptions): IConnectPacket {
   const { version, username, password, will, properties } = options;
   return {
     cmd: 'connect',

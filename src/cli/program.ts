@@ -6,12 +6,13 @@ import { Command, Option } from 'commander';
 import { packageVersion } from '../package-version.ts';
 import { addAdminVerbs, addOfflineVerbs } from './admin-program.ts';
 import { addBackupVerbs } from './backup-program.ts';
+import { addBenchVerbs } from './bench-program.ts';
 import { addConfigVerbs } from './config-program.ts';
 import { addContextVerbs } from './context-program.ts';
 import { ExitCode } from './exit-codes.ts';
 import type { Io } from './io.ts';
 import { addLifecycleVerbs } from './lifecycle-program.ts';
-import { append, duration, examples, oneOf, wholeNumber, withConfig } from './options.ts';
+import { append, duration, examples, wholeNumber, withConfig, withConnection } from './options.ts';
 
 export interface Outcome {
   exitCode: number;
@@ -144,6 +145,7 @@ Examples:
       await ends(req(topic, payload, options, io));
     });
 
+  addBenchVerbs(program, io, ends);
   addConfigVerbs(program, io, ends);
   addContextVerbs(program, io, ends);
   addAdminVerbs(program, io, ends);
@@ -171,37 +173,6 @@ Examples:
       io.out.write(completionScript(program, shell));
     });
   return program;
-}
-
-function withConnection(command: Command): Command {
-  return command
-    .option('-u, --url <url>', 'broker: mqtt://, mqtts://, ws://, wss://, mqtt+unix://')
-    .option('--context <name>', 'a broker of `robustmq context` (or ROBUSTMQ_CONTEXT)')
-    .option('-H, --host <host>', 'broker, when there is no --url (default: localhost)')
-    .option('-p, --port <number>', 'port (default: 1883, with TLS 8883)', wholeNumber(1, 65_535))
-    .option('-i, --client-id <id>', 'client identifier (default: a random one)')
-    .addOption(
-      new Option('-V, --mqtt-version <version>', '3 (3.1), 4 (3.1.1) or 5')
-        .argParser(oneOf([3, 4, 5]))
-        .default(5),
-    )
-    .addOption(new Option('-q, --qos <qos>', '0, 1 or 2').argParser(oneOf([0, 1, 2])).default(0))
-    .option('--user <name>', 'user name')
-    .option('--password-file <file>', 'file with the password')
-    .option('--password-stdin', 'read the password from standard input')
-    .option('--no-clean', 'resume the session of --client-id')
-    .option('--session-expiry <duration>', 'how long the session outlives the connection (MQTT 5)', duration)
-    .option('--keep-alive <duration>', 'keep alive', duration, 60_000)
-    .option('--connect-timeout <duration>', 'give up connecting after this time', duration, 10_000)
-    .option('--will-topic <topic>', 'topic of the will')
-    .option('--will-payload <text>', 'payload of the will')
-    .addOption(new Option('--will-qos <qos>', 'QoS of the will').argParser(oneOf([0, 1, 2])))
-    .option('--will-retain', 'retain the will')
-    .option('--will-delay <duration>', 'delay of the will (MQTT 5)', duration)
-    .option('--ca <file>', 'authorities that the broker may be certified by, PEM; turns TLS on')
-    .option('--cert <file>', 'client certificate, PEM')
-    .option('--key <file>', "client certificate's private key, PEM")
-    .option('--insecure', "do not check the broker's certificate");
 }
 
 /** Runs one command line and gives its exit code; everything for the user has been written. */

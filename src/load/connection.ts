@@ -3,7 +3,7 @@
  * window (the callback runs right after each read), with head room in front of it where the unfinished frame of
  * the last read is put back, so that every frame is contiguous and none is copied but the split one.
  */
-import { connect, type Socket, type TcpNetConnectOpts } from 'node:net';
+import { connect, type NetConnectOpts, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { DISCONNECT, encodeSubscribe, type ProtocolVersion, type PublishBlock, type Qos } from './codec.ts';
 import { type Connack, readConnack } from './connack.ts';
@@ -52,9 +52,10 @@ export interface Connection extends ScanState {
   end(): Promise<void>;
 }
 
-/** Where to connect: over TCP, or with a stream that somebody else opens. */
+/** Where to connect: over TCP, a Unix socket, or with a stream that somebody else opens. */
 export type Endpoint =
   | { readonly host: string; readonly port: number; readonly localAddress?: string }
+  | { readonly path: string }
   | { readonly dial: () => Promise<Duplex> };
 
 export interface ConnectionOptions {
@@ -236,7 +237,7 @@ export function openConnection(options: ConnectionOptions, shared: Shared): Conn
         fail({ kind: 'unreachable', reason: error instanceof Error ? error.message : String(error) }),
     );
   } else {
-    const settings: TcpNetConnectOpts = {
+    const settings: NetConnectOpts = {
       ...endpoint,
       noDelay: true,
       onread: {
