@@ -252,8 +252,9 @@ export class KafkaConnection implements ConnectionHandler, Caller {
   /** What it counts for in quotas; gives how long the client has to wait. */
   #charge({ bytes, answer = NO_ANSWER }: Slot, { api, clientId }: RequestHeader, work: Work): number {
     if (api === undefined) return 0;
-    const { principal, meter } = this;
-    const sent = { ...work, api, principal, clientId, requestBytes: bytes };
+    const { principal, meter, identity } = this;
+    const tenant = identity?.tenant ?? '';
+    const sent = { ...work, api, principal, tenant, clientId, requestBytes: bytes };
     return chargeMs(this.#host.kafka.security.quotas, meter, sent, answer);
   }
 

@@ -21,6 +21,7 @@ import type { DeadLetters } from './produce/dead-letters.ts';
 import type { Producers } from './producers/producers.ts';
 import type { Authentication } from './security/authentication.ts';
 import type { Authorizer } from './security/authorizer.ts';
+import type { Boundary } from './security/boundary.ts';
 import type { Security } from './security/security.ts';
 import type { Shares } from './share/share.ts';
 import type { Topics } from './topics/topics.ts';
@@ -93,6 +94,8 @@ export interface Kafka {
   /** Asked with a Caller, by each handler, before it does anything. */
   readonly authorizer: Authorizer;
   readonly security: Security;
+  /** Between names of clients and those that are kept. */
+  readonly boundary: Boundary;
   /** What administrators change is noted there. */
   readonly audit: Pick<Audit, 'change' | 'note'>;
   /** What administrators set for other things than topics. */

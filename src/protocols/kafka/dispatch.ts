@@ -11,6 +11,7 @@ import { type Api, Apis } from './messages/apis.ts';
 import { deleteRecords, listOffsets, offsetForLeaderEpoch } from './offsets/offsets.ts';
 import { produce } from './produce/produce.ts';
 import { producerHandlers } from './producers/requests.ts';
+import { bounded } from './security/boundary.ts';
 import { noted } from './security/noted.ts';
 import { securityHandlers } from './security/security.ts';
 import { shareHandlers } from './share/requests.ts';
@@ -58,7 +59,8 @@ const withoutTelemetry = servedApis.filter(
 const byKey: ReadonlyMap<number, Handler<Api>> = new Map(
   Object.entries(handlers).map(([text, handler]) => {
     const name = text as ApiName;
-    return [Apis[name].key, noted(name, handler as Handler<Api>)];
+    const api = Apis[name];
+    return [api.key, bounded(api, noted(name, handler as Handler<Api>))];
   }),
 );
 

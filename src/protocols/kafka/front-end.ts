@@ -36,6 +36,7 @@ import { createBatchOpener } from './records/opener.ts';
 import { createRequestMemory } from './request-memory.ts';
 import { createRequestTimes, type RequestTimes } from './request-times.ts';
 import { WireWriter } from './schema/writer.ts';
+import { createBoundary } from './security/boundary.ts';
 import { createSecurity, type SharedSecurity } from './security/security.ts';
 import { createShares } from './share/share.ts';
 import type { KafkaTables } from './tables.ts';
@@ -211,6 +212,7 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
     topics,
     producers,
     security,
+    boundary: createBoundary(topics),
     audit: options.security.audit,
     authorizer: security.authorizer,
     clientMetrics,

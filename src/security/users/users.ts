@@ -68,6 +68,8 @@ export interface ScramEdit {
   readonly mechanism: ScramMechanism;
   /** undefined removes it; a user who has then nothing at all goes with it. */
   readonly credential: ScramCredential | undefined;
+  /** Of a user who is made by it. */
+  readonly tenant?: string;
 }
 
 export interface Users extends ScramCredentials {
@@ -262,9 +264,9 @@ export function createUsers(options: UsersOptions): Users {
 
   const editsOfScram = (wanted: readonly ScramEdit[]): Edit[] => {
     const changed = new Map<string, UserRecord>();
-    for (const { userName, mechanism, credential } of wanted) {
+    for (const { userName, mechanism, credential, tenant = '' } of wanted) {
       if (configured.has(userName)) continue;
-      const old = changed.get(userName) ?? records.get(userName) ?? emptyRecord();
+      const old = changed.get(userName) ?? records.get(userName) ?? { ...emptyRecord(), tenant };
       const scram = new Map(old.scram);
       scram.delete(mechanism);
       if (credential !== undefined) scram.set(mechanism, credential);

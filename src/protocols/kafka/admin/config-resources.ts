@@ -1,9 +1,12 @@
 /** Configurations of what is no topic: brokers, their log, groups. */
 import type { Edit } from '../../../kernel/settings-table.ts';
+import { ownerOfName } from '../../../security/tenants/owners.ts';
 import type { Caller, Kafka } from '../context.ts';
 import type { Apis } from '../messages/apis.ts';
+import { ConfigResource } from '../messages/configs.ts';
 import { ErrorCode } from '../messages/errors.ts';
 import type { In } from '../schema/message.ts';
+import { tenantNameOf } from '../security/authorizer.ts';
 import { type Answered, GOOD, refusalOf } from '../security/refusals.ts';
 import { SettingKind } from '../security/setting-kinds.ts';
 import { CLUSTER, Operation, ResourceType } from '../security/vocabulary.ts';
@@ -13,8 +16,6 @@ import { metricsConfigs, metricsEdit } from './client-metrics.ts';
 import { GroupConfigName, groupConfig, groupConfigs, groupEdit } from './group-configs.ts';
 import { type Scope, settingName } from './live-config.ts';
 
-/** As the protocol numbers them. */
-export const ConfigResource = { Topic: 2, Broker: 4, BrokerLogger: 8, ClientMetrics: 16, Group: 32 } as const;
 const ConfigSource = {
   DynamicBroker: 2,
   DynamicDefault: 3,
@@ -85,7 +86,9 @@ function fault(
   if (!isOfBroker && type !== ConfigResource.ClientMetrics) {
     return invalid('resources of this type have no configuration here');
   }
-  const isAllowed = kafka.authorizer.allows(caller, operation, ResourceType.Cluster, CLUSTER);
+  // They are the node's, and with it everybody's.
+  const isAllowed =
+    tenantNameOf(caller) === '' && kafka.authorizer.allows(caller, operation, ResourceType.Cluster, CLUSTER);
   if (!isAllowed) return notAllowed(ErrorCode.CLUSTER_AUTHORIZATION_FAILED);
   if (!isOfBroker) return name === '' ? invalid('a subscription has a name') : undefined;
   const scope = scopeOf(kafka, name);
@@ -317,10 +320,9 @@ async function alterMetrics(
 }
 
 /** Why a value that may be for some group cannot be now. */
-function missingTopic({ topics }: Kafka, name: string, value: string): string | undefined {
-  if (name !== GroupConfigName.deadLetterTopic || value === '' || topics.get(value) !== undefined) {
-    return undefined;
-  }
+function missingTopic({ topics }: Kafka, group: string, name: string, value: string): string | undefined {
+  if (name !== GroupConfigName.deadLetterTopic || value === '') return undefined;
+  if (topics.get(ownerOfName(group).toKafkaTopic(value)) !== undefined) return undefined;
   return `${name}: there is no topic ${value}`;
 }
 
@@ -343,7 +345,7 @@ async function alterGroup(
     if (value === null) return refused(ErrorCode.INVALID_CONFIG, `${name} has no value`);
     const reason = known.check(value);
     if (reason !== undefined) return refused(ErrorCode.INVALID_CONFIG, `${name} ${reason}`);
-    const missing = missingTopic(kafka, name, value);
+    const missing = missingTopic(kafka, group, name, value);
     if (missing !== undefined) return refused(ErrorCode.INVALID_CONFIG, missing);
     wanted.push(groupEdit(group, name, value));
   }

@@ -2,12 +2,15 @@
 import type { Kafka } from '../context.ts';
 import type { Handler } from '../handlers.ts';
 import type { Apis } from '../messages/apis.ts';
+import { ConfigResource } from '../messages/configs.ts';
 import { ErrorCode } from '../messages/errors.ts';
+import { tenantNameOf } from '../security/authorizer.ts';
 import { CLUSTER, Operation, ResourceType } from '../security/vocabulary.ts';
-import { ConfigResource } from './config-resources.ts';
 
 const { Topic, Broker, BrokerLogger, ClientMetrics, Group } = ConfigResource;
 const ALL: readonly number[] = [Topic, Broker, BrokerLogger, ClientMetrics, Group];
+/** The rest is the node's. */
+const OF_TENANTS: readonly number[] = [Topic, Group];
 
 /** Of groups, those that have something of their own. */
 function namesOf(kafka: Kafka, resourceType: number): string[] {
@@ -27,7 +30,8 @@ export const listConfigResources: Handler<(typeof Apis)['listConfigResources']> 
   }
   const asked = version === 0 ? [ClientMetrics] : request.resourceTypes;
   if (!asked.every((type) => ALL.includes(type))) return refused(ErrorCode.UNSUPPORTED_VERSION);
-  const types = asked.length === 0 ? ALL : [...new Set(asked)];
+  const shown = tenantNameOf(connection) === '' ? ALL : OF_TENANTS;
+  const types = shown.filter((type) => asked.length === 0 || asked.includes(type));
   return {
     throttleTimeMs: 0,
     errorCode: ErrorCode.NONE,

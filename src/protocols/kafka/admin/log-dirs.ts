@@ -5,13 +5,13 @@ import type { Kafka } from '../context.ts';
 import type { Handler } from '../handlers.ts';
 import type { Apis } from '../messages/apis.ts';
 import { ErrorCode } from '../messages/errors.ts';
+import { tenantNameOf } from '../security/authorizer.ts';
 import { CLUSTER, Operation, ResourceType } from '../security/vocabulary.ts';
 
 const UNKNOWN_SPACE = { totalBytes: -1, usableBytes: -1 };
 
 /** Of the file system, as far as it says. */
 async function spaceOf({ config }: Kafka): Promise<typeof UNKNOWN_SPACE> {
-  if (config.storage.engine === 'memory') return UNKNOWN_SPACE;
   try {
     const { bsize, blocks, bavail } = await statfs(config.dataDir);
     return { totalBytes: bsize * blocks, usableBytes: bsize * bavail };
@@ -50,8 +50,11 @@ export const describeLogDirs: Handler<(typeof Apis)['describeLogDirs']> = async 
       }));
     return [{ name, partitions }];
   });
-  const logDir = kafka.config.storage.engine === 'memory' ? 'memory' : resolve(kafka.config.dataDir);
-  const space = await spaceOf(kafka);
+  // How the node is made is not for its tenants.
+  const isWhole = tenantNameOf(connection) === '';
+  const isInFiles = isWhole && kafka.config.storage.engine !== 'memory';
+  const logDir = isInFiles ? resolve(kafka.config.dataDir) : 'memory';
+  const space = isInFiles ? await spaceOf(kafka) : UNKNOWN_SPACE;
   return {
     throttleTimeMs: 0,
     errorCode: ErrorCode.NONE,

@@ -4,7 +4,7 @@ import type { HandlerTable } from '../handlers.ts';
 import type { Apis } from '../messages/apis.ts';
 import { ErrorCode } from '../messages/errors.ts';
 import type { In } from '../schema/message.ts';
-import type { Subject } from '../security/authorizer.ts';
+import { type Subject, tenantNameOf } from '../security/authorizer.ts';
 import { CLUSTER, Operation, ResourceType } from '../security/vocabulary.ts';
 import { stateOf } from '../share/group.ts';
 import { metadataOf, NO_BYTES } from './classic-group.ts';
@@ -124,7 +124,10 @@ export const adminHandlers: HandlerTable = {
       new Set(filter.map((each) => each.toLowerCase()));
     const states = lower(request.statesFilter);
     const types = lower(request.typesFilter);
-    const all = authorizer.allows(connection, Operation.Describe, ResourceType.Cluster, CLUSTER);
+    // Of a tenant's cluster there are only its groups, which each have to be asked about.
+    const all =
+      tenantNameOf(connection) === '' &&
+      authorizer.allows(connection, Operation.Describe, ResourceType.Cluster, CLUSTER);
     const listed = [];
     for (const { groupId, protocolType, state, kind } of summaries(groups, shares)) {
       if (states.size > 0 && !states.has(state.toLowerCase())) continue;

@@ -3,6 +3,7 @@
  * classic-rebalance.ts.
  */
 
+import { ownerOfName } from '../../../security/tenants/owners.ts';
 import type { joinGroupResponse, syncGroupResponse } from '../messages/classic-group.ts';
 import { decodeSubscription } from '../messages/consumer-protocol.ts';
 import { ErrorCode } from '../messages/errors.ts';
@@ -251,10 +252,11 @@ export function findTopics(group: ClassicGroup): void {
   group.topics = undefined;
   if (group.protocolType !== 'consumer') return;
   const topics = new Set<string>();
+  const owner = ownerOfName(group.id);
   for (const member of group.members.values()) {
     const { value } = decodeSubscription(metadataOf(member, group.protocolName));
     if (value === undefined) return;
-    for (const topic of value.topics) topics.add(topic);
+    for (const topic of value.topics) topics.add(owner.toKafkaTopic(topic));
   }
   group.topics = topics;
 }

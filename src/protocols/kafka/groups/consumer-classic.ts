@@ -3,6 +3,7 @@
  * JoinGroup says what the member reads and has, SyncGroup tells it what it gets, and Heartbeat calls it to join again whenever there is
  * something to give up or to get.
  */
+import { ownerOfName } from '../../../security/tenants/owners.ts';
 import { decodeSubscription } from '../messages/consumer-protocol.ts';
 import { ErrorCode } from '../messages/errors.ts';
 import { difference, filterPartitions } from './assignment.ts';
@@ -80,10 +81,10 @@ export function joinConsumerGroup(
     clientId,
     clientHost,
     rebalanceTimeoutMs,
-    topicNames: subscription.topics,
+    topicNames: subscription.topics.map(ownerOfName(group.id).toKafkaTopic),
     regex: '',
     assignor: '',
-    owned: byTopicId(subscription.ownedPartitions, coordinator.topics),
+    owned: byTopicId(group, subscription.ownedPartitions, coordinator.topics),
     classic: { sessionTimeoutMs, protocols: copyOf(request.protocols) },
   });
   const member = group.members.get(memberId);

@@ -1,4 +1,5 @@
 /** What the members of a consumer group are to have: the topics that they read, and the next epoch's targets. */
+import { ownerOfName } from '../../../security/tenants/owners.ts';
 import type { Topics } from '../topics/topics.ts';
 import { isSameAssignment } from './assignment.ts';
 import { ASSIGNORS, type AssignorMember } from './assignors.ts';
@@ -25,12 +26,14 @@ export function resolveTopics(group: ConsumerGroup, known: KnownTopics): Resolve
     if (topic !== undefined) topics.set(name, { id: topic.id, partitions: topic.partitions.length });
   };
   const matched = new Map<string, string[]>();
+  const { fromKafkaTopic } = ownerOfName(group.id);
   for (const { topicNames, regex, pattern } of group.members.values()) {
     for (const name of topicNames) add(name);
     if (pattern === undefined || matched.has(regex)) continue;
     const names: string[] = [];
     for (const { name, isInternal } of known.list()) {
-      if (!isInternal && pattern.matches(name)) names.push(name);
+      const written = isInternal ? undefined : fromKafkaTopic(name);
+      if (written !== undefined && pattern.matches(written)) names.push(name);
     }
     for (const name of names) add(name);
     matched.set(regex, names);

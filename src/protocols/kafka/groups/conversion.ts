@@ -3,6 +3,7 @@
  * classic ones, and back when none of these is left. What members have stays theirs, and epochs go on from generations, and these from
  * epochs, so nobody is out for it; the classic members are called to join again.
  */
+import { kafkaTopicAsWritten, ownerOfName } from '../../../security/tenants/owners.ts';
 import { decodeAssignment, decodeSubscription, encodeAssignment } from '../messages/consumer-protocol.ts';
 import { ErrorCode } from '../messages/errors.ts';
 import type { Topics } from '../topics/topics.ts';
@@ -38,27 +39,29 @@ function versionOf([protocol]: readonly Protocol[]): number {
   return Math.min(MAX_VERSION, Math.max(0, Buffer.from(metadata).readInt16BE(0)));
 }
 
-/** What a classic member is told to read. */
+/** What a classic member is told to read; what members tell each other has names as clients write them. */
 export function assignmentFor(
   protocols: readonly Protocol[],
   assigned: Assignment,
   topics: KnownTopics,
 ): Uint8Array {
   const assignedPartitions = [...assigned].flatMap(([topicId, partitions]) => {
-    const topic = topics.byId(topicId)?.name;
-    return topic === undefined ? [] : [{ topic, partitions }];
+    const name = topics.byId(topicId)?.name;
+    return name === undefined ? [] : [{ topic: kafkaTopicAsWritten(name), partitions }];
   });
   return encodeAssignment(versionOf(protocols), { assignedPartitions, userData: null });
 }
 
-/** Of names, what there is of them. */
+/** Of names that members of the group have written, what there is of them. */
 export function byTopicId(
+  { id }: { readonly id: string },
   named: readonly { readonly topic: string; readonly partitions: readonly number[] }[],
   topics: KnownTopics,
 ): Assignment {
+  const { toKafkaTopic } = ownerOfName(id);
   return toAssignment(
     named.flatMap(({ topic: name, partitions }) => {
-      const topic = topics.get(name);
+      const topic = topics.get(toKafkaTopic(name));
       if (topic === undefined) return [];
       const count = topic.partitions.length;
       return [
@@ -76,6 +79,7 @@ function membersOf(group: ClassicGroup, topics: KnownTopics): KeptMember[] | und
   const members: KeptMember[] = [];
   if (group.members.size === 0) return members;
   if (group.protocolType !== CONSUMER_TYPE) return undefined;
+  const { toKafkaTopic } = ownerOfName(group.id);
   for (const member of group.members.values()) {
     // Who has never been in a generation has nothing, and can come anew.
     if (member.isNew || member.protocols.length === 0) continue;
@@ -86,10 +90,10 @@ function membersOf(group: ClassicGroup, topics: KnownTopics): KeptMember[] | und
     const assignment = decodeAssignment(member.assignment).value;
     if (subscription === undefined) return undefined;
     if (assignment === undefined && member.assignment.byteLength > 0) return undefined;
-    const given = byTopicId(assignment?.assignedPartitions ?? [], topics);
+    const given = byTopicId(group, assignment?.assignedPartitions ?? [], topics);
     // Amidst a rebalance a member may still have what it said when it joined.
     const assigned =
-      group.state === 'Stable' ? given : union(given, byTopicId(subscription.ownedPartitions, topics));
+      group.state === 'Stable' ? given : union(given, byTopicId(group, subscription.ownedPartitions, topics));
     members.push({
       id,
       instanceId,
@@ -97,7 +101,7 @@ function membersOf(group: ClassicGroup, topics: KnownTopics): KeptMember[] | und
       clientId,
       clientHost,
       rebalanceTimeoutMs,
-      topicNames: [...new Set(subscription.topics)].sort(),
+      topicNames: [...new Set(subscription.topics.map(toKafkaTopic))].sort(),
       regex: '',
       assignor: '',
       epoch: group.generation,

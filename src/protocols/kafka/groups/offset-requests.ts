@@ -42,7 +42,9 @@ function commitOffsets(
     const topic = version >= TOPIC_IDS_FROM ? all.byId(topicId) : all.get(name);
     const isUnknown =
       version >= TOPIC_IDS_FROM ? ErrorCode.UNKNOWN_TOPIC_ID : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION;
-    const isAllowed = mayRead(kafka, connection, topic?.name ?? name);
+    // Who names a topic by an id that there is not has named none.
+    const isNamed = topic !== undefined || version < TOPIC_IDS_FROM;
+    const isAllowed = !isNamed || mayRead(kafka, connection, topic?.name ?? name);
     const errorCode = !isAllowed
       ? ErrorCode.TOPIC_AUTHORIZATION_FAILED
       : topic === undefined

@@ -22,7 +22,7 @@ export const describeAclsResponse = message(
   {
     throttleTimeMs: int32(),
     errorCode: int16(),
-    errorMessage: string({ nullable: '0+' }),
+    errorMessage: string({ entity: 'message', nullable: '0+' }),
     resources: structs({
       resourceType: int8(),
       resourceName: string(),
@@ -60,7 +60,7 @@ export const createAclsResponse = message(
     throttleTimeMs: int32(),
     results: structs({
       errorCode: int16(),
-      errorMessage: string({ nullable: '0+' }),
+      errorMessage: string({ entity: 'message', nullable: '0+' }),
     }),
   },
 );
@@ -88,10 +88,10 @@ export const deleteAclsResponse = message(
     throttleTimeMs: int32(),
     filterResults: structs({
       errorCode: int16(),
-      errorMessage: string({ nullable: '0+' }),
+      errorMessage: string({ entity: 'message', nullable: '0+' }),
       matchingAcls: structs({
         errorCode: int16(),
-        errorMessage: string({ nullable: '0+' }),
+        errorMessage: string({ entity: 'message', nullable: '0+' }),
         resourceType: int8(),
         resourceName: string(),
         patternType: int8({ in: '1+', default: 3 }),

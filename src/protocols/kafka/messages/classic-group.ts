@@ -6,9 +6,9 @@ export const findCoordinatorRequest = message(
   'FindCoordinatorRequest',
   { versions: '0-6', flexible: '3+' },
   {
-    key: string({ in: '0-3' }),
+    key: string({ entity: 'groupId', in: '0-3' }),
     keyType: int8({ in: '1+', default: 0 }),
-    coordinatorKeys: array(string(), { in: '4+' }),
+    coordinatorKeys: array(string({ entity: 'groupId' }), { in: '4+' }),
   },
 );
 
@@ -18,18 +18,18 @@ export const findCoordinatorResponse = message(
   {
     throttleTimeMs: int32({ in: '1+' }),
     errorCode: int16({ in: '0-3' }),
-    errorMessage: string({ in: '1-3', nullable: '1-3' }),
+    errorMessage: string({ entity: 'message', in: '1-3', nullable: '1-3' }),
     nodeId: int32({ in: '0-3' }),
     host: string({ in: '0-3' }),
     port: int32({ in: '0-3' }),
     coordinators: structs(
       {
-        key: string(),
+        key: string({ entity: 'groupId' }),
         nodeId: int32(),
         host: string(),
         port: int32(),
         errorCode: int16(),
-        errorMessage: string({ nullable: '4+' }),
+        errorMessage: string({ entity: 'message', nullable: '4+' }),
       },
       { in: '4+' },
     ),
@@ -40,7 +40,7 @@ export const joinGroupRequest = message(
   'JoinGroupRequest',
   { versions: '0-9', flexible: '6+' },
   {
-    groupId: string(),
+    groupId: string({ entity: 'groupId' }),
     sessionTimeoutMs: int32(),
     rebalanceTimeoutMs: int32({ in: '1+', default: -1 }),
     memberId: string(),
@@ -78,7 +78,7 @@ export const syncGroupRequest = message(
   'SyncGroupRequest',
   { versions: '0-5', flexible: '4+' },
   {
-    groupId: string(),
+    groupId: string({ entity: 'groupId' }),
     generationId: int32(),
     memberId: string(),
     groupInstanceId: string({ in: '3+', nullable: '3+', default: null }),
@@ -107,7 +107,7 @@ export const heartbeatRequest = message(
   'HeartbeatRequest',
   { versions: '0-4', flexible: '4+' },
   {
-    groupId: string(),
+    groupId: string({ entity: 'groupId' }),
     generationId: int32(),
     memberId: string(),
     groupInstanceId: string({ in: '3+', nullable: '3+', default: null }),
@@ -127,7 +127,7 @@ export const leaveGroupRequest = message(
   'LeaveGroupRequest',
   { versions: '0-5', flexible: '4+' },
   {
-    groupId: string(),
+    groupId: string({ entity: 'groupId' }),
     memberId: string({ in: '0-2' }),
     members: structs(
       {

@@ -2,13 +2,16 @@
 import { array, bool, int8, int16, int32, string, structs } from '../schema/fields.ts';
 import { message } from '../schema/message.ts';
 
+/** What has configurations, as the protocol numbers it. */
+export const ConfigResource = { Topic: 2, Broker: 4, BrokerLogger: 8, ClientMetrics: 16, Group: 32 } as const;
+
 export const describeConfigsRequest = message(
   'DescribeConfigsRequest',
   { versions: '0-4', flexible: '4+' },
   {
     resources: structs({
       resourceType: int8(),
-      resourceName: string(),
+      resourceName: string({ entity: 'configResource' }),
       configurationKeys: array(string(), { nullable: '0+' }),
     }),
     includeSynonyms: bool({ in: '1+', default: false }),
@@ -23,9 +26,9 @@ export const describeConfigsResponse = message(
     throttleTimeMs: int32(),
     results: structs({
       errorCode: int16(),
-      errorMessage: string({ nullable: '0+' }),
+      errorMessage: string({ entity: 'message', nullable: '0+' }),
       resourceType: int8(),
-      resourceName: string(),
+      resourceName: string({ entity: 'configResource' }),
       configs: structs({
         name: string(),
         value: string({ nullable: '0+' }),
@@ -54,7 +57,7 @@ export const alterConfigsRequest = message(
   {
     resources: structs({
       resourceType: int8(),
-      resourceName: string(),
+      resourceName: string({ entity: 'configResource' }),
       configs: structs({
         name: string(),
         value: string({ nullable: '0+' }),
@@ -71,9 +74,9 @@ export const alterConfigsResponse = message(
     throttleTimeMs: int32(),
     responses: structs({
       errorCode: int16(),
-      errorMessage: string({ nullable: '0+' }),
+      errorMessage: string({ entity: 'message', nullable: '0+' }),
       resourceType: int8(),
-      resourceName: string(),
+      resourceName: string({ entity: 'configResource' }),
     }),
   },
 );
@@ -84,7 +87,7 @@ export const incrementalAlterConfigsRequest = message(
   {
     resources: structs({
       resourceType: int8(),
-      resourceName: string(),
+      resourceName: string({ entity: 'configResource' }),
       configs: structs({
         name: string(),
         configOperation: int8(),
@@ -102,9 +105,9 @@ export const incrementalAlterConfigsResponse = message(
     throttleTimeMs: int32(),
     responses: structs({
       errorCode: int16(),
-      errorMessage: string({ nullable: '0+' }),
+      errorMessage: string({ entity: 'message', nullable: '0+' }),
       resourceType: int8(),
-      resourceName: string(),
+      resourceName: string({ entity: 'configResource' }),
     }),
   },
 );
@@ -124,7 +127,7 @@ export const listConfigResourcesResponse = message(
     throttleTimeMs: int32(),
     errorCode: int16(),
     configResources: structs({
-      resourceName: string(),
+      resourceName: string({ entity: 'configResource' }),
       resourceType: int8({ in: '1+', default: 16 }),
     }),
   },

@@ -73,7 +73,7 @@ export const saslAuthenticateResponse = message(
   { versions: '0-2', flexible: '2+' },
   {
     errorCode: int16(),
-    errorMessage: string({ nullable: '0+' }),
+    errorMessage: string({ entity: 'message', nullable: '0+' }),
     authBytes: bytes(),
     sessionLifetimeMs: int64({ in: '1+', default: 0 }),
   },

@@ -6,18 +6,18 @@ export const consumerGroupHeartbeatRequest = message(
   'ConsumerGroupHeartbeatRequest',
   { versions: '0-1', flexible: '0+' },
   {
-    groupId: string(),
+    groupId: string({ entity: 'groupId' }),
     memberId: string(),
     memberEpoch: int32(),
     instanceId: string({ nullable: '0+', default: null }),
     rackId: string({ nullable: '0+', default: null }),
     rebalanceTimeoutMs: int32({ default: -1 }),
-    subscribedTopicNames: array(string(), { nullable: '0+', default: null }),
+    subscribedTopicNames: array(string({ entity: 'topicName' }), { nullable: '0+', default: null }),
     subscribedTopicRegex: string({ in: '1+', nullable: '1+', default: null }),
     serverAssignor: string({ nullable: '0+', default: null }),
     topicPartitions: structs(
       {
-        topicId: uuid(),
+        topicId: uuid({ entity: 'topicId' }),
         partitions: array(int32()),
       },
       { nullable: '0+', default: null },
@@ -31,14 +31,14 @@ export const consumerGroupHeartbeatResponse = message(
   {
     throttleTimeMs: int32(),
     errorCode: int16(),
-    errorMessage: string({ nullable: '0+', default: null }),
+    errorMessage: string({ entity: 'message', nullable: '0+', default: null }),
     memberId: string({ nullable: '0+', default: null }),
     memberEpoch: int32(),
     heartbeatIntervalMs: int32(),
     assignment: struct(
       {
         topicPartitions: structs({
-          topicId: uuid(),
+          topicId: uuid({ entity: 'topicId' }),
           partitions: array(int32()),
         }),
       },
@@ -51,7 +51,7 @@ export const consumerGroupDescribeRequest = message(
   'ConsumerGroupDescribeRequest',
   { versions: '0-1', flexible: '0+' },
   {
-    groupIds: array(string()),
+    groupIds: array(string({ entity: 'groupId' })),
     includeAuthorizedOperations: bool(),
   },
 );
@@ -63,8 +63,8 @@ export const consumerGroupDescribeResponse = message(
     throttleTimeMs: int32(),
     groups: structs({
       errorCode: int16(),
-      errorMessage: string({ nullable: '0+', default: null }),
-      groupId: string(),
+      errorMessage: string({ entity: 'message', nullable: '0+', default: null }),
+      groupId: string({ entity: 'groupId' }),
       groupState: string(),
       groupEpoch: int32(),
       assignmentEpoch: int32(),
@@ -76,19 +76,19 @@ export const consumerGroupDescribeResponse = message(
         memberEpoch: int32(),
         clientId: string(),
         clientHost: string(),
-        subscribedTopicNames: array(string()),
+        subscribedTopicNames: array(string({ entity: 'topicName' })),
         subscribedTopicRegex: string({ nullable: '0+', default: null }),
         assignment: struct({
           topicPartitions: structs({
-            topicId: uuid(),
-            topicName: string(),
+            topicId: uuid({ entity: 'topicId' }),
+            topicName: string({ entity: 'topicName' }),
             partitions: array(int32()),
           }),
         }),
         targetAssignment: struct({
           topicPartitions: structs({
-            topicId: uuid(),
-            topicName: string(),
+            topicId: uuid({ entity: 'topicId' }),
+            topicName: string({ entity: 'topicName' }),
             partitions: array(int32()),
           }),
         }),

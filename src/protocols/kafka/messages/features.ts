@@ -23,12 +23,12 @@ export const updateFeaturesResponse = message(
   {
     throttleTimeMs: int32(),
     errorCode: int16(),
-    errorMessage: string({ nullable: '0+' }),
+    errorMessage: string({ entity: 'message', nullable: '0+' }),
     results: structs(
       {
         feature: string(),
         errorCode: int16(),
-        errorMessage: string({ nullable: '0+' }),
+        errorMessage: string({ entity: 'message', nullable: '0+' }),
       },
       { in: '0-1' },
     ),

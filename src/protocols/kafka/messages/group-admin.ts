@@ -18,7 +18,7 @@ export const listGroupsResponse = message(
     throttleTimeMs: int32({ in: '1+' }),
     errorCode: int16(),
     groups: structs({
-      groupId: string(),
+      groupId: string({ entity: 'groupId' }),
       protocolType: string(),
       groupState: string({ in: '4+' }),
       groupType: string({ in: '5+' }),
@@ -30,7 +30,7 @@ export const describeGroupsRequest = message(
   'DescribeGroupsRequest',
   { versions: '0-6', flexible: '5+' },
   {
-    groups: array(string()),
+    groups: array(string({ entity: 'groupId' })),
     includeAuthorizedOperations: bool({ in: '3+' }),
   },
 );
@@ -42,8 +42,8 @@ export const describeGroupsResponse = message(
     throttleTimeMs: int32({ in: '1+' }),
     groups: structs({
       errorCode: int16(),
-      errorMessage: string({ in: '6+', nullable: '6+', default: null }),
-      groupId: string(),
+      errorMessage: string({ entity: 'message', in: '6+', nullable: '6+', default: null }),
+      groupId: string({ entity: 'groupId' }),
       groupState: string(),
       protocolType: string(),
       protocolData: string(),
@@ -64,7 +64,7 @@ export const deleteGroupsRequest = message(
   'DeleteGroupsRequest',
   { versions: '0-2', flexible: '2+' },
   {
-    groupsNames: array(string()),
+    groupsNames: array(string({ entity: 'groupId' })),
   },
 );
 
@@ -74,7 +74,7 @@ export const deleteGroupsResponse = message(
   {
     throttleTimeMs: int32(),
     results: structs({
-      groupId: string(),
+      groupId: string({ entity: 'groupId' }),
       errorCode: int16(),
     }),
   },

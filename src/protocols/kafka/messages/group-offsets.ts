@@ -6,14 +6,14 @@ export const offsetCommitRequest = message(
   'OffsetCommitRequest',
   { versions: '0-10', flexible: '8+' },
   {
-    groupId: string(),
+    groupId: string({ entity: 'groupId' }),
     generationIdOrMemberEpoch: int32({ in: '1+', default: -1 }),
     memberId: string({ in: '1+' }),
     groupInstanceId: string({ in: '7+', nullable: '7+', default: null }),
     retentionTimeMs: int64({ in: '2-4', default: -1 }),
     topics: structs({
-      name: string({ in: '0-9' }),
-      topicId: uuid({ in: '10+' }),
+      name: string({ entity: 'topicName', in: '0-9' }),
+      topicId: uuid({ entity: 'topicId', in: '10+' }),
       partitions: structs({
         partitionIndex: int32(),
         committedOffset: int64(),
@@ -31,8 +31,8 @@ export const offsetCommitResponse = message(
   {
     throttleTimeMs: int32({ in: '3+' }),
     topics: structs({
-      name: string({ in: '0-9' }),
-      topicId: uuid({ in: '10+' }),
+      name: string({ entity: 'topicName', in: '0-9' }),
+      topicId: uuid({ entity: 'topicId', in: '10+' }),
       partitions: structs({
         partitionIndex: int32(),
         errorCode: int16(),
@@ -45,23 +45,23 @@ export const offsetFetchRequest = message(
   'OffsetFetchRequest',
   { versions: '0-10', flexible: '6+' },
   {
-    groupId: string({ in: '0-7' }),
+    groupId: string({ entity: 'groupId', in: '0-7' }),
     topics: structs(
       {
-        name: string(),
+        name: string({ entity: 'topicName' }),
         partitionIndexes: array(int32()),
       },
       { in: '0-7', nullable: '2-7' },
     ),
     groups: structs(
       {
-        groupId: string(),
+        groupId: string({ entity: 'groupId' }),
         memberId: string({ in: '9+', nullable: '9+', default: null }),
         memberEpoch: int32({ in: '9+', default: -1 }),
         topics: structs(
           {
-            name: string({ in: '8-9' }),
-            topicId: uuid({ in: '10+' }),
+            name: string({ entity: 'topicName', in: '8-9' }),
+            topicId: uuid({ entity: 'topicId', in: '10+' }),
             partitionIndexes: array(int32()),
           },
           { nullable: '8+' },
@@ -80,7 +80,7 @@ export const offsetFetchResponse = message(
     throttleTimeMs: int32({ in: '3+' }),
     topics: structs(
       {
-        name: string(),
+        name: string({ entity: 'topicName' }),
         partitions: structs({
           partitionIndex: int32(),
           committedOffset: int64(),
@@ -94,10 +94,10 @@ export const offsetFetchResponse = message(
     errorCode: int16({ in: '2-7', default: 0 }),
     groups: structs(
       {
-        groupId: string(),
+        groupId: string({ entity: 'groupId' }),
         topics: structs({
-          name: string({ in: '8-9' }),
-          topicId: uuid({ in: '10+' }),
+          name: string({ entity: 'topicName', in: '8-9' }),
+          topicId: uuid({ entity: 'topicId', in: '10+' }),
           partitions: structs({
             partitionIndex: int32(),
             committedOffset: int64(),
@@ -117,9 +117,9 @@ export const offsetDeleteRequest = message(
   'OffsetDeleteRequest',
   { versions: '0', flexible: 'none' },
   {
-    groupId: string(),
+    groupId: string({ entity: 'groupId' }),
     topics: structs({
-      name: string(),
+      name: string({ entity: 'topicName' }),
       partitions: structs({
         partitionIndex: int32(),
       }),
@@ -134,7 +134,7 @@ export const offsetDeleteResponse = message(
     errorCode: int16(),
     throttleTimeMs: int32(),
     topics: structs({
-      name: string(),
+      name: string({ entity: 'topicName' }),
       partitions: structs({
         partitionIndex: int32(),
         errorCode: int16(),

@@ -8,8 +8,8 @@ export const metadataRequest = message(
   {
     topics: structs(
       {
-        topicId: uuid({ in: '10+' }),
-        name: string({ nullable: '10+' }),
+        topicId: uuid({ entity: 'topicId', in: '10+' }),
+        name: string({ entity: 'topicName', nullable: '10+' }),
       },
       { nullable: '1+' },
     ),
@@ -34,8 +34,8 @@ export const metadataResponse = message(
     controllerId: int32({ in: '1+', default: -1 }),
     topics: structs({
       errorCode: int16(),
-      name: string({ nullable: '12+' }),
-      topicId: uuid({ in: '10+' }),
+      name: string({ entity: 'topicName', nullable: '12+' }),
+      topicId: uuid({ entity: 'topicId', in: '10+' }),
       isInternal: bool({ in: '1+', default: false }),
       partitions: structs({
         errorCode: int16(),
@@ -69,7 +69,7 @@ export const describeClusterResponse = message(
   {
     throttleTimeMs: int32(),
     errorCode: int16(),
-    errorMessage: string({ nullable: '0+', default: null }),
+    errorMessage: string({ entity: 'message', nullable: '0+', default: null }),
     endpointType: int8({ in: '1+', default: 1 }),
     clusterId: string(),
     controllerId: int32({ default: -1 }),
@@ -89,12 +89,12 @@ export const describeTopicPartitionsRequest = message(
   { versions: '0', flexible: '0+' },
   {
     topics: structs({
-      name: string(),
+      name: string({ entity: 'topicName' }),
     }),
     responsePartitionLimit: int32({ default: 2000 }),
     cursor: struct(
       {
-        topicName: string(),
+        topicName: string({ entity: 'topicName' }),
         partitionIndex: int32(),
       },
       { nullable: '0+', default: null },
@@ -109,8 +109,8 @@ export const describeTopicPartitionsResponse = message(
     throttleTimeMs: int32(),
     topics: structs({
       errorCode: int16(),
-      name: string({ nullable: '0+' }),
-      topicId: uuid(),
+      name: string({ entity: 'topicName', nullable: '0+' }),
+      topicId: uuid({ entity: 'topicId' }),
       isInternal: bool({ default: false }),
       partitions: structs({
         errorCode: int16(),
@@ -127,7 +127,7 @@ export const describeTopicPartitionsResponse = message(
     }),
     nextCursor: struct(
       {
-        topicName: string(),
+        topicName: string({ entity: 'topicName' }),
         partitionIndex: int32(),
       },
       { nullable: '0+', default: null },

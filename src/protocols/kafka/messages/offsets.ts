@@ -9,7 +9,7 @@ export const listOffsetsRequest = message(
     replicaId: int32(),
     isolationLevel: int8({ in: '2+' }),
     topics: structs({
-      name: string(),
+      name: string({ entity: 'topicName' }),
       partitions: structs({
         partitionIndex: int32(),
         currentLeaderEpoch: int32({ in: '4+', default: -1 }),
@@ -27,7 +27,7 @@ export const listOffsetsResponse = message(
   {
     throttleTimeMs: int32({ in: '2+' }),
     topics: structs({
-      name: string(),
+      name: string({ entity: 'topicName' }),
       partitions: structs({
         partitionIndex: int32(),
         errorCode: int16(),
@@ -46,7 +46,7 @@ export const offsetForLeaderEpochRequest = message(
   {
     replicaId: int32({ in: '3+', default: -2 }),
     topics: structs({
-      topic: string(),
+      topic: string({ entity: 'topicName' }),
       partitions: structs({
         partition: int32(),
         currentLeaderEpoch: int32({ in: '2+', default: -1 }),
@@ -62,7 +62,7 @@ export const offsetForLeaderEpochResponse = message(
   {
     throttleTimeMs: int32({ in: '2+' }),
     topics: structs({
-      topic: string(),
+      topic: string({ entity: 'topicName' }),
       partitions: structs({
         errorCode: int16(),
         partition: int32(),
@@ -78,7 +78,7 @@ export const deleteRecordsRequest = message(
   { versions: '0-2', flexible: '2+' },
   {
     topics: structs({
-      name: string(),
+      name: string({ entity: 'topicName' }),
       partitions: structs({
         partitionIndex: int32(),
         offset: int64(),
@@ -94,7 +94,7 @@ export const deleteRecordsResponse = message(
   {
     throttleTimeMs: int32(),
     topics: structs({
-      name: string(),
+      name: string({ entity: 'topicName' }),
       partitions: structs({
         partitionIndex: int32(),
         lowWatermark: int64(),

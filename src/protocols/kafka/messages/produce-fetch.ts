@@ -17,12 +17,12 @@ export const produceRequest = message(
   'ProduceRequest',
   { versions: '0-13', flexible: '9+' },
   {
-    transactionalId: string({ in: '3+', nullable: '3+', default: null }),
+    transactionalId: string({ entity: 'transactionalId', in: '3+', nullable: '3+', default: null }),
     acks: int16(),
     timeoutMs: int32(),
     topicData: structs({
-      name: string({ in: '0-12' }),
-      topicId: uuid({ in: '13+' }),
+      name: string({ entity: 'topicName', in: '0-12' }),
+      topicId: uuid({ entity: 'topicId', in: '13+' }),
       partitionData: structs({
         index: int32(),
         records: records({ nullable: '0+' }),
@@ -36,8 +36,8 @@ export const produceResponse = message(
   { versions: '0-13', flexible: '9+' },
   {
     responses: structs({
-      name: string({ in: '0-12' }),
-      topicId: uuid({ in: '13+' }),
+      name: string({ entity: 'topicName', in: '0-12' }),
+      topicId: uuid({ entity: 'topicId', in: '13+' }),
       partitionResponses: structs({
         index: int32(),
         errorCode: int16(),
@@ -47,11 +47,11 @@ export const produceResponse = message(
         recordErrors: structs(
           {
             batchIndex: int32(),
-            batchIndexErrorMessage: string({ nullable: '8+', default: null }),
+            batchIndexErrorMessage: string({ entity: 'message', nullable: '8+', default: null }),
           },
           { in: '8+' },
         ),
-        errorMessage: string({ in: '8+', nullable: '8+', default: null }),
+        errorMessage: string({ entity: 'message', in: '8+', nullable: '8+', default: null }),
         currentLeader: struct(
           {
             leaderId: int32({ default: -1 }),
@@ -94,8 +94,8 @@ export const fetchRequest = message(
     sessionId: int32({ in: '7+', default: 0 }),
     sessionEpoch: int32({ in: '7+', default: -1 }),
     topics: structs({
-      topic: string({ in: '4-12' }),
-      topicId: uuid({ in: '13+' }),
+      topic: string({ entity: 'topicName', in: '4-12' }),
+      topicId: uuid({ entity: 'topicId', in: '13+' }),
       partitions: structs({
         partition: int32(),
         currentLeaderEpoch: int32({ in: '9+', default: -1 }),
@@ -109,8 +109,8 @@ export const fetchRequest = message(
     }),
     forgottenTopicsData: structs(
       {
-        topic: string({ in: '7-12' }),
-        topicId: uuid({ in: '13+' }),
+        topic: string({ entity: 'topicName', in: '7-12' }),
+        topicId: uuid({ entity: 'topicId', in: '13+' }),
         partitions: array(int32()),
       },
       { in: '7+' },
@@ -127,8 +127,8 @@ export const fetchResponse = message(
     errorCode: int16({ in: '7+' }),
     sessionId: int32({ in: '7+', default: 0 }),
     responses: structs({
-      topic: string({ in: '4-12' }),
-      topicId: uuid({ in: '13+' }),
+      topic: string({ entity: 'topicName', in: '4-12' }),
+      topicId: uuid({ entity: 'topicId', in: '13+' }),
       partitions: structs({
         partitionIndex: int32(),
         errorCode: int16(),

@@ -21,7 +21,7 @@ export const describeClientQuotasResponse = message(
   {
     throttleTimeMs: int32(),
     errorCode: int16(),
-    errorMessage: string({ nullable: '0+' }),
+    errorMessage: string({ entity: 'message', nullable: '0+' }),
     entries: structs(
       {
         entity: structs({
@@ -64,7 +64,7 @@ export const alterClientQuotasResponse = message(
     throttleTimeMs: int32(),
     entries: structs({
       errorCode: int16(),
-      errorMessage: string({ nullable: '0+' }),
+      errorMessage: string({ entity: 'message', nullable: '0+' }),
       entity: structs({
         entityType: string(),
         entityName: string({ nullable: '0+' }),

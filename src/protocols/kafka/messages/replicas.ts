@@ -8,7 +8,7 @@ export const describeLogDirsRequest = message(
   {
     topics: structs(
       {
-        topic: string(),
+        topic: string({ entity: 'topicName' }),
         partitions: array(int32()),
       },
       { nullable: '0+' },
@@ -26,7 +26,7 @@ export const describeLogDirsResponse = message(
       errorCode: int16(),
       logDir: string(),
       topics: structs({
-        name: string(),
+        name: string({ entity: 'topicName' }),
         partitions: structs({
           partitionIndex: int32(),
           partitionSize: int64(),
@@ -47,7 +47,7 @@ export const electLeadersRequest = message(
     electionType: int8({ in: '1+' }),
     topicPartitions: structs(
       {
-        topic: string(),
+        topic: string({ entity: 'topicName' }),
         partitions: array(int32()),
       },
       { nullable: '0+' },
@@ -63,11 +63,11 @@ export const electLeadersResponse = message(
     throttleTimeMs: int32(),
     errorCode: int16({ in: '1+' }),
     replicaElectionResults: structs({
-      topic: string(),
+      topic: string({ entity: 'topicName' }),
       partitionResult: structs({
         partitionId: int32(),
         errorCode: int16(),
-        errorMessage: string({ nullable: '0+' }),
+        errorMessage: string({ entity: 'message', nullable: '0+' }),
       }),
     }),
   },
@@ -80,7 +80,7 @@ export const listPartitionReassignmentsRequest = message(
     timeoutMs: int32({ default: 60000 }),
     topics: structs(
       {
-        name: string(),
+        name: string({ entity: 'topicName' }),
         partitionIndexes: array(int32()),
       },
       { nullable: '0+', default: null },
@@ -94,9 +94,9 @@ export const listPartitionReassignmentsResponse = message(
   {
     throttleTimeMs: int32(),
     errorCode: int16(),
-    errorMessage: string({ nullable: '0+' }),
+    errorMessage: string({ entity: 'message', nullable: '0+' }),
     topics: structs({
-      name: string(),
+      name: string({ entity: 'topicName' }),
       partitions: structs({
         partitionIndex: int32(),
         replicas: array(int32()),

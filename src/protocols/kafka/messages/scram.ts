@@ -21,11 +21,11 @@ export const describeUserScramCredentialsResponse = message(
   {
     throttleTimeMs: int32(),
     errorCode: int16(),
-    errorMessage: string({ nullable: '0+' }),
+    errorMessage: string({ entity: 'message', nullable: '0+' }),
     results: structs({
       user: string(),
       errorCode: int16(),
-      errorMessage: string({ nullable: '0+' }),
+      errorMessage: string({ entity: 'message', nullable: '0+' }),
       credentialInfos: structs({
         mechanism: int8(),
         iterations: int32(),
@@ -60,7 +60,7 @@ export const alterUserScramCredentialsResponse = message(
     results: structs({
       user: string(),
       errorCode: int16(),
-      errorMessage: string({ nullable: '0+' }),
+      errorMessage: string({ entity: 'message', nullable: '0+' }),
     }),
   },
 );

@@ -7,10 +7,10 @@ export const describeShareGroupOffsetsRequest = message(
   { versions: '0-1', flexible: '0+' },
   {
     groups: structs({
-      groupId: string(),
+      groupId: string({ entity: 'groupId' }),
       topics: structs(
         {
-          topicName: string(),
+          topicName: string({ entity: 'topicName' }),
           partitions: array(int32()),
         },
         { nullable: '0+' },
@@ -25,21 +25,21 @@ export const describeShareGroupOffsetsResponse = message(
   {
     throttleTimeMs: int32(),
     groups: structs({
-      groupId: string(),
+      groupId: string({ entity: 'groupId' }),
       topics: structs({
-        topicName: string(),
-        topicId: uuid(),
+        topicName: string({ entity: 'topicName' }),
+        topicId: uuid({ entity: 'topicId' }),
         partitions: structs({
           partitionIndex: int32(),
           startOffset: int64(),
           leaderEpoch: int32(),
           lag: int64({ in: '1+', default: -1 }),
           errorCode: int16(),
-          errorMessage: string({ nullable: '0+', default: null }),
+          errorMessage: string({ entity: 'message', nullable: '0+', default: null }),
         }),
       }),
       errorCode: int16(),
-      errorMessage: string({ nullable: '0+', default: null }),
+      errorMessage: string({ entity: 'message', nullable: '0+', default: null }),
     }),
   },
 );
@@ -48,9 +48,9 @@ export const alterShareGroupOffsetsRequest = message(
   'AlterShareGroupOffsetsRequest',
   { versions: '0', flexible: '0+' },
   {
-    groupId: string(),
+    groupId: string({ entity: 'groupId' }),
     topics: structs({
-      topicName: string(),
+      topicName: string({ entity: 'topicName' }),
       partitions: structs({
         partitionIndex: int32(),
         startOffset: int64(),
@@ -65,14 +65,14 @@ export const alterShareGroupOffsetsResponse = message(
   {
     throttleTimeMs: int32(),
     errorCode: int16(),
-    errorMessage: string({ nullable: '0+', default: null }),
+    errorMessage: string({ entity: 'message', nullable: '0+', default: null }),
     responses: structs({
-      topicName: string(),
-      topicId: uuid(),
+      topicName: string({ entity: 'topicName' }),
+      topicId: uuid({ entity: 'topicId' }),
       partitions: structs({
         partitionIndex: int32(),
         errorCode: int16(),
-        errorMessage: string({ nullable: '0+', default: null }),
+        errorMessage: string({ entity: 'message', nullable: '0+', default: null }),
       }),
     }),
   },
@@ -82,9 +82,9 @@ export const deleteShareGroupOffsetsRequest = message(
   'DeleteShareGroupOffsetsRequest',
   { versions: '0', flexible: '0+' },
   {
-    groupId: string(),
+    groupId: string({ entity: 'groupId' }),
     topics: structs({
-      topicName: string(),
+      topicName: string({ entity: 'topicName' }),
     }),
   },
 );
@@ -95,12 +95,12 @@ export const deleteShareGroupOffsetsResponse = message(
   {
     throttleTimeMs: int32(),
     errorCode: int16(),
-    errorMessage: string({ nullable: '0+', default: null }),
+    errorMessage: string({ entity: 'message', nullable: '0+', default: null }),
     responses: structs({
-      topicName: string(),
-      topicId: uuid(),
+      topicName: string({ entity: 'topicName' }),
+      topicId: uuid({ entity: 'topicId' }),
       errorCode: int16(),
-      errorMessage: string({ nullable: '0+', default: null }),
+      errorMessage: string({ entity: 'message', nullable: '0+', default: null }),
     }),
   },
 );

@@ -18,11 +18,11 @@ export const shareGroupHeartbeatRequest = message(
   'ShareGroupHeartbeatRequest',
   { versions: '1', flexible: '1+' },
   {
-    groupId: string(),
+    groupId: string({ entity: 'groupId' }),
     memberId: string(),
     memberEpoch: int32(),
     rackId: string({ nullable: '1+', default: null }),
-    subscribedTopicNames: array(string(), { nullable: '1+', default: null }),
+    subscribedTopicNames: array(string({ entity: 'topicName' }), { nullable: '1+', default: null }),
   },
 );
 
@@ -32,14 +32,14 @@ export const shareGroupHeartbeatResponse = message(
   {
     throttleTimeMs: int32(),
     errorCode: int16(),
-    errorMessage: string({ nullable: '1+', default: null }),
+    errorMessage: string({ entity: 'message', nullable: '1+', default: null }),
     memberId: string({ nullable: '1+', default: null }),
     memberEpoch: int32(),
     heartbeatIntervalMs: int32(),
     assignment: struct(
       {
         topicPartitions: structs({
-          topicId: uuid(),
+          topicId: uuid({ entity: 'topicId' }),
           partitions: array(int32()),
         }),
       },
@@ -52,7 +52,7 @@ export const shareGroupDescribeRequest = message(
   'ShareGroupDescribeRequest',
   { versions: '1', flexible: '1+' },
   {
-    groupIds: array(string()),
+    groupIds: array(string({ entity: 'groupId' })),
     includeAuthorizedOperations: bool(),
   },
 );
@@ -64,8 +64,8 @@ export const shareGroupDescribeResponse = message(
     throttleTimeMs: int32(),
     groups: structs({
       errorCode: int16(),
-      errorMessage: string({ nullable: '1+', default: null }),
-      groupId: string(),
+      errorMessage: string({ entity: 'message', nullable: '1+', default: null }),
+      groupId: string({ entity: 'groupId' }),
       groupState: string(),
       groupEpoch: int32(),
       assignmentEpoch: int32(),
@@ -76,11 +76,11 @@ export const shareGroupDescribeResponse = message(
         memberEpoch: int32(),
         clientId: string(),
         clientHost: string(),
-        subscribedTopicNames: array(string()),
+        subscribedTopicNames: array(string({ entity: 'topicName' })),
         assignment: struct({
           topicPartitions: structs({
-            topicId: uuid(),
-            topicName: string(),
+            topicId: uuid({ entity: 'topicId' }),
+            topicName: string({ entity: 'topicName' }),
             partitions: array(int32()),
           }),
         }),
@@ -94,7 +94,7 @@ export const shareFetchRequest = message(
   'ShareFetchRequest',
   { versions: '1-2', flexible: '1+' },
   {
-    groupId: string({ nullable: '1+', default: null }),
+    groupId: string({ entity: 'groupId', nullable: '1+', default: null }),
     memberId: string({ nullable: '1+' }),
     shareSessionEpoch: int32(),
     maxWaitMs: int32(),
@@ -105,7 +105,7 @@ export const shareFetchRequest = message(
     shareAcquireMode: int8({ in: '2+', default: 0 }),
     isRenewAck: bool({ in: '2+', default: false }),
     topics: structs({
-      topicId: uuid(),
+      topicId: uuid({ entity: 'topicId' }),
       partitions: structs({
         partitionIndex: int32(),
         acknowledgementBatches: structs({
@@ -116,7 +116,7 @@ export const shareFetchRequest = message(
       }),
     }),
     forgottenTopicsData: structs({
-      topicId: uuid(),
+      topicId: uuid({ entity: 'topicId' }),
       partitions: array(int32()),
     }),
   },
@@ -128,16 +128,16 @@ export const shareFetchResponse = message(
   {
     throttleTimeMs: int32(),
     errorCode: int16(),
-    errorMessage: string({ nullable: '1+', default: null }),
+    errorMessage: string({ entity: 'message', nullable: '1+', default: null }),
     acquisitionLockTimeoutMs: int32(),
     responses: structs({
-      topicId: uuid(),
+      topicId: uuid({ entity: 'topicId' }),
       partitions: structs({
         partitionIndex: int32(),
         errorCode: int16(),
-        errorMessage: string({ nullable: '1+', default: null }),
+        errorMessage: string({ entity: 'message', nullable: '1+', default: null }),
         acknowledgeErrorCode: int16(),
-        acknowledgeErrorMessage: string({ nullable: '1+', default: null }),
+        acknowledgeErrorMessage: string({ entity: 'message', nullable: '1+', default: null }),
         currentLeader: struct({
           leaderId: int32(),
           leaderEpoch: int32(),
@@ -163,12 +163,12 @@ export const shareAcknowledgeRequest = message(
   'ShareAcknowledgeRequest',
   { versions: '1-2', flexible: '1+' },
   {
-    groupId: string({ nullable: '1+', default: null }),
+    groupId: string({ entity: 'groupId', nullable: '1+', default: null }),
     memberId: string({ nullable: '1+' }),
     shareSessionEpoch: int32(),
     isRenewAck: bool({ in: '2+', default: false }),
     topics: structs({
-      topicId: uuid(),
+      topicId: uuid({ entity: 'topicId' }),
       partitions: structs({
         partitionIndex: int32(),
         acknowledgementBatches: structs({
@@ -187,14 +187,14 @@ export const shareAcknowledgeResponse = message(
   {
     throttleTimeMs: int32(),
     errorCode: int16(),
-    errorMessage: string({ nullable: '1+', default: null }),
+    errorMessage: string({ entity: 'message', nullable: '1+', default: null }),
     acquisitionLockTimeoutMs: int32({ in: '2+' }),
     responses: structs({
-      topicId: uuid(),
+      topicId: uuid({ entity: 'topicId' }),
       partitions: structs({
         partitionIndex: int32(),
         errorCode: int16(),
-        errorMessage: string({ nullable: '1+', default: null }),
+        errorMessage: string({ entity: 'message', nullable: '1+', default: null }),
         currentLeader: struct({
           leaderId: int32(),
           leaderEpoch: int32(),

@@ -7,7 +7,7 @@ export const createTopicsRequest = message(
   { versions: '0-7', flexible: '5+' },
   {
     topics: structs({
-      name: string(),
+      name: string({ entity: 'topicName' }),
       numPartitions: int32(),
       replicationFactor: int16(),
       assignments: structs({
@@ -30,10 +30,10 @@ export const createTopicsResponse = message(
   {
     throttleTimeMs: int32({ in: '2+' }),
     topics: structs({
-      name: string(),
-      topicId: uuid({ in: '7+' }),
+      name: string({ entity: 'topicName' }),
+      topicId: uuid({ entity: 'topicId', in: '7+' }),
       errorCode: int16(),
-      errorMessage: string({ in: '1+', nullable: '1+' }),
+      errorMessage: string({ entity: 'message', in: '1+', nullable: '1+' }),
       topicConfigErrorCode: int16({ in: '5+', tag: 0 }),
       numPartitions: int32({ in: '5+', default: -1 }),
       replicationFactor: int16({ in: '5+', default: -1 }),
@@ -57,12 +57,12 @@ export const deleteTopicsRequest = message(
   {
     topics: structs(
       {
-        name: string({ nullable: '6+', default: null }),
-        topicId: uuid(),
+        name: string({ entity: 'topicName', nullable: '6+', default: null }),
+        topicId: uuid({ entity: 'topicId' }),
       },
       { in: '6+' },
     ),
-    topicNames: array(string(), { in: '0-5' }),
+    topicNames: array(string({ entity: 'topicName' }), { in: '0-5' }),
     timeoutMs: int32(),
   },
 );
@@ -73,10 +73,10 @@ export const deleteTopicsResponse = message(
   {
     throttleTimeMs: int32({ in: '1+' }),
     responses: structs({
-      name: string({ nullable: '6+' }),
-      topicId: uuid({ in: '6+' }),
+      name: string({ entity: 'topicName', nullable: '6+' }),
+      topicId: uuid({ entity: 'topicId', in: '6+' }),
       errorCode: int16(),
-      errorMessage: string({ in: '5+', nullable: '5+', default: null }),
+      errorMessage: string({ entity: 'message', in: '5+', nullable: '5+', default: null }),
     }),
   },
 );
@@ -86,7 +86,7 @@ export const createPartitionsRequest = message(
   { versions: '0-3', flexible: '2+' },
   {
     topics: structs({
-      name: string(),
+      name: string({ entity: 'topicName' }),
       count: int32(),
       assignments: structs(
         {
@@ -106,9 +106,9 @@ export const createPartitionsResponse = message(
   {
     throttleTimeMs: int32(),
     results: structs({
-      name: string(),
+      name: string({ entity: 'topicName' }),
       errorCode: int16(),
-      errorMessage: string({ nullable: '0+', default: null }),
+      errorMessage: string({ entity: 'message', nullable: '0+', default: null }),
     }),
   },
 );

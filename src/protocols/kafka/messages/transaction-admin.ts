@@ -11,7 +11,7 @@ export const writeTxnMarkersRequest = message(
       producerEpoch: int16(),
       transactionResult: bool(),
       topics: structs({
-        name: string(),
+        name: string({ entity: 'topicName' }),
         partitionIndexes: array(int32()),
       }),
       coordinatorEpoch: int32(),
@@ -27,7 +27,7 @@ export const writeTxnMarkersResponse = message(
     markers: structs({
       producerId: int64(),
       topics: structs({
-        name: string(),
+        name: string({ entity: 'topicName' }),
         partitions: structs({
           partitionIndex: int32(),
           errorCode: int16(),
@@ -42,7 +42,7 @@ export const describeProducersRequest = message(
   { versions: '0', flexible: '0+' },
   {
     topics: structs({
-      name: string(),
+      name: string({ entity: 'topicName' }),
       partitionIndexes: array(int32()),
     }),
   },
@@ -54,11 +54,11 @@ export const describeProducersResponse = message(
   {
     throttleTimeMs: int32(),
     topics: structs({
-      name: string(),
+      name: string({ entity: 'topicName' }),
       partitions: structs({
         partitionIndex: int32(),
         errorCode: int16(),
-        errorMessage: string({ nullable: '0+', default: null }),
+        errorMessage: string({ entity: 'message', nullable: '0+', default: null }),
         activeProducers: structs({
           producerId: int64(),
           producerEpoch: int32(),
@@ -76,7 +76,7 @@ export const describeTransactionsRequest = message(
   'DescribeTransactionsRequest',
   { versions: '0', flexible: '0+' },
   {
-    transactionalIds: array(string()),
+    transactionalIds: array(string({ entity: 'transactionalId' })),
   },
 );
 
@@ -87,14 +87,14 @@ export const describeTransactionsResponse = message(
     throttleTimeMs: int32(),
     transactionStates: structs({
       errorCode: int16(),
-      transactionalId: string(),
+      transactionalId: string({ entity: 'transactionalId' }),
       transactionState: string(),
       transactionTimeoutMs: int32(),
       transactionStartTimeMs: int64(),
       producerId: int64(),
       producerEpoch: int16(),
       topics: structs({
-        topic: string(),
+        topic: string({ entity: 'topicName' }),
         partitions: array(int32()),
       }),
     }),
@@ -120,7 +120,7 @@ export const listTransactionsResponse = message(
     errorCode: int16(),
     unknownStateFilters: array(string()),
     transactionStates: structs({
-      transactionalId: string(),
+      transactionalId: string({ entity: 'transactionalId' }),
       producerId: int64(),
       transactionState: string(),
     }),

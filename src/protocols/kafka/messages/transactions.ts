@@ -6,7 +6,7 @@ export const initProducerIdRequest = message(
   'InitProducerIdRequest',
   { versions: '0-5', flexible: '2+' },
   {
-    transactionalId: string({ nullable: '0+' }),
+    transactionalId: string({ entity: 'transactionalId', nullable: '0+' }),
     transactionTimeoutMs: int32(),
     producerId: int64({ in: '3+', default: -1 }),
     producerEpoch: int16({ in: '3+', default: -1 }),
@@ -30,23 +30,23 @@ export const addPartitionsToTxnRequest = message(
   {
     transactions: structs(
       {
-        transactionalId: string(),
+        transactionalId: string({ entity: 'transactionalId' }),
         producerId: int64(),
         producerEpoch: int16(),
         verifyOnly: bool({ default: false }),
         topics: structs({
-          name: string(),
+          name: string({ entity: 'topicName' }),
           partitions: array(int32()),
         }),
       },
       { in: '4+' },
     ),
-    v3AndBelowTransactionalId: string({ in: '0-3' }),
+    v3AndBelowTransactionalId: string({ entity: 'transactionalId', in: '0-3' }),
     v3AndBelowProducerId: int64({ in: '0-3' }),
     v3AndBelowProducerEpoch: int16({ in: '0-3' }),
     v3AndBelowTopics: structs(
       {
-        name: string(),
+        name: string({ entity: 'topicName' }),
         partitions: array(int32()),
       },
       { in: '0-3' },
@@ -62,9 +62,9 @@ export const addPartitionsToTxnResponse = message(
     errorCode: int16({ in: '4+' }),
     resultsByTransaction: structs(
       {
-        transactionalId: string(),
+        transactionalId: string({ entity: 'transactionalId' }),
         topicResults: structs({
-          name: string(),
+          name: string({ entity: 'topicName' }),
           resultsByPartition: structs({
             partitionIndex: int32(),
             partitionErrorCode: int16(),
@@ -75,7 +75,7 @@ export const addPartitionsToTxnResponse = message(
     ),
     resultsByTopicV3AndBelow: structs(
       {
-        name: string(),
+        name: string({ entity: 'topicName' }),
         resultsByPartition: structs({
           partitionIndex: int32(),
           partitionErrorCode: int16(),
@@ -90,10 +90,10 @@ export const addOffsetsToTxnRequest = message(
   'AddOffsetsToTxnRequest',
   { versions: '0-4', flexible: '3+' },
   {
-    transactionalId: string(),
+    transactionalId: string({ entity: 'transactionalId' }),
     producerId: int64(),
     producerEpoch: int16(),
-    groupId: string(),
+    groupId: string({ entity: 'groupId' }),
   },
 );
 
@@ -110,7 +110,7 @@ export const endTxnRequest = message(
   'EndTxnRequest',
   { versions: '0-5', flexible: '3+' },
   {
-    transactionalId: string(),
+    transactionalId: string({ entity: 'transactionalId' }),
     producerId: int64(),
     producerEpoch: int16(),
     committed: bool(),
@@ -132,15 +132,15 @@ export const txnOffsetCommitRequest = message(
   'TxnOffsetCommitRequest',
   { versions: '0-5', flexible: '3+' },
   {
-    transactionalId: string(),
-    groupId: string(),
+    transactionalId: string({ entity: 'transactionalId' }),
+    groupId: string({ entity: 'groupId' }),
     producerId: int64(),
     producerEpoch: int16(),
     generationId: int32({ in: '3+', default: -1 }),
     memberId: string({ in: '3+', default: '' }),
     groupInstanceId: string({ in: '3+', nullable: '3+', default: null }),
     topics: structs({
-      name: string(),
+      name: string({ entity: 'topicName' }),
       partitions: structs({
         partitionIndex: int32(),
         committedOffset: int64(),
@@ -157,7 +157,7 @@ export const txnOffsetCommitResponse = message(
   {
     throttleTimeMs: int32(),
     topics: structs({
-      name: string(),
+      name: string({ entity: 'topicName' }),
       partitions: structs({
         partitionIndex: int32(),
         errorCode: int16(),

@@ -4,6 +4,7 @@
  * before is given up for good, so that dead letters never go round.
  */
 import type { Partition } from '../../../kernel/log/partitions.ts';
+import { kafkaTopicAsWritten, ownerOfKafkaTopic } from '../../../security/tenants/owners.ts';
 import { encodeHeaders, type LogRecord } from '../../../storage/records/record.ts';
 import type { Kafka } from '../context.ts';
 import { ErrorCode } from '../messages/errors.ts';
@@ -39,14 +40,15 @@ export function createDeadLetters(kafka: () => Kafka, append: Append): DeadLette
   return {
     counters,
     bury(topic, origin, record, offset, reason) {
-      const name = topic.settings.deadLetterTopic;
-      if (name === '' || name === topic.name) return;
+      const { deadLetterTopic } = topic.settings;
+      const name = ownerOfKafkaTopic(topic.name).toKafkaTopic(deadLetterTopic);
+      if (deadLetterTopic === '' || name === topic.name) return;
       if (hasDied(record)) return;
       const context = kafka();
       const target = context.topics.get(name);
       const partition = target?.partitions[origin.number % target.partitions.length];
       const nowMs = context.clock.wallMs();
-      const death = { reason, topic: topic.name, partition: origin.number, offset };
+      const death = { reason, topic: kafkaTopicAsWritten(topic.name), partition: origin.number, offset };
       const headers = encodeHeaders(deathHeaders(record, death, nowMs));
       const letter = { timestampMs: nowMs, key: record.key, value: record.value, headers };
       const appended =

@@ -1,6 +1,7 @@
 /** Requests of administrators about producers and transactions (KIP-664). */
 
 import { type Pattern, parsePattern } from '../../../kernel/filter/pattern.ts';
+import { nameAsWritten } from '../../../security/tenants/owners.ts';
 import type { Kafka } from '../context.ts';
 import type { Call, HandlerTable } from '../handlers.ts';
 import type { Apis } from '../messages/apis.ts';
@@ -132,8 +133,8 @@ function listTransactions(
     (states.size === 0 || states.has(state)) &&
     (ids.size === 0 || ids.has(producerId)) &&
     (durationFilter < 0 || (startMs >= 0 && startMs < startedBefore)) &&
-    pattern.matches(id) &&
-    authorizer.allows(connection, Operation.Describe, ResourceType.TransactionalId, id);
+    authorizer.allows(connection, Operation.Describe, ResourceType.TransactionalId, id) &&
+    pattern.matches(nameAsWritten(id));
   const shown = [...producers.store.transactions.values()].filter(isShown);
   return {
     throttleTimeMs: 0,

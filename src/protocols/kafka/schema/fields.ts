@@ -3,6 +3,7 @@
  * null, and its tag are options; what is in every version of its message says nothing. Decoded objects have every field: one that
  * the version lacks has its default. Who encodes may leave out fields with options `in` or `default`.
  */
+import type { Entity } from './names.ts';
 
 export type ScalarKind =
   | 'bool'
@@ -24,6 +25,8 @@ export interface FieldOptions<T> {
   readonly nullable?: string;
   /** The number of a tagged field: left out where it is the default. */
   readonly tag?: number;
+  /** What the field names; names are kept apart by it. */
+  readonly entity?: Entity;
   /** Where nothing else is said: 0, false, '', no bytes, no elements, a struct of defaults. */
   readonly default?: T | null;
 }

@@ -8,6 +8,7 @@ import { type Read, structReader } from './decoders.ts';
 import { structWriter, type Write } from './encoders.ts';
 import { WireError, type WireFault } from './fault.ts';
 import type { Fields, StructIn, StructOut } from './fields.ts';
+import { type MapNames, structMapper } from './names.ts';
 import { WireReader } from './reader.ts';
 import { includes, type VersionRange, versionRange } from './versions.ts';
 import type { WireWriter } from './writer.ts';
@@ -32,6 +33,8 @@ export interface Message<Out = unknown, In = never> {
   /** A RangeError where the message has no such version. */
   decode(version: number, bytes: Uint8Array, at?: number): Decoded<Out>;
   encode(version: number, value: In, to: WireWriter): void;
+  /** Replaces the names of a value of this message; undefined where the version has none. */
+  mapNames(version: number): MapNames<unknown> | undefined;
 }
 
 /** What a message decodes to. */
@@ -49,6 +52,7 @@ export function message<const S extends Fields>(
   const isFlexible = (version: number): boolean => includes(flexibleRange, version);
   const reads: (Read | undefined)[] = [];
   const writes: (Write | undefined)[] = [];
+  const mappers: (MapNames<unknown> | 'none' | undefined)[] = [];
   const check = (version: number): void => {
     if (!Number.isInteger(version) || !includes(range, version)) {
       throw new RangeError(`${name} has no version ${version}`);
@@ -83,6 +87,11 @@ export function message<const S extends Fields>(
     },
     encode(version, value, to) {
       (writes[version] ?? writer(version))(to, value);
+    },
+    mapNames(version) {
+      mappers[version] ??= (structMapper(fields, version) as MapNames<unknown> | undefined) ?? 'none';
+      const map = mappers[version];
+      return map === 'none' ? undefined : map;
     },
   };
 }

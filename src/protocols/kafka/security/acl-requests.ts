@@ -5,6 +5,7 @@ import type { Handler, HandlerTable } from '../handlers.ts';
 import type { Apis } from '../messages/apis.ts';
 import { ErrorCode } from '../messages/errors.ts';
 import { type Acl, type AclFilter, type Acls, passes } from './acls.ts';
+import { tenantNameOf } from './authorizer.ts';
 import { GOOD, refusalOf } from './refusals.ts';
 import { SettingKind } from './setting-kinds.ts';
 import { CLUSTER, Operation, PatternType, Permission, ResourceType } from './vocabulary.ts';
@@ -22,12 +23,15 @@ export const nameOf = (acl: Acl): string =>
     acl.host,
     acl.operation,
     acl.permissionType,
+    ...(acl.tenant === '' ? [] : [acl.tenant]),
   ]);
 
 function aclOf(name: string): Acl {
-  const fields = JSON.parse(name) as readonly [number, string, number, string, string, number, number];
-  const [resourceType, resourceName, patternType, principal, host, operation, permissionType] = fields;
-  return { resourceType, resourceName, patternType, principal, host, operation, permissionType };
+  type Fields = readonly [number, string, number, string, string, number, number, string?];
+  const fields = JSON.parse(name) as Fields;
+  const [resourceType, resourceName, patternType, principal, host, operation, permissionType, tenant = ''] =
+    fields;
+  return { resourceType, resourceName, patternType, principal, host, operation, permissionType, tenant };
 }
 
 /** Rules are in force from when their settings are. */
@@ -76,7 +80,7 @@ interface WireFilter {
 }
 
 /** undefined where something of it is unknown. */
-function filterOf(wire: WireFilter): AclFilter | undefined {
+function filterOf(wire: WireFilter, tenant: string): AclFilter | undefined {
   const known =
     (wire.resourceTypeFilter === 1 || isOneOf(ResourceType, wire.resourceTypeFilter)) &&
     (wire.patternTypeFilter === 1 || isOneOf(PatternType, wire.patternTypeFilter)) &&
@@ -91,6 +95,7 @@ function filterOf(wire: WireFilter): AclFilter | undefined {
     host: wire.hostFilter,
     operation: wire.operation,
     permissionType: wire.permissionType,
+    tenant,
   };
 }
 
@@ -110,7 +115,7 @@ const UNKNOWN_FILTER = {
 export const describeAcls: Handler<(typeof Apis)['describeAcls']> = (kafka, { connection, request }) => {
   const refusal = refused(kafka, connection, Operation.Describe);
   if (refusal !== undefined) return { throttleTimeMs: 0, ...refusal, resources: [] };
-  const filter = filterOf(request);
+  const filter = filterOf(request, tenantNameOf(connection));
   if (filter === undefined) return { throttleTimeMs: 0, ...UNKNOWN_FILTER, resources: [] };
   const resources = new Map<
     string,
@@ -131,8 +136,9 @@ export const createAcls: Handler<(typeof Apis)['createAcls']> = async (kafka, { 
   const { creations } = request;
   const refusal = refused(kafka, connection, Operation.Alter);
   if (refusal !== undefined) return { throttleTimeMs: 0, results: creations.map(() => refusal) };
+  const tenant = tenantNameOf(connection);
   const wanted = creations.map(
-    ({ resourcePatternType, ...rest }): Acl => ({ ...rest, patternType: resourcePatternType }),
+    ({ resourcePatternType, ...rest }): Acl => ({ ...rest, patternType: resourcePatternType, tenant }),
   );
   const faults = wanted.map(faultOf);
   const good = wanted.filter((_, i) => faults[i] === undefined);
@@ -154,7 +160,8 @@ export const deleteAcls: Handler<(typeof Apis)['deleteAcls']> = async (kafka, { 
     const result = { ...(refusal ?? GOOD), matchingAcls: [] };
     return { throttleTimeMs: 0, filterResults: request.filters.map(() => result) };
   }
-  const filters = request.filters.map(filterOf);
+  const tenant = tenantNameOf(connection);
+  const filters = request.filters.map((each) => filterOf(each, tenant));
   let found: Acl[][] = [];
   const outcome = await kafka.settings.change(() => {
     const all = [...acls.list()].map(([, acl]) => acl);

@@ -2,7 +2,7 @@
  * Access control lists: rules by principal, host, operation and resource, and what they come to. A rule that denies wins
  * over all that allow; what no rule allows is refused. Decisions are remembered until a rule changes.
  */
-import type { Subject } from './authorizer.ts';
+import { type Subject, tenantNameOf } from './authorizer.ts';
 import { allowing, EVERY_OPERATION, Operation, PatternType, Permission, ResourceType } from './vocabulary.ts';
 
 export interface Acl {
@@ -13,6 +13,8 @@ export interface Acl {
   readonly host: string;
   readonly operation: number;
   readonly permissionType: number;
+  /** Whose rule it is: it is about names of that tenant, for its users. */
+  readonly tenant: string;
 }
 
 /** null is anything; so is the number for Any. */
@@ -24,6 +26,7 @@ export interface AclFilter {
   readonly host: string | null;
   readonly operation: number;
   readonly permissionType: number;
+  readonly tenant: string;
 }
 
 export const ANY_NAME = '*';
@@ -47,6 +50,7 @@ function namePasses({ patternType, resourceName }: AclFilter, acl: Acl): boolean
 }
 
 export const passes = (filter: AclFilter, acl: Acl): boolean =>
+  filter.tenant === acl.tenant &&
   is(filter.resourceType, acl.resourceType) &&
   is(filter.operation, acl.operation) &&
   is(filter.permissionType, acl.permissionType) &&
@@ -146,10 +150,24 @@ type Known = Map<string, number>[];
 export function createAcls(options: AclOptions): Acls {
   const superUsers = new Set(options.superUsers);
   const rules = new Map<string, Acl>();
-  const types = Array.from(Object.values(ResourceType), () => new RulesOfType());
+  const byTenant = new Map<string, readonly RulesOfType[]>();
   let subjects = new Map<string, Known>();
   let recent = new WeakMap<Subject, { readonly principal: string; readonly known: Known }>();
   let remembered = 0;
+
+  const typesOf = (tenant: string): readonly RulesOfType[] => {
+    let types = byTenant.get(tenant);
+    if (types === undefined) {
+      types = Array.from(Object.values(ResourceType), () => new RulesOfType());
+      byTenant.set(tenant, types);
+    }
+    return types;
+  };
+  const rulesOf = (subject: Subject, type: ResourceType): RulesOfType | undefined =>
+    byTenant.get(tenantNameOf(subject))?.[type];
+  /** The node's superusers are nobody in a tenant that has somebody of that name. */
+  const isSuper = (subject: Subject): boolean =>
+    tenantNameOf(subject) === '' && superUsers.has(subject.principal);
 
   const forget = (): void => {
     subjects = new Map();
@@ -162,11 +180,11 @@ export function createAcls(options: AclOptions): Acls {
     const last = recent.get(subject);
     // A connection that authenticates again keeps its principal; only its first time changes it.
     if (last?.principal === principal) return last.known;
-    const key = `${remoteAddress} ${principal}`;
+    const key = `${remoteAddress} ${tenantNameOf(subject)} ${principal}`;
     let known = subjects.get(key);
     if (known === undefined) {
       if (subjects.size >= MAX_SUBJECTS) forget();
-      known = types.map(() => new Map());
+      known = Array.from(Object.values(ResourceType), () => new Map());
       subjects.set(key, known);
     }
     recent.set(subject, { principal, known });
@@ -176,7 +194,7 @@ export function createAcls(options: AclOptions): Acls {
   const decide = (subject: Subject, type: ResourceType, name: string): number => {
     let allowed = 0;
     let denied = 0;
-    for (const acl of types[type]?.about(name) ?? []) {
+    for (const acl of rulesOf(subject, type)?.about(name) ?? []) {
       if (!concerns(acl, subject)) continue;
       if (acl.permissionType === Permission.Allow) allowed |= operationsOf(acl);
       else denied |= operationsOf(acl);
@@ -197,7 +215,7 @@ export function createAcls(options: AclOptions): Acls {
   };
 
   const said = (subject: Subject, type: ResourceType, name: string): number => {
-    if (superUsers.has(subject.principal)) return allowing(EVERY_OPERATION, 0);
+    if (isSuper(subject)) return allowing(EVERY_OPERATION, 0);
     const found = knownOf(subject)[type]?.get(name);
     if (found !== undefined) return found;
     const decided = decide(subject, type, name);
@@ -214,8 +232,8 @@ export function createAcls(options: AclOptions): Acls {
       return () => listeners.delete(listener);
     },
     allowsAny(subject, operation, type) {
-      if (superUsers.has(subject.principal)) return true;
-      const mine = [...(types[type]?.all() ?? [])].filter(
+      if (isSuper(subject)) return true;
+      const mine = [...(rulesOf(subject, type)?.all() ?? [])].filter(
         (acl) => concerns(acl, subject) && (operationsOf(acl) & bit(operation)) !== 0,
       );
       const denials = mine.filter(({ permissionType }) => permissionType === Permission.Deny);
@@ -234,16 +252,16 @@ export function createAcls(options: AclOptions): Acls {
     },
     set(key, acl) {
       const old = rules.get(key);
-      if (old !== undefined) types[old.resourceType]?.remove(old);
+      if (old !== undefined) typesOf(old.tenant)[old.resourceType]?.remove(old);
       rules.set(key, acl);
-      types[acl.resourceType]?.add(acl);
+      typesOf(acl.tenant)[acl.resourceType]?.add(acl);
       changed();
     },
     delete(key) {
       const old = rules.get(key);
       if (old === undefined) return;
       rules.delete(key);
-      types[old.resourceType]?.remove(old);
+      typesOf(old.tenant)[old.resourceType]?.remove(old);
       changed();
     },
     list: () => rules,

@@ -10,6 +10,7 @@ import type { RefusalLog } from '../../../security/authentication/refusal-log.ts
 import type { Guard } from '../../../security/guard/guard.ts';
 import type { Meter } from '../../../security/guard/rates.ts';
 import type { Attempt, Principal, Refusal, Verdict } from '../../../security/security.ts';
+import { isTenantName } from '../../../security/tenants/tenants.ts';
 import { type Api, Apis } from '../messages/apis.ts';
 import { ErrorCode } from '../messages/errors.ts';
 import { attemptOf, type LogIns, principalOf, type Visitor } from './log-ins.ts';
@@ -98,8 +99,6 @@ const NOWHERE = Number.POSITIVE_INFINITY;
 export const MAX_TOKEN_BYTES = 64 * 1024;
 /** The same for whatever was wrong: who guesses learns nothing. */
 const REFUSED = 'authentication failed';
-/** Told only to those whose credentials are good. */
-const OF_TENANT = 'users of tenants are not served by Kafka: names of their topics would not be kept apart';
 
 /** As an answer that is a token alone. */
 export function lengthPrefixed(token: Uint8Array): readonly Uint8Array[] {
@@ -211,7 +210,10 @@ export function beginAuthentication(
   /** It is this one from now on; a fault where it may not be. */
   const become = (principal: Principal): Fault | undefined => {
     if (connection.isClosed) return faultOf('it has gone', 'unavailable');
-    if (principal.tenant !== '') return faultOf('a user of a tenant', 'not-authorized', OF_TENANT);
+    // Names could not be kept apart by it.
+    if (principal.tenant !== '' && !isTenantName(principal.tenant)) {
+      return faultOf('a tenant whose name is none', 'not-authorized');
+    }
     if (connection.identity === undefined) {
       const refusal = guard.connected(principal);
       if (refusal !== undefined) return faultOf('kept out by the guard', refusal);
@@ -228,7 +230,9 @@ export function beginAuthentication(
     Math.floor(Math.min(ofSession === 0 ? NOWHERE : ofSession, expiresAtMs - clock.wallMs()));
 
   const through = (by: MechanismName, principal: Principal): number | Fault => {
-    if (known !== undefined && (connection.principal !== nameOf(principal) || known !== by)) {
+    const { identity } = connection;
+    const isOther = connection.principal !== nameOf(principal) || identity?.tenant !== principal.tenant;
+    if (known !== undefined && (isOther || known !== by)) {
       return faultOf('it logged in again as somebody else, or in another way');
     }
     const lifetimeMs = lifetimeOf(principal, rules.sessionMs);

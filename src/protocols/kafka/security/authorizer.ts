@@ -7,6 +7,7 @@
  * asked for reaches no other handler; secrets are compared in constant time and are in no log.
  */
 import type { Principal } from '../../../security/security.ts';
+import { NO_TENANT, tenantOf } from '../../../security/tenants/tenants.ts';
 import type { Acls } from './acls.ts';
 import type { CommonRules } from './common-rules.ts';
 import { allowedIn, bits, deniedIn, meaningfulOperations, Operation, ResourceType } from './vocabulary.ts';
@@ -20,10 +21,22 @@ export interface Subject {
   readonly identity?: Principal | undefined;
 }
 
+/** '' where it has none. */
+export const tenantNameOf = ({ identity }: Pick<Subject, 'identity'>): string => identity?.tenant ?? '';
+
+const OF_TENANTS: ReadonlySet<ResourceType> = new Set([ResourceType.Group, ResourceType.TransactionalId]);
+
+/** As rules know it; undefined where it is another's. */
+function asWritten(tenant: string, type: ResourceType, name: string): string | undefined {
+  const owner = tenant === '' ? NO_TENANT : tenantOf(tenant);
+  if (type === ResourceType.Topic) return owner.fromKafkaTopic(name);
+  return OF_TENANTS.has(type) ? owner.fromName(name) : name;
+}
+
 export interface Authorizer {
   /** False where there are no lists: requests about them are answered with SECURITY_DISABLED. */
   readonly isEnabled: boolean;
-  /** Cheap when asked again: a request asks for each of its resources. */
+  /** By the broker's name of it; rules are asked with the client's. Cheap when asked again: a request asks for each of its resources. */
   allows(subject: Subject, operation: Operation, type: ResourceType, name: string): boolean;
   /** A rule of all protocols says that it may not, whatever lists say. */
   denies(subject: Subject, operation: Operation, type: ResourceType, name: string): boolean;
@@ -49,16 +62,20 @@ export const openAuthorizer: Authorizer = {
 export function createAuthorizer(acls: Acls | undefined, rules: CommonRules): Authorizer {
   const operations = (subject: Subject, type: ResourceType, name: string): number => {
     const { identity } = subject;
-    if (identity === undefined) return 0;
-    const said = rules.said(identity, type, name) | (acls?.said(subject, type, name) ?? 0);
+    const written = identity === undefined ? undefined : asWritten(identity.tenant, type, name);
+    if (identity === undefined || written === undefined) return 0;
+    const said = rules.said(identity, type, written) | (acls?.said(subject, type, written) ?? 0);
     const unsaid = acls === undefined ? rules.unsaid(identity, type) : 0;
     return (allowedIn(said) | unsaid) & ~deniedIn(said);
   };
   return {
     isEnabled: acls !== undefined,
     allows: (subject, operation, type, name) => (operations(subject, type, name) & bits(operation)) !== 0,
-    denies: ({ identity }, operation, type, name) =>
-      identity === undefined || (deniedIn(rules.said(identity, type, name)) & bits(operation)) !== 0,
+    denies({ identity }, operation, type, name) {
+      const written = identity === undefined ? undefined : asWritten(identity.tenant, type, name);
+      if (identity === undefined || written === undefined) return true;
+      return (deniedIn(rules.said(identity, type, written)) & bits(operation)) !== 0;
+    },
     allowedOperations: (subject, type, name) => operations(subject, type, name) & meaningfulOperations(type),
     allowsAny(subject, operation, type) {
       const { identity } = subject;

@@ -8,6 +8,8 @@ import type { Caller, Kafka } from '../context.ts';
 import type { ApiName, Handler } from '../handlers.ts';
 import type { Api } from '../messages/apis.ts';
 import { ErrorCode } from '../messages/errors.ts';
+import type { NameMap } from '../schema/names.ts';
+import { tenantNameOf } from './authorizer.ts';
 import { CLUSTER, Operation, ResourceType } from './vocabulary.ts';
 
 type Target = readonly [Operation, ResourceType, string];
@@ -102,6 +104,14 @@ function outcomeOf(answer: unknown): Pick<AuditEvent, 'result' | 'reason'> {
 
 const TELLING = /pass|secret|jaas|token|credential|private|key/i;
 
+/** As the client has written it: the entry says whose it is. */
+function asWritten(value: unknown, names: NameMap): unknown {
+  if (typeof value === 'string') return names.message(value);
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value;
+  if (Array.isArray(value)) return value.map((each) => asWritten(each, names));
+  return Object.fromEntries(Object.entries(value).map(([field, each]) => [field, asWritten(each, names)]));
+}
+
 /** Values of settings whose names tell that they are secret, whether there are such settings or not. */
 function withoutSecrets(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value;
@@ -114,14 +124,18 @@ function withoutSecrets(value: unknown): unknown {
   );
 }
 
-const eventOf = (name: ApiName, { identity, remoteAddress }: Caller, request: unknown) => ({
-  user: identity?.userName,
-  tenant: identity?.tenant ?? '',
-  via: 'kafka',
-  remoteAddress,
-  operation: `kafka.${name}`,
-  input: withoutSecrets(request),
-});
+const eventOf = ({ boundary }: Kafka, name: ApiName, caller: Caller, request: unknown) => {
+  const tenant = tenantNameOf(caller);
+  const input = withoutSecrets(request);
+  return {
+    user: caller.identity?.userName,
+    tenant,
+    via: 'kafka',
+    remoteAddress: caller.remoteAddress,
+    operation: `kafka.${name}`,
+    input: tenant === '' ? input : asWritten(input, boundary.of(tenant).outward),
+  };
+};
 
 const REFUSALS_PER_SECOND = 10;
 const refusalsNoted = new WeakMap<Kafka, { sinceMs: number; count: number }>();
@@ -147,7 +161,7 @@ export function noted(name: ApiName, handler: Handler<Api>): Handler<Api> {
     const mayDoSome = targetsOf(kafka, request).some(([operation, type, resource]) =>
       kafka.authorizer.allows(connection, operation, type, resource),
     );
-    const event = eventOf(name, connection, request);
+    const event = eventOf(kafka, name, connection, request);
     const run = async () => handler(kafka, call);
     if (!mayDoSome) {
       const answer = await run();

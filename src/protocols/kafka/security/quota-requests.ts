@@ -4,6 +4,7 @@ import type { Edit, Settings } from '../../../kernel/settings-table.ts';
 import type { Handler, HandlerTable } from '../handlers.ts';
 import type { Apis } from '../messages/apis.ts';
 import { ErrorCode } from '../messages/errors.ts';
+import { tenantNameOf } from './authorizer.ts';
 import { QUOTA_KEYS, type Quota, type QuotaEntity, type QuotaKey, type Quotas } from './quotas.ts';
 import { type Answered, GOOD, refusalOf } from './refusals.ts';
 import { SettingKind } from './setting-kinds.ts';
@@ -24,7 +25,8 @@ const invalid = (errorMessage: string): Answered => ({ errorCode: ErrorCode.INVA
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-const nameOf = ({ user, clientId, ip }: QuotaEntity): string => JSON.stringify({ user, clientId, ip });
+const nameOf = ({ user, clientId, ip, tenant }: QuotaEntity): string =>
+  JSON.stringify({ user, clientId, ip, tenant });
 
 export function keepQuotas(settings: Settings, quotas: Quotas): void {
   settings.watch(SettingKind.Quota, (name, value) => {
@@ -34,7 +36,7 @@ export function keepQuotas(settings: Settings, quotas: Quotas): void {
 }
 
 /** A string is why it is none. */
-function entityOf(parts: readonly WireEntity[]): QuotaEntity | string {
+function entityOf(parts: readonly WireEntity[], tenant: string): QuotaEntity | string {
   const entity: { user?: string | null; clientId?: string | null; ip?: string | null } = {};
   for (const { entityType, entityName } of parts) {
     if (!isType(entityType)) return `there is no entity of type ${entityType}`;
@@ -47,7 +49,8 @@ function entityOf(parts: readonly WireEntity[]): QuotaEntity | string {
   }
   if (parts.length === 0) return 'the entity is empty';
   if (entity.ip !== undefined && parts.length > 1) return 'an address stands alone';
-  return entity;
+  if (tenant === '') return entity;
+  return entity.ip === undefined ? { ...entity, tenant } : 'addresses are not limited for a tenant';
 }
 
 interface Op {
@@ -90,9 +93,10 @@ export const alterClientQuotas: Handler<(typeof Apis)['alterClientQuotas']> = as
   if (!kafka.authorizer.allows(connection, Operation.AlterConfigs, ResourceType.Cluster, CLUSTER)) {
     return answers(() => ({ errorCode: ErrorCode.CLUSTER_AUTHORIZATION_FAILED, errorMessage: null }));
   }
+  const tenant = tenantNameOf(connection);
   const names = new Set<string>();
   const wanted = request.entries.map(({ entity: parts, ops }) => {
-    const entity = entityOf(parts);
+    const entity = entityOf(parts, tenant);
     if (typeof entity === 'string') return entity;
     const name = nameOf(entity);
     if (names.has(name)) return 'the entity is there twice';
@@ -135,7 +139,8 @@ function componentFault(components: readonly Component[]): Answered | undefined 
 }
 
 function matchesAll({ entity }: Quota, components: readonly Component[], isStrict: boolean): boolean {
-  if (isStrict && Object.values(entity).filter((each) => each !== undefined).length !== components.length)
+  const { tenant: _, ...parts } = entity;
+  if (isStrict && Object.values(parts).filter((each) => each !== undefined).length !== components.length)
     return false;
   return components.every(({ entityType, matchType, match }) => {
     const name = isType(entityType) ? entity[FIELDS[entityType]] : undefined;
@@ -156,7 +161,10 @@ export const describeClientQuotas: Handler<(typeof Apis)['describeClientQuotas']
   }
   const fault = componentFault(components);
   if (fault !== undefined) return { throttleTimeMs: 0, ...fault, entries: null };
-  const found = [...kafka.security.quotas.list()].filter((quota) => matchesAll(quota, components, strict));
+  const tenant = tenantNameOf(connection);
+  const found = [...kafka.security.quotas.list()].filter(
+    (quota) => (quota.entity.tenant ?? '') === tenant && matchesAll(quota, components, strict),
+  );
   return {
     throttleTimeMs: 0,
     ...GOOD,

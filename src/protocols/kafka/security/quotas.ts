@@ -20,6 +20,8 @@ export interface QuotaEntity {
   readonly user?: string | null;
   readonly clientId?: string | null;
   readonly ip?: string | null;
+  /** Whose quota it is: it is for the clients of that tenant, or for those without one. */
+  readonly tenant?: string;
 }
 
 export type QuotaValues = Readonly<Partial<Record<QuotaKey, number>>>;
@@ -33,7 +35,7 @@ export interface Quotas {
   /** False while nothing is limited. */
   readonly isEnabled: boolean;
   /** What was done; gives how long to wait from now, in ms. Of `request_percentage`, ms of work. */
-  charge(key: ClientKey, user: string, clientId: string, amount: number): number;
+  charge(key: ClientKey, user: string, clientId: string, amount: number, tenant?: string): number;
   connected(ip: string): number;
   set(key: string, quota: Quota | undefined): void;
   list(): Iterable<Quota>;
@@ -75,8 +77,8 @@ const perSecond = (key: QuotaKey, value: number): number =>
 
 const partOf = (value: string | null | undefined): string =>
   value === undefined ? '-' : value === null ? '*' : `=${value}`;
-const placeOf = ({ user, clientId, ip }: QuotaEntity): string =>
-  JSON.stringify([partOf(user), partOf(clientId), partOf(ip)]);
+const placeOf = ({ user, clientId, ip, tenant = '' }: QuotaEntity): string =>
+  JSON.stringify([partOf(user), partOf(clientId), partOf(ip), tenant]);
 
 interface Match {
   readonly entity: QuotaEntity;
@@ -115,12 +117,12 @@ export function createQuotas(clock: Clock): Quotas {
   const meterOf = (id: string, rate: number): Meter =>
     meters.get(id) ?? bounded(meters, id, new Meter(rate, clock.monotonicMs()));
 
-  const find = (key: ClientKey, user: string, clientId: string): Meter | undefined => {
+  const find = (key: ClientKey, user: string, clientId: string, tenant: string): Meter | undefined => {
     for (const { entity, shares } of matches(user, clientId)) {
-      const value = byPlace.get(placeOf(entity))?.[key];
+      const value = byPlace.get(placeOf({ ...entity, tenant }))?.[key];
       if (value === undefined) continue;
       const who = shares === 'both' ? [user, clientId] : [shares === 'user' ? user : clientId];
-      return meterOf(JSON.stringify([key, shares, ...who]), perSecond(key, value));
+      return meterOf(JSON.stringify([key, shares, tenant, ...who]), perSecond(key, value));
     }
     return undefined;
   };
@@ -135,10 +137,10 @@ export function createQuotas(clock: Clock): Quotas {
     get isEnabled() {
       return quotas.size > 0;
     },
-    charge(key, user, clientId, amount) {
+    charge(key, user, clientId, amount, tenant = '') {
       if (quotas.size === 0) return 0;
-      const id = `${key}\0${user}\0${clientId}`;
-      const meter = found.has(id) ? found.get(id) : bounded(found, id, find(key, user, clientId));
+      const id = `${key}\0${tenant}\0${user}\0${clientId}`;
+      const meter = found.has(id) ? found.get(id) : bounded(found, id, find(key, user, clientId, tenant));
       return meter?.take(amount, clock.monotonicMs()) ?? 0;
     },
     connected(ip) {

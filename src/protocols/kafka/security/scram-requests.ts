@@ -12,6 +12,7 @@ import type { Caller, Kafka } from '../context.ts';
 import type { Handler, HandlerTable } from '../handlers.ts';
 import type { Apis } from '../messages/apis.ts';
 import { ErrorCode } from '../messages/errors.ts';
+import { tenantNameOf } from './authorizer.ts';
 import { type Answered, GOOD, refusalOf } from './refusals.ts';
 import { CLUSTER, Operation, ResourceType } from './vocabulary.ts';
 
@@ -39,10 +40,12 @@ const ANONYMOUS = 'User:ANONYMOUS';
  * The users are those of all protocols: whoever may do everything in Kafka must not become an administrator of the node by
  * giving one a new password. Without access control lists only users whom Kafka's clients have made are theirs.
  */
-function isOurs({ authorizer }: Kafka, user: User | undefined): boolean {
+function isOurs({ authorizer }: Kafka, caller: Caller, user: User | undefined): boolean {
   if (user === undefined || user.isSuperuser) return user === undefined;
+  const tenant = tenantNameOf(caller);
+  if (tenant !== '' && user.tenant !== tenant) return false;
   if (authorizer.isEnabled) return true;
-  return !user.hasPassword && user.roles.length === 0 && user.tenant === '';
+  return !user.hasPassword && user.roles.length === 0 && user.tenant === tenant;
 }
 
 /** Also where there are no access control lists, who has shown nothing makes and sees no users. */
@@ -51,12 +54,12 @@ const isRefused = (kafka: Kafka, caller: Caller, operation: Operation): boolean 
   !kafka.authorizer.allows(caller, operation, ResourceType.Cluster, CLUSTER);
 
 /** Users with credentials that were set, by name. */
-function* credentialled(kafka: Kafka): Iterable<User> {
+function* credentialled(kafka: Kafka, caller: Caller): Iterable<User> {
   const { users } = kafka.security;
   let after: string | undefined = '';
   while (after !== undefined) {
     const page: ReturnType<Users['list']> = users.list({ after, limit: PAGE });
-    yield* page.users.filter((user) => user.scram.length > 0 && isOurs(kafka, user));
+    yield* page.users.filter((user) => user.scram.length > 0 && isOurs(kafka, caller, user));
     after = page.next;
   }
 }
@@ -115,7 +118,7 @@ export const alterUserScramCredentials: Handler<(typeof Apis)['alterUserScramCre
     for (const name of users) {
       const user = known.get(name);
       if (user?.isConfigured === true) note(name, ofConfiguration);
-      else if (!isOurs(kafka, user)) note(name, administered);
+      else if (!isOurs(kafka, connection, user)) note(name, administered);
     }
     for (const { name, mechanism } of deletions) {
       const found = mechanismOf(mechanism);
@@ -143,6 +146,7 @@ export const alterUserScramCredentials: Handler<(typeof Apis)['alterUserScramCre
         userName: name,
         mechanism: mechanismOf(mechanism) ?? 'SCRAM-SHA-256',
         credential,
+        tenant: tenantNameOf(connection),
       }));
   });
   const result = refusalOf(outcome);
@@ -159,7 +163,9 @@ export const describeUserScramCredentials: Handler<(typeof Apis)['describeUserSc
   const known = kafka.security.users;
   const asked = (request.users ?? []).map(({ name }) => name);
   const users =
-    asked.length === 0 ? Array.from(credentialled(kafka), ({ name }) => name) : [...new Set(asked)];
+    asked.length === 0
+      ? Array.from(credentialled(kafka, connection), ({ name }) => name)
+      : [...new Set(asked)];
   return {
     throttleTimeMs: 0,
     ...GOOD,
@@ -169,7 +175,7 @@ export const describeUserScramCredentials: Handler<(typeof Apis)['describeUserSc
         return { user, ...twice, credentialInfos: [] };
       }
       const found = known.get(user);
-      const credentials = isOurs(kafka, found) ? (found?.scram ?? []) : [];
+      const credentials = isOurs(kafka, connection, found) ? (found?.scram ?? []) : [];
       if (credentials.length === 0) {
         const nobody = answer(ErrorCode.RESOURCE_NOT_FOUND, 'the user has no credentials');
         return { user, ...nobody, credentialInfos: [] };

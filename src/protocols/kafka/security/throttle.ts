@@ -6,6 +6,7 @@ import type { Quotas } from './quotas.ts';
 export interface ChargedWork {
   readonly api: Api;
   readonly principal: string;
+  readonly tenant: string;
   readonly clientId: string | null;
   readonly request: unknown;
   readonly requestBytes: number;
@@ -85,17 +86,20 @@ export function chargeMs(
 
 /** How long the connection is to wait, in ms. */
 export function throttleMs(quotas: Quotas, work: ChargedWork): number {
-  const { api, principal, request, requestBytes, answerBytes, workMs } = work;
+  const { api, principal, tenant, request, requestBytes, answerBytes, workMs } = work;
   if (!quotas.isEnabled || FREE.has(api.key)) return 0;
   const user = principal.slice(principal.indexOf(':') + 1);
   const clientId = work.clientId ?? '';
-  let wait = quotas.charge('request_percentage', user, clientId, workMs);
+  let wait = quotas.charge('request_percentage', user, clientId, workMs, tenant);
   if (api.key === Apis.produce.key) {
-    wait = Math.max(wait, quotas.charge('producer_byte_rate', user, clientId, requestBytes));
+    wait = Math.max(wait, quotas.charge('producer_byte_rate', user, clientId, requestBytes, tenant));
   } else if (READS.has(api.key)) {
-    wait = Math.max(wait, quotas.charge('consumer_byte_rate', user, clientId, answerBytes));
+    wait = Math.max(wait, quotas.charge('consumer_byte_rate', user, clientId, answerBytes, tenant));
   } else if (MUTATIONS.has(api.key)) {
-    wait = Math.max(wait, quotas.charge('controller_mutation_rate', user, clientId, mutationsOf(request)));
+    wait = Math.max(
+      wait,
+      quotas.charge('controller_mutation_rate', user, clientId, mutationsOf(request), tenant),
+    );
   }
   return wait;
 }

@@ -7,6 +7,7 @@
 import type { Partition } from '../../../kernel/log/partitions.ts';
 import type { DiscardReason } from '../../../kernel/log-queue/entries.ts';
 import type { Discarded } from '../../../kernel/log-queue/operations.ts';
+import { kafkaTopicAsWritten, nameAsWritten, ownerOfName } from '../../../security/tenants/owners.ts';
 import { encodeHeaders, type LogRecord } from '../../../storage/records/record.ts';
 import type { Kafka } from '../context.ts';
 import { ErrorCode } from '../messages/errors.ts';
@@ -29,8 +30,9 @@ export function deadLetterTopic(
   { state, partition }: SharePartition,
 ): Topic | undefined {
   const source = topics.get(partition.name);
-  const name = shares.settingsOf(state.group).deadLetterTopic || (source?.settings.deadLetterTopic ?? '');
-  return name === '' || name === partition.name ? undefined : topics.get(name);
+  const wanted = shares.settingsOf(state.group).deadLetterTopic || (source?.settings.deadLetterTopic ?? '');
+  const name = ownerOfName(state.group).toKafkaTopic(wanted);
+  return wanted === '' || name === partition.name ? undefined : topics.get(name);
 }
 
 /** Those of the offsets, which ascend, that can be read and become dead letters. */
@@ -67,11 +69,11 @@ const deathOf = (
   { position, reason, deliveries }: Discarded,
 ): Death => ({
   reason,
-  topic: partition.name,
+  topic: kafkaTopicAsWritten(partition.name),
   partition: partition.number,
   offset: position,
   more: [
-    ['group', state.group],
+    ['group', nameAsWritten(state.group)],
     ['deliveries', String(deliveries)],
   ],
 });

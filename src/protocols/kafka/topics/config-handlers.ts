@@ -1,7 +1,8 @@
 /** DescribeConfigs, AlterConfigs and IncrementalAlterConfigs, by the type of the resource. */
-import { alterResource, ConfigResource, describeResource } from '../admin/config-resources.ts';
+import { alterResource, describeResource } from '../admin/config-resources.ts';
 import type { Handler } from '../handlers.ts';
 import type { Apis } from '../messages/apis.ts';
+import { ConfigResource } from '../messages/configs.ts';
 import { alterTopic, ConfigOperation, describeTopic } from './config-requests.ts';
 
 export const describeConfigs: Handler<(typeof Apis)['describeConfigs']> = (kafka, call) => {

@@ -5,7 +5,7 @@ import { Operation, ResourceType } from '../security/vocabulary.ts';
 import { ConfigType, checkOverrides, listOf, topicConfigs } from './configs.ts';
 import { describeTopicConfigs, type Wanted } from './describe-configs.ts';
 import { refusalError } from './metadata.ts';
-import { nameFault } from './names.ts';
+import { topicNameFault } from './names.ts';
 import type { Topic } from './topics.ts';
 
 export interface ConfigOutcome {
@@ -31,7 +31,7 @@ function find(
   name: string,
   operation: Operation,
 ): ConfigOutcome | { readonly topic: Topic } {
-  const wrong = nameFault(name);
+  const wrong = topicNameFault(name);
   if (wrong !== undefined) return failed(ErrorCode.INVALID_TOPIC_EXCEPTION, wrong);
   if (!kafka.authorizer.allows(caller, operation, ResourceType.Topic, name)) {
     return failed(

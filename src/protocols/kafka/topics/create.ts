@@ -9,7 +9,7 @@ import { Operation, ResourceType } from '../security/vocabulary.ts';
 import { checkOverrides } from './configs.ts';
 import { createdConfigs } from './describe-configs.ts';
 import { mayCreate, refusalError } from './metadata.ts';
-import { nameFault } from './names.ts';
+import { topicNameFault } from './names.ts';
 import type { Topic } from './topics.ts';
 
 type CreateTopics = (typeof Apis)['createTopics'];
@@ -71,7 +71,7 @@ export function overridesOf(
 
 function newTopicFault(kafka: Kafka, request: TopicRequest): Fault | undefined {
   const { name } = request;
-  const wrongName = nameFault(name);
+  const wrongName = topicNameFault(name);
   if (wrongName !== undefined) return fault(ErrorCode.INVALID_TOPIC_EXCEPTION, wrongName);
   if (kafka.topics.get(name) !== undefined) {
     return fault(ErrorCode.TOPIC_ALREADY_EXISTS, `there is a topic ${name} already`);

@@ -6,7 +6,7 @@ import { ErrorCode } from '../messages/errors.ts';
 import { ZERO_UUID } from '../schema/fields.ts';
 import type { In } from '../schema/message.ts';
 import { CLUSTER, Operation, ResourceType } from '../security/vocabulary.ts';
-import { nameFault } from './names.ts';
+import { topicNameFault } from './names.ts';
 import type { Topic, TopicRefusal } from './topics.ts';
 
 type Metadata = (typeof Apis)['metadata'];
@@ -72,7 +72,7 @@ async function found(kafka: Kafka, asking: Asking, name: string, mayMake: boolea
   const { caller } = asking;
   const known = topics.get(name);
   if (known !== undefined && mayDescribe(kafka, caller, name)) return described(kafka, known, asking);
-  if (nameFault(name) !== undefined) return failed(ErrorCode.INVALID_TOPIC_EXCEPTION, name);
+  if (topicNameFault(name) !== undefined) return failed(ErrorCode.INVALID_TOPIC_EXCEPTION, name);
   const isMaking = known === undefined && mayMake && config.kafka.autoCreateTopics;
   if (!mayDescribe(kafka, caller, name) || (isMaking && !mayCreate(kafka, caller, name))) {
     return failed(ErrorCode.TOPIC_AUTHORIZATION_FAILED, name);
@@ -176,7 +176,7 @@ export const describeTopicPartitions: Handler<DescribeTopicPartitions> = (kafka,
     }
     const topic = kafka.topics.get(name);
     if (topic === undefined) {
-      const isLegal = nameFault(name) === undefined;
+      const isLegal = topicNameFault(name) === undefined;
       const errorCode = isLegal ? ErrorCode.UNKNOWN_TOPIC_OR_PARTITION : ErrorCode.INVALID_TOPIC_EXCEPTION;
       answers.push({ errorCode, name, topicId: ZERO_UUID, isInternal: false, partitions: [] });
       continue;

@@ -12,7 +12,7 @@ import type { Partition, Partitions } from '../../../kernel/log/partitions.ts';
 import type { StateLog } from '../../../kernel/state/state-log.ts';
 import { TableId } from '../../../kernel/state/table.ts';
 import { understand } from './configs.ts';
-import { collisionKey, isInternalName, nameFault } from './names.ts';
+import { collisionKey, isInternalName, topicNameFault } from './names.ts';
 import { policyOf, type TopicSettings } from './settings.ts';
 import { encodeTopicEntry, type TopicEntry, type TopicFacts, type TopicTable } from './topic-table.ts';
 
@@ -214,7 +214,7 @@ export async function openTopics(options: TopicsOptions): Promise<Topics> {
     enter(facts, partitions);
   }
   for (const name of new Set([...streams.keys(), ...logs.names()])) {
-    if (byName.has(name) || nameFault(name) !== undefined) continue;
+    if (byName.has(name) || topicNameFault(name) !== undefined) continue;
     // Nothing of it goes when the configuration forgets it.
     const overrides = new Map([['retention.ms', '-1']]);
     const topic = await make({ name, partitionCount: logs.list(name).length, overrides });

@@ -18,6 +18,7 @@ import {
   Permission,
   ResourceType,
 } from '../../../../src/protocols/kafka/security/vocabulary.ts';
+import { subject } from './support.ts';
 
 const { Topic, Group } = ResourceType;
 const names = ['a', 'ab', 'abc', 'b', '*'];
@@ -33,6 +34,7 @@ const aclArb: fc.Arbitrary<Acl> = fc.record({
   host: fc.constantFrom(...hosts),
   operation: fc.constantFrom(Operation.All, ...operations),
   permissionType: fc.constantFrom(Permission.Allow, Permission.Deny),
+  tenant: fc.constantFrom('', 'acme'),
 });
 
 /** Rule by rule, operation by operation, as the documentation of Kafka says it in words. */
@@ -45,6 +47,7 @@ function modelAllows(
 ): boolean {
   const about = acls.filter(
     (acl) =>
+      acl.tenant === (who.identity?.tenant ?? '') &&
       acl.resourceType === type &&
       (acl.patternType === PatternType.Prefixed
         ? name.startsWith(acl.resourceName)
@@ -79,8 +82,11 @@ describe('access control lists', () => {
       fc.property(changesArb, (changes) => {
         const acls = createAcls({ superUsers: [] });
         const rules = new Map<string, Acl>();
-        const subjects = ['User:x', 'User:z'].flatMap((principal) =>
-          ['1.1.1.1', '3.3.3.3'].map((remoteAddress): Subject => ({ principal, remoteAddress })),
+        const subjects: Subject[] = ['User:x', 'User:z'].flatMap((principal) =>
+          ['1.1.1.1', '3.3.3.3'].flatMap((remoteAddress) => [
+            { principal, remoteAddress },
+            subject(principal, remoteAddress, { tenant: 'acme' }),
+          ]),
         );
         const compare = (): void => {
           for (const subject of subjects) {
@@ -142,6 +148,7 @@ describe('access control lists', () => {
       host: '*',
       operation: Operation.All,
       permissionType: Permission.Deny,
+      tenant: '',
     });
     expect(allows(acls, root, Operation.Read, Topic, 'a')).toBe(true);
     expect(acls.allowsAny(root, Operation.Read, Topic)).toBe(true);
@@ -158,6 +165,7 @@ describe('access control lists', () => {
       host: '*',
       operation: Operation.Read,
       permissionType: Permission.Allow,
+      tenant: '',
     });
     const connection = { principal: 'User:ANONYMOUS', remoteAddress: '1.1.1.1' };
     expect(allows(acls, connection, Operation.Read, Topic, 'a')).toBe(false);
@@ -175,6 +183,7 @@ describe('access control lists', () => {
       host: '*',
       operation: Operation.Read,
       permissionType: Permission.Allow,
+      tenant: '',
     });
     for (let i = 0; i < 70_000; i++) {
       const who = { principal: `User:${i % 5000}`, remoteAddress: '1.1.1.1' };
@@ -192,6 +201,7 @@ describe('access control lists', () => {
       host: null,
       operation: 1,
       permissionType: 1,
+      tenant: '',
     };
     const acl = (resourceName: string, patternType: number): Acl => ({
       resourceType: Topic,
@@ -201,6 +211,7 @@ describe('access control lists', () => {
       host: '*',
       operation: Operation.Read,
       permissionType: Permission.Allow,
+      tenant: '',
     });
     const all = [acl('ab', 3), acl('a', 4), acl('*', 3), acl('b', 4), acl('abc', 3)];
     const found = (filter: Partial<AclFilter>): number[] =>

@@ -41,6 +41,7 @@ const aclArb = fc.record({
   host: fc.constant('*'),
   operation: fc.constantFrom(Operation.All, ...ACTION_OF.keys()),
   permissionType: fc.constantFrom(Permission.Allow, Permission.Deny),
+  tenant: fc.constant(''),
 });
 type Acl = typeof aclArb extends fc.Arbitrary<infer T> ? T : never;
 
