@@ -112,6 +112,23 @@ const DEFINITIONS = {
   robustmq_audit_entries_total: counter('Entries of the audit log.', 'result'),
   robustmq_bans: gauge('Bans in force.'),
 
+  robustmq_tenant_connections: gauge('Connections of the tenant now.', 'tenant'),
+  robustmq_tenant_messages_received_total: counter(
+    'Messages from publishers and producers of the tenant.',
+    'tenant',
+    'protocol',
+  ),
+  robustmq_tenant_messages_sent_total: counter(
+    'Messages to subscribers and consumers of the tenant.',
+    'tenant',
+    'protocol',
+  ),
+  robustmq_tenant_refused_total: counter('What the tenant had no more room for.', 'tenant', 'resource'),
+  robustmq_tenant_denied_total: counter(
+    'Publishes and subscriptions of the tenant that rules did not allow.',
+    'tenant',
+  ),
+
   robustmq_event_loop_delay_seconds: histogram('By how much the event loop was late, fifty times a second.'),
   robustmq_event_loop_utilization_ratio: gauge('Part of the time since the last look in which it was busy.'),
   robustmq_cpu_seconds_total: counter('Processor time.', 'mode'),

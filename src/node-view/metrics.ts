@@ -199,6 +199,18 @@ function securitySource({ security }: NodeParts): MetricSource {
     to.add('robustmq_audit_entries_total', written, { result: 'written' });
     to.add('robustmq_audit_entries_total', lost, { result: 'lost' });
     to.add('robustmq_bans', security.guard.bans.count());
+    for (const [tenant, counts] of security.guard.tenants.counts()) {
+      to.add('robustmq_tenant_connections', counts.connections, { tenant });
+      for (const protocol of ['mqtt', 'kafka'] as const) {
+        const labels = { tenant, protocol };
+        to.add('robustmq_tenant_messages_received_total', counts.messagesReceived[protocol], labels);
+        to.add('robustmq_tenant_messages_sent_total', counts.messagesSent[protocol], labels);
+      }
+      for (const [resource, refused] of Object.entries(counts.refused)) {
+        to.add('robustmq_tenant_refused_total', refused, { tenant, resource });
+      }
+      to.add('robustmq_tenant_denied_total', counts.denied, { tenant });
+    }
   };
 }
 

@@ -9,6 +9,7 @@ import { closeConnection } from './disconnect.ts';
 import { endSession } from './lifecycle.ts';
 import { mayGoOn } from './security/metering.ts';
 import { credentialEnded } from './security/revocation.ts';
+import { writtenClientId } from './session.ts';
 import { publishWill } from './will.ts';
 
 /** A packet that is slower than this, in bytes per millisecond, is not waited for. */
@@ -24,7 +25,7 @@ export function timeIsUp(mqtt: Mqtt, kind: number, key: number): void {
     } else {
       session.expiryTimer = 0;
       mqtt.counters.sessionsExpired++;
-      mqtt.events.sessionExpired('mqtt', session.clientId, session.principal?.userName);
+      mqtt.events.sessionExpired('mqtt', writtenClientId(session), session.principal?.userName);
       endSession(mqtt, session);
     }
     return;

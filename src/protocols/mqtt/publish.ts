@@ -146,6 +146,7 @@ function decide(
   const { counters, config, clock } = mqtt;
   if (!isAllowed) {
     counters.publishesDenied++;
+    if (connection.tenantCounts !== undefined) connection.tenantCounts.denied++;
     refuseAs(mqtt, connection, inbound, ReasonCode.NotAuthorized);
     return;
   }

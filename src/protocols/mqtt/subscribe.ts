@@ -91,7 +91,10 @@ function subscribe(
   const reasonCodes = asked.map((each, i) => {
     if (each.failure !== undefined) return each.failure;
     const grant = allowed[i] ?? false;
-    if (grant === false) return ReasonCode.NotAuthorized;
+    if (grant === false) {
+      if (connection.tenantCounts !== undefined) connection.tenantCounts.denied++;
+      return ReasonCode.NotAuthorized;
+    }
     // Before the subscription is there: no flow is made for it that does not ask.
     if (grant === 'partly') mqtt.access.narrow(session);
     return enter(mqtt, connection, session, each, identifier, retained);

@@ -54,7 +54,7 @@ export interface TenantCounts {
   readonly messagesReceived: Record<TenantProtocol, number>;
   readonly messagesSent: Record<TenantProtocol, number>;
   readonly refused: Record<TenantResource, number>;
-  /** Publishes and records that rules did not allow. */
+  /** Publishes and subscriptions that rules did not allow. */
   denied: number;
 }
 

@@ -1,9 +1,9 @@
 /**
- * How much of the broker a user has of sessions, subscriptions and retained messages, where that is limited: what is there is
+ * How much of the broker a user and its tenant have of sessions, subscriptions and retained messages, where that is limited: what is there is
  * charged to whose it is. Where nothing is limited nothing is remembered. A retained message counts for who set it last, as far as
  * this process has seen it.
  */
-import type { Quotas } from '../../../security/guard/quotas.ts';
+import type { Quotas, UserLimits } from '../../../security/guard/quotas.ts';
 import type { Principal } from '../../../security/security.ts';
 import type { Mqtt } from '../context.ts';
 import type { Session } from '../session.ts';
@@ -28,6 +28,9 @@ const NO_QUOTAS: SessionQuotas = {
   tryRetain: () => true,
 };
 
+const isAnyLimit = ({ maxSessions, maxSubscriptions, maxRetained }: UserLimits): boolean =>
+  maxSessions + maxSubscriptions + maxRetained > 0;
+
 interface Charged {
   readonly owner: Principal;
   isSession: boolean;
@@ -39,20 +42,26 @@ const keyOf = (topic: Uint8Array): string =>
 
 export function createSessionQuotas(mqtt: Mqtt): SessionQuotas {
   const { gate } = mqtt;
-  const { maxSessions, maxSubscriptions, maxRetained } = mqtt.config.guard.user;
-  if (gate === undefined || maxSessions + maxSubscriptions + maxRetained === 0) return NO_QUOTAS;
+  const { guard, tenants } = mqtt.config;
+  const ofUsers = isAnyLimit(guard.user);
+  const ofTenants = [tenants.limits, ...tenants.list].some(isAnyLimit);
+  if (gate === undefined || !(ofUsers || ofTenants)) return NO_QUOTAS;
   const { quotas } = gate;
+  const isLimited = ({ tenant }: Principal): boolean => ofUsers || tenant !== '';
+  const isRetainedLimited = ({ tenant }: Principal): boolean =>
+    guard.user.maxRetained > 0 || (tenant !== '' && gate.tenants.limitsOf(tenant).maxRetained > 0);
   const charged = new Map<Session, Charged>();
   const retained = createRetainedOwners(mqtt, quotas);
   return {
     mayOpen(principal) {
+      if (!isLimited(principal)) return true;
       if (!quotas.tryAdd(principal, 'sessions')) return false;
       quotas.remove(principal, 'sessions');
       return true;
     },
     opened(session) {
       const { principal: owner } = session;
-      if (owner === undefined) return;
+      if (owner === undefined || !isLimited(owner)) return;
       const count = mqtt.router.countOf(session.number);
       const isSession = quotas.tryAdd(owner, 'sessions');
       const isCounted = count > 0 && quotas.tryAdd(owner, 'subscriptions', count);
@@ -80,7 +89,7 @@ export function createSessionQuotas(mqtt: Mqtt): SessionQuotas {
     },
     tryRetain(publisher, topic, isRemoval) {
       const owner = publisher?.principal;
-      if (owner === undefined || maxRetained === 0) return true;
+      if (owner === undefined || !isRetainedLimited(owner)) return true;
       return retained(owner, keyOf(topic), isRemoval);
     },
   };
