@@ -84,6 +84,10 @@ export async function openDurableTier(options: DurableTierOptions): Promise<Dura
   try {
     const hasFiles = storage.engine === 'files';
     const space = hasFiles ? await openSpace(options, closers) : undefined;
+    // Side by side with the journal: both wait for the disk.
+    const opening = hasFiles ? openViews(options) : undefined;
+    const opened = opening?.catch(() => undefined);
+    closers.push(async () => (await opened)?.close());
     const wal = hasFiles ? await openFiles(options, closers) : memoryWal();
     await wal.probe();
     const limits = { segmentBytes: storage.segmentBytes, maxPendingBytes: MAX_FRAME_BYTES };
@@ -104,8 +108,7 @@ export async function openDurableTier(options: DurableTierOptions): Promise<Dura
     const memory = await openJournal({ wal: memoryWal(), walId: 'memory', limits });
     const object = await openObjectJournal(options, closers, timesOf(commits.object));
     const journals: Journals = { journal, memory, ...(object === undefined ? {} : { object }) };
-    const kv = hasFiles ? await openViews(options) : undefined;
-    if (kv !== undefined) closers.push(() => kv.close());
+    const kv = await opening;
     const log = await openStateLog({
       journal,
       journals: { memory, ...(object === undefined ? {} : { object }) },

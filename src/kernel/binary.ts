@@ -149,9 +149,11 @@ export class ByteReader {
   }
 
   text(): string {
-    const bytes = this.bytes();
+    const length = this.count();
+    if (this.broken) return '';
+    this.at += length;
     try {
-      return decoder.decode(bytes);
+      return decoder.decode(this.buffer.subarray(this.at - length, this.at));
     } catch {
       this.fail();
       return '';

@@ -1,5 +1,5 @@
-/** A durable session as its page has it. */
-import { type ByteReader, ByteWriter } from '../../../kernel/binary.ts';
+/** A durable session as its page has it, which may be one with others. */
+import type { ByteReader, ByteWriter } from '../../../kernel/binary.ts';
 import type { ReferencePools } from '../../../kernel/reference-queue/chunk-pool.ts';
 import {
   decodeReferenceQueue,
@@ -17,14 +17,14 @@ export interface SessionPage {
   readonly clientId: string;
   readonly expirySeconds: number;
   readonly detachedAtMs: number;
-  /** See security/owner.ts; '' in pages of the first version, which had none. */
+  /** See security/owner.ts. */
   readonly owner: string;
   readonly will: PendingWill | undefined;
   readonly sentTo: number;
-  readonly released: readonly number[];
+  readonly released: Set<number> | undefined;
   readonly rounds: number;
-  readonly repeats: Map<number, number>;
-  readonly received: readonly number[];
+  readonly repeats: Map<number, number> | undefined;
+  readonly received: Set<number> | undefined;
   readonly subscriptions: readonly Subscription[];
   readonly queue: ReferenceQueue;
 }
@@ -36,14 +36,14 @@ interface Subscription extends SubscriptionName {
 
 const SHARED = 1;
 
-export function writeSessionPage(
-  version: number,
+export function writeSession(
+  to: ByteWriter,
   session: Session,
   durable: DurableState,
   subscriptions: ReturnType<Router['subscriptionsOf']>,
   idOf: (slot: number) => number,
-): Uint8Array {
-  const to = new ByteWriter(256).u8(version).uint(session.serial).text(session.clientId);
+): void {
+  to.uint(session.serial).text(session.clientId);
   to.uint(session.expirySeconds).uint(durable.detachedAtMs);
   const owner = ownerOf(session);
   to.text(owner === undefined ? '' : encodeOwner(owner));
@@ -65,12 +65,10 @@ export function writeSessionPage(
     to.bytes(filter).u8(options).uint(identifier);
   }
   durable.queue.encode(to, idOf);
-  return to.finish();
 }
 
-/** Behind the version. Throws when the page is damaged. */
-export function readSessionPage(
-  version: number,
+/** What comes of damaged bytes says `failed`. */
+export function readSession(
   from: ByteReader,
   pools: ReferencePools,
   slotOf: (id: number) => number,
@@ -79,20 +77,19 @@ export function readSessionPage(
   const clientId = from.text();
   const expirySeconds = from.uint();
   const detachedAtMs = from.uint();
-  const owner = version === 1 ? '' : from.text();
+  const owner = from.text();
   const will = readWill(from);
   const sentTo = from.uint();
-  const released = Array.from({ length: from.count() }, () => from.uint());
+  const released = readNumbers(from);
   const rounds = from.uint();
-  const repeats = new Map<number, number>();
-  for (let left = from.count(2); left > 0; left--) repeats.set(from.uint(), from.uint());
+  const repeats = readRepeats(from);
   const received = from.ascending();
   const subscriptions: Subscription[] = [];
   for (let left = from.count(4); left > 0; left--) {
-    subscriptions.push({ ...readName(from), options: from.u8(), identifier: from.uint() });
+    const { group, filter } = readName(from);
+    subscriptions.push({ group, filter, options: from.u8(), identifier: from.uint() });
   }
   const queue = decodeReferenceQueue(from, pools, slotOf);
-  if (!from.isComplete) throw new Error(`the page of session ${serial} is damaged`);
   return {
     serial,
     clientId,
@@ -104,8 +101,25 @@ export function readSessionPage(
     released,
     rounds,
     repeats,
-    received,
+    received: received.length === 0 ? undefined : new Set(received),
     subscriptions,
     queue,
   };
+}
+
+/** Most sessions have none of these, and are read by the hundred thousand. */
+function readNumbers(from: ByteReader): Set<number> | undefined {
+  let left = from.count();
+  if (left === 0) return undefined;
+  const numbers = new Set<number>();
+  for (; left > 0; left--) numbers.add(from.uint());
+  return numbers;
+}
+
+function readRepeats(from: ByteReader): Map<number, number> | undefined {
+  let left = from.count(2);
+  if (left === 0) return undefined;
+  const repeats = new Map<number, number>();
+  for (; left > 0; left--) repeats.set(from.uint(), from.uint());
+  return repeats;
 }

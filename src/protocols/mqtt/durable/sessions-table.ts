@@ -10,9 +10,9 @@ import { decodeOwner } from '../security/owner.ts';
 import type { Session } from '../session.ts';
 import type { SessionRegistry } from '../session-registry.ts';
 import { type DeliveryOptions, qosOf, setIndexOf } from './delivery-options.ts';
-import { KIND_META, KIND_SESSION, KIND_SETS, keyOf, numberOf } from './page-keys.ts';
+import { groupOf, KIND_META, KIND_SESSIONS, KIND_SETS, keyOf, numberOf, serialsOf } from './page-keys.ts';
 import { readName, readRun, readSet, readSigned, readWill, SessionEntry } from './session-entries.ts';
-import { readSessionPage, writeSessionPage } from './session-page.ts';
+import { readSession, writeSession } from './session-page.ts';
 import { createDurableState, type DurableState, hasLeaving, noteRepeats } from './session-state.ts';
 import { decodeSets, encodeSets, pageOfSet, setPages } from './set-pages.ts';
 
@@ -41,15 +41,15 @@ export interface SessionsTableOptions {
   readonly options: DeliveryOptions;
 }
 
-/** Since the second one, pages of sessions say whose they are. */
-const VERSION = 2;
+/** Since the third one, several sessions are one page. */
+const VERSION = 3;
 
 export function createSessionsTable(parts: SessionsTableOptions): SessionsTable {
   const { sessions, router, store, options } = parts;
   const pools = createReferencePools();
   const bySerial = new Map<number, Session>();
   let dirty: Session[] = [];
-  /** Pages to be looked at again besides those of `dirty`: of ended sessions, sets, and the table's own. */
+  /** Pages to be looked at again besides those of the sessions in `dirty`. */
   const dirtyKeys = new Map<string, Uint8Array>();
   let metaSerial = 0;
 
@@ -88,7 +88,6 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
       metaSerial = session.serial;
       touchKey(keyOf(KIND_META, 0));
     }
-    touch(session);
   }
 
   function remove(session: Session): void {
@@ -101,7 +100,7 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
     queue.clear();
     bySerial.delete(session.serial);
     session.durable = undefined;
-    touchKey(keyOf(KIND_SESSION, session.serial));
+    touchKey(keyOf(KIND_SESSIONS, groupOf(session.serial)));
   }
 
   function settle(session: Session, seq: number): boolean {
@@ -264,8 +263,10 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
     session.isOfDatabase = isOfDatabase;
   }
 
-  function loadSession(version: number, from: ByteReader, stamp: number): void {
-    const page = readSessionPage(version, from, pools, (id) => store.slotOfId(id));
+  /** It is not touched: where it comes from it is the same. */
+  function loadSession(from: ByteReader, stamp: number): void {
+    const page = readSession(from, pools, (id) => store.slotOfId(id));
+    if (from.failed) return;
     const { serial, clientId, queue } = page;
     const former = bySerial.get(serial);
     if (former !== undefined) forget(former);
@@ -286,11 +287,40 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
     durable.detachedAtMs = page.detachedAtMs;
     durable.sentTo = page.sentTo;
     durable.rounds = page.rounds;
-    if (page.released.length > 0) durable.released = new Set(page.released);
-    if (page.repeats.size > 0) durable.repeats = page.repeats;
-    if (page.received.length > 0) durable.received = new Set(page.received);
+    durable.released = page.released;
+    durable.repeats = page.repeats;
+    durable.received = page.received;
     durable.stamp = stamp;
     enter(session, durable);
+  }
+
+  /** Of what was touched. */
+  function markPages(): void {
+    const groups = new Set<number>();
+    for (const session of dirty) {
+      const { serial, durable } = session;
+      if (durable === undefined) continue;
+      durable.isDirty = false;
+      groups.add(groupOf(serial));
+    }
+    dirty = [];
+    for (const group of groups) touchKey(keyOf(KIND_SESSIONS, group));
+  }
+
+  function write(to: ByteWriter, session: Session, durable: DurableState): void {
+    writeSession(to, session, durable, router.subscriptionsOf(session.number), (slot) => store.idOf(slot));
+  }
+
+  function groupPage(group: number): Uint8Array | undefined {
+    const members: (readonly [Session, DurableState])[] = [];
+    for (const serial of serialsOf(group)) {
+      const session = bySerial.get(serial);
+      if (session?.durable !== undefined) members.push([session, session.durable]);
+    }
+    if (members.length === 0) return undefined;
+    const to = new ByteWriter(1024).u8(VERSION).uint(members.length);
+    for (const [session, durable] of members) write(to, session, durable);
+    return to.finish();
   }
 
   return withAccessors<SessionsTable, 'count'>(
@@ -312,6 +342,7 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
       add(session) {
         const durable = createDurableState(new ReferenceQueue(pools));
         enter(session, durable);
+        touch(session);
         return durable;
       },
       apply(entry, place) {
@@ -336,7 +367,7 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
       load(key, page, position) {
         const from = new ByteReader(page);
         const version = from.u8();
-        if (version < 1 || version > VERSION) {
+        if (version !== VERSION) {
           throw new Error(
             `a page of the sessions table has version ${version}; this program knows ${VERSION}: start the version that wrote it`,
           );
@@ -345,7 +376,12 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
           metaSerial = Math.max(metaSerial, from.uint());
           sessions.reserveSerials(metaSerial);
         } else if (key[0] === KIND_SETS) decodeSets(from, options);
-        else loadSession(version, from, position);
+        else for (let left = from.count(); left > 0; left--) loadSession(from, position);
+        if (!from.isComplete) {
+          throw new Error(
+            `a page of the sessions table is damaged (kind ${key[0]}, number ${numberOf(key)})`,
+          );
+        }
       },
       recovered() {
         // Bodies may come behind what refers to them: their sizes are known only now.
@@ -360,32 +396,25 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
         }
       },
       *pageKeys() {
-        yield keyOf(KIND_META, 0);
+        if (metaSerial > 0) yield keyOf(KIND_META, 0);
         for (const number of setPages(options)) yield keyOf(KIND_SETS, number);
-        for (const { serial } of bySerial.values()) yield keyOf(KIND_SESSION, serial);
+        const groups = new Set<number>();
+        for (const { serial } of bySerial.values()) groups.add(groupOf(serial));
+        for (const group of groups) yield keyOf(KIND_SESSIONS, group);
       },
       page(key) {
         const number = numberOf(key);
         if (key[0] === KIND_META) return new ByteWriter(16).u8(VERSION).uint(metaSerial).finish();
         if (key[0] === KIND_SETS) return encodeSets(options, number, VERSION);
-        const session = bySerial.get(number);
-        if (session?.durable === undefined) return undefined;
-        const subscriptions = router.subscriptionsOf(session.number);
-        return writeSessionPage(VERSION, session, session.durable, subscriptions, (slot) => store.idOf(slot));
+        return groupPage(number);
       },
       takeDirty(max) {
+        markPages();
         const taken: Uint8Array[] = [];
         for (const [name, key] of dirtyKeys) {
-          if (taken.length >= max) return taken;
+          if (taken.length >= max) break;
           dirtyKeys.delete(name);
           taken.push(key);
-        }
-        const some = dirty.slice(0, max - taken.length);
-        dirty = dirty.slice(some.length);
-        for (const session of some) {
-          if (session.durable === undefined) continue;
-          session.durable.isDirty = false;
-          taken.push(keyOf(KIND_SESSION, session.serial));
         }
         return taken;
       },

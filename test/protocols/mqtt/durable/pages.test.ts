@@ -206,4 +206,39 @@ describe('pages of sessions and groups', () => {
       { numRuns: Number(process.env.ROBUSTMQ_TEST_RUNS ?? 50) },
     );
   });
+
+  it('are all taken that changed, also those of sessions that were loaded and of neighbours that ended', () => {
+    fc.assert(
+      fc.property(fc.integer(), fc.array(fc.nat(12), { minLength: 1, maxLength: 6 }), (seed, steps) => {
+        const life = randomLife(
+          createRandom(seed),
+          steps.reduce((sum, step) => sum + step, 0),
+        );
+        const kept = new Map<string, { table: number; key: Uint8Array; page: Uint8Array }>();
+        let tables = createTables();
+        let at = 0;
+        for (const step of steps) {
+          tables.apply(life, at, at + step);
+          at += step;
+          for (const table of tables.all) {
+            for (const key of table.takeDirty(Number.MAX_SAFE_INTEGER)) {
+              const name = `${table.name} ${Buffer.from(key).toString('hex')}`;
+              const page = table.page(key);
+              if (page === undefined) kept.delete(name);
+              else kept.set(name, { table: table.id, key, page });
+            }
+          }
+          expect(
+            [...kept].map(([name, { page }]) => [name, Buffer.from(page).toString('hex')]).sort(),
+          ).toEqual(text(tables));
+          // A start on what was kept, after which only changes are taken.
+          tables = createTables();
+          for (const { table: id, key, page } of kept.values()) {
+            tables.all.find((table) => table.id === id)?.load(key, page, at);
+          }
+        }
+      }),
+      { numRuns: Number(process.env.ROBUSTMQ_TEST_RUNS ?? 50) },
+    );
+  });
 });
