@@ -1,9 +1,10 @@
 /** `robustmq backup`: asks the broker what belongs to a backup, and copies it while the broker works. */
+import { mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { OPERATIONS } from '../admin/operations.ts';
 import { packageVersion } from '../package-version.ts';
 import { BackupUnusable, MANIFEST } from '../storage/backup/manifest.ts';
-import { type WrittenBackup, writeBackup } from '../storage/backup/write.ts';
+import { refuseUsed, type WrittenBackup, writeBackup } from '../storage/backup/write.ts';
 import type { Disk } from '../storage/disk/disk.ts';
 import { nodeDisk } from '../storage/disk/node-disk.ts';
 import type { AdminClient } from './admin-client.ts';
@@ -40,6 +41,7 @@ export async function backup(
   if (`${target}/`.startsWith(`${dataDirectory}/`)) {
     throw new CliError(ExitCode.Usage, 'a backup cannot lie in the data directory that it is one of');
   }
+  await prepare(target, disk);
   return withAdmin(options, io, async (client) => {
     const lease = await client.call(OPERATIONS.backupsBegin, {});
     const kept = keepAlive(client, lease.id, io);
@@ -90,6 +92,17 @@ export async function backup(
   });
 }
 
+/** What is in a backup is as secret as the data directory. */
+async function prepare(target: string, disk: Disk): Promise<void> {
+  try {
+    await refuseUsed(disk, target, 'a backup');
+    await mkdir(target, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    if (error instanceof BackupUnusable) throw new CliError(ExitCode.Usage, error.message);
+    throw new CliError(ExitCode.Failed, `${target} cannot be written: ${systemReason(error)}`);
+  }
+}
+
 interface KeptAlive {
   /** Throws when the backup was interrupted, or the broker does not keep its bytes any longer. */
   check(): void;
@@ -127,7 +140,6 @@ function keepAlive(client: AdminClient, id: string, io: Io): KeptAlive {
 }
 
 function explained(error: unknown, target: string): unknown {
-  if (error instanceof BackupUnusable) return new CliError(ExitCode.Usage, error.message);
   const isKnown = error instanceof CliError;
   if (!isKnown && !(error instanceof Error && 'code' in error)) return error;
   const reason = isKnown ? error.message : systemReason(error);

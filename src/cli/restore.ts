@@ -1,5 +1,6 @@
 /** `robustmq restore`: a data directory out of a backup, or only a look at whether there could be one. */
 import { randomUUID } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { BackupUnusable, type Manifest, readManifest } from '../storage/backup/manifest.ts';
 import { checkBackup, EPOCHS_AHEAD, restoreBackup } from '../storage/backup/restore.ts';
@@ -46,6 +47,7 @@ export async function restore(folder: string, options: RestoreOptions, io: Io): 
       progress.end(`${backup} is complete and as it was written: ${of(manifest)}`);
       return ExitCode.Ok;
     }
+    await mkdir(target, { recursive: true, mode: 0o700 });
     const newNodeId = options.newIdentity === true ? randomUUID() : undefined;
     const manifest = await restoreBackup({ disk: nodeDisk, backup, target, newNodeId, watch });
     progress.end(`${target} has the state of ${of(manifest)}`);
