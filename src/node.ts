@@ -292,6 +292,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
         process: { ...reloading, stop: dependencies.stopProcess },
         events,
         mqtt: mqtt.context,
+        connectLocal: mqtt.connectLocal,
         tier,
         streams,
         partitions,

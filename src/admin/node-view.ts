@@ -18,6 +18,7 @@ import type { GroupsView } from './operations/groups.ts';
 import type { MessagesView } from './operations/messages.ts';
 import type { ProcessView } from './operations/node.ts';
 import type { SubscriptionsView } from './operations/subscriptions.ts';
+import type { TailView } from './operations/tail.ts';
 import type { TopicsView } from './operations/topics.ts';
 import type {
   Health,
@@ -52,6 +53,7 @@ export interface SessionFilter {
   readonly connected?: boolean;
   /** Start of the client identifier. */
   readonly prefix?: string;
+  readonly tenant?: string;
 }
 
 export interface StreamRead {
@@ -91,6 +93,7 @@ export interface NodeView {
   readonly topics: TopicsView;
   readonly groups: GroupsView;
   readonly messages: MessagesView;
+  readonly tail: TailView;
   readonly delayed: DelayedView;
   readonly deadLetters: DeadLettersView;
   readonly certificates: CertificatesView;
@@ -100,16 +103,17 @@ export interface NodeView {
   status(): Awaitable<Status>;
 
   sessions(request: PageRequest & SessionFilter): Awaitable<Page<SessionSummary>>;
-  session(clientId: string): Awaitable<SessionDetail | undefined>;
+  /** Identifiers of clients are theirs; without a tenant, only who has none is looked for, here and below. */
+  session(clientId: string, tenant?: string): Awaitable<SessionDetail | undefined>;
   /** Disconnects its client and removes everything it has. False when there is none. */
-  endSession(clientId: string): Awaitable<boolean>;
+  endSession(clientId: string, tenant?: string): Awaitable<boolean>;
 
   queues(request: PageRequest): Awaitable<Page<QueueSummary>>;
-  queue(name: string): Awaitable<QueueDetail | undefined>;
+  queue(name: string, tenant?: string): Awaitable<QueueDetail | undefined>;
   /** Looks at the oldest messages and changes nothing. A page ends early where messages are large. */
-  peekQueue(name: string, request: PageRequest): Awaitable<Page<QueuedMessage> | undefined>;
+  peekQueue(name: string, request: PageRequest, tenant?: string): Awaitable<Page<QueuedMessage> | undefined>;
   /** Removes what waits; what is in flight stays. Resolves with the number, when that is as durable as it gets. */
-  purgeQueue(name: string): Awaitable<number | undefined>;
+  purgeQueue(name: string, tenant?: string): Awaitable<number | undefined>;
 
   retained(request: PageRequest & { readonly filter: string }): Awaitable<Page<RetainedSummary>>;
   retainedMessage(topic: string): Awaitable<RetainedMessage | undefined>;

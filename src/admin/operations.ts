@@ -28,6 +28,7 @@ import { sessionOperations } from './operations/sessions.ts';
 import { statusOperations } from './operations/status.ts';
 import { streamOperations } from './operations/streams.ts';
 import { subscriptionOperations } from './operations/subscriptions.ts';
+import { tailOperations } from './operations/tail.ts';
 import { topicOperations } from './operations/topics.ts';
 import { userOperations } from './operations/users.ts';
 
@@ -41,6 +42,7 @@ export const OPERATIONS = {
   ...queueOperations,
   ...retainedOperations,
   ...messageOperations,
+  ...tailOperations,
   ...delayedOperations,
   ...deadLetterOperations,
   ...streamOperations,

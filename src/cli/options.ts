@@ -53,7 +53,7 @@ export function duration(text: string): number {
 /** `1024`, `4KiB` */
 export function size(min: number, max: number): (text: string) => number {
   return (text) => {
-    const bytes = parseSizeBytes(text);
+    const bytes = /^\d+$/.test(text) ? Number(text) : parseSizeBytes(text);
     if (bytes === undefined || bytes < min || bytes > max)
       throw new InvalidArgumentError(`Expected a size such as 64 or 4KiB, from ${min} to ${max} bytes.`);
     return bytes;

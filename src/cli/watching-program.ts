@@ -1,9 +1,10 @@
 /** The verbs that watch a running broker, in the command tree: events, messages, checks. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import { MAX_PER_SECOND } from '../admin/operations/tail.ts';
 import { EVENT_KINDS } from '../events/event.ts';
 import { withAdminOptions } from './admin-target.ts';
 import type { Io } from './io.ts';
-import { append, examples, wholeNumber } from './options.ts';
+import { append, examples, size, wholeNumber } from './options.ts';
 
 type Ends = (run: Promise<number>) => Promise<void>;
 
@@ -31,4 +32,32 @@ export function addWatchingVerbs(program: Command, io: Io, ends: Ends): void {
       ),
     )
     .action(async (options) => ends((await import('./events.ts')).events(options, io)));
+  withAdminOptions(
+    program
+      .command('tail')
+      .description('Messages of all protocols as they are published; nothing is consumed, nobody waits.'),
+  )
+    .argument('<filter...>', "topic filters as MQTT has them; a topic of Kafka is one with '/' for '.'")
+    .addOption(
+      new Option('--format <format>', 'how payloads are shown')
+        .choices(['text', 'json', 'hex'])
+        .default('text'),
+    )
+    .option(
+      '--rate <number>',
+      'messages shown in a second; the rest is counted',
+      wholeNumber(1, MAX_PER_SECOND),
+      100,
+    )
+    .option('--max-payload <size>', 'longer payloads are cut', size(0, 64 * 1024), 1024)
+    .option('-n, --count <number>', 'end after this many', wholeNumber(1))
+    .addHelpText(
+      'after',
+      examples(
+        "tail 'sensors/#'",
+        'tail orders/created payments/# --format json --rate 10',
+        "tail '#' -o ndjson --url https://broker.example:18084 | jq .topic",
+      ),
+    )
+    .action(async (filters, options) => ends((await import('./tail.ts')).tail(filters, options, io)));
 }

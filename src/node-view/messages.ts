@@ -17,7 +17,7 @@ const MAX_TEXT_BYTES = 65_535;
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /** Whom rules are asked about: the user as it is now, or somebody who may do everything. */
-function principalOf(
+export function principalOf(
   { users }: Pick<SecurityParts, 'users'>,
   { user: userName, tenant }: { readonly user: string | undefined; readonly tenant: string },
 ): Principal {

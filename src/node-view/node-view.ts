@@ -16,6 +16,7 @@ import type { Partitions } from '../kernel/log/partitions.ts';
 import type { Streams } from '../kernel/streams/streams.ts';
 import type { KafkaFrontEnd } from '../protocols/kafka/front-end.ts';
 import type { Mqtt } from '../protocols/mqtt/context.ts';
+import type { MqttFrontEnd } from '../protocols/mqtt/front-end.ts';
 import { backupsView } from './backups.ts';
 import { certificatesView } from './certificates.ts';
 import { clientsView } from './clients.ts';
@@ -31,11 +32,13 @@ import { sessionsView } from './sessions.ts';
 import { statusView } from './status.ts';
 import { streamsView } from './streams.ts';
 import { subscriptionsView } from './subscriptions.ts';
+import { tailView } from './tail.ts';
 import { topicsView } from './topics.ts';
 
 export interface NodeParts {
   readonly config: Config;
   readonly mqtt: Mqtt;
+  readonly connectLocal: MqttFrontEnd['connectLocal'];
   readonly events: Events;
   readonly process: Omit<ProcessParts, 'config'>;
   /** Undefined where Kafka is not enabled. */
@@ -61,6 +64,10 @@ export function createNodeView(parts: NodeParts): NodeView {
     topics: topicsView(parts.kafka),
     groups: groupsView(parts.kafka),
     messages: messagesView(parts.mqtt, parts.security),
+    tail: tailView({
+      ...parts,
+      hasKafkaTopic: (address) => parts.kafka?.context.topics.get(address.replaceAll('/', '.')) !== undefined,
+    }),
     delayed: delayedView(parts.mqtt, parts.delayed),
     deadLetters: deadLettersView(parts.config, parts.streams),
     backups: backupsView(parts.tier.backups),

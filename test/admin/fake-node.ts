@@ -140,6 +140,7 @@ export function createFakeNode(security: SecurityParts = absent('security')): Fa
     topics: absent('topics'),
     groups: absent('groups'),
     messages: absent('messages'),
+    tail: absent('tail'),
     delayed: absent('delayed'),
     deadLetters: absent('dead letters'),
     certificates: absent('certificates'),

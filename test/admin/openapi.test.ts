@@ -34,6 +34,7 @@ describe('the table of operations', () => {
       'node.stop',
       'events.list',
       'events.follow',
+      'messages.tail',
       'streams.partitions',
       'streams.read',
     ]);

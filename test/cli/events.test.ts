@@ -67,3 +67,35 @@ describe('robustmq events', () => {
     expect([await following, io.errText()]).toEqual([5, 'robustmq: the broker is stopping\n']);
   });
 });
+
+describe('robustmq tail', () => {
+  /** Publishes until somebody has seen as much as was asked for. */
+  async function tailing(message: object, ...args: string[]) {
+    const seen = robustmq('tail', 'seen/#', '--count', '1', ...args);
+    let isDone = false;
+    void seen.finally(() => {
+      isDone = true;
+    });
+    while (!isDone) await node.post('/messages', { topic: 'seen/1', ...message });
+    return seen;
+  }
+
+  it('shows messages as text, as JSON, and as bytes', async () => {
+    const properties = [{ name: 'k', value: 'v' }];
+    const text = await tailing({ payload: 'one\n\u001b[31mtwo', userProperties: properties });
+    expect(text.out).toBe('2026-01-01T00:00:00Z  mqtt  seen/1  12 B  k=v\n  one\n  \\u001b[31mtwo\n');
+    const json = await tailing({ payloadJson: { a: [1] } }, '--format', 'json');
+    expect(json.out).toContain('\n  {\n    "a": [\n      1\n    ]\n  }\n');
+    const bytes = await tailing({ payloadBase64: '/wA=' });
+    expect(bytes.out).toMatch(/ 2 B\n {2}ff00\n$/);
+    const hex = await tailing({ payload: 'abcdef' }, '--format', 'hex', '--max-payload', '2');
+    expect(hex.out).toMatch(/ 6 B\n {2}6162 …\n$/);
+  });
+
+  it('gives every field as JSON, and says what is wrong with a filter', async () => {
+    const { out } = await tailing({ payload: 'x' }, '-o', 'ndjson');
+    expect(JSON.parse(out)).toMatchObject({ topic: 'seen/1', payload: 'x', protocol: 'mqtt' });
+    const wrong = await robustmq('tail', 'a/#/b');
+    expect([wrong.code, wrong.err]).toEqual([2, expect.stringContaining('a/#/b: ')]);
+  });
+});

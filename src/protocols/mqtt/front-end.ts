@@ -51,6 +51,7 @@ import { createAccess } from './security/access.ts';
 import { charge, isMetered, meterReading } from './security/metering.ts';
 import { createSessionQuotas } from './security/quotas.ts';
 import { followRevocations, type Revocations } from './security/revocation.ts';
+import { createLocalClients, type LocalClient, type LocalClientOptions } from './local-client.ts';
 import type { SessionRegistry } from './session-registry.ts';
 import { wakeGroup } from './shared.ts';
 import { createSysTopics } from './sys-topics.ts';
@@ -83,6 +84,8 @@ export interface MqttFrontEndOptions {
 export interface MqttFrontEnd {
   /** Undefined = no room; the connection is to be refused. */
   accept(transport: Transport): ConnectionHandler | undefined;
+  /** A subscriber in this process. */
+  connectLocal(options: LocalClientOptions): LocalClient;
   /** A message that came in by another protocol; the stream of that name has it already. `change`: what belongs to it. */
   publish(message: Message, exceptStream: string, change?: Change): void;
   /** Whether all storages that would keep such a message take some now; those that have failed are not waited for. */
@@ -133,6 +136,7 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
     leavesFiltersToSession: true,
   };
   const authorizer = options.authorizer ?? defaultAuthorizer;
+  const local = createLocalClients(options.authenticator ?? allowEveryone);
   let readsThisTurn = 0;
   let readsLastTurn = 0;
   const turn = createTurn(
@@ -153,7 +157,7 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
     dataPlane,
     router,
     retained,
-    authenticator: options.authenticator ?? allowEveryone,
+    authenticator: local.authenticator,
     authMethods: new Map((options.authMethods ?? []).map((method) => [method.name, method])),
     authorizer,
     gate: options.gate,
@@ -360,6 +364,7 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
 
   return {
     accept,
+    connectLocal: (how) => local.connect(accept, dataPlane.readWindow, how),
     publish(message, exceptStream, change) {
       publishMessage(mqtt, message, undefined, {
         exceptStream,
