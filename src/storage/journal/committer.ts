@@ -93,8 +93,12 @@ export function createCommitter(options: CommitterOptions): Committer {
   }
 
   function isSegmentFull(): boolean {
-    const bytes = offset + writer.next - segments.openStart();
-    return bytes >= limits.segmentBytes || segments.openIndex().entries >= limits.maxIndexEntries;
+    const { entries } = segments.openIndex();
+    // The list of all others alone can be as large as a segment may be: one with nothing else in it is never full.
+    if (entries === 0) return false;
+    return (
+      offset + writer.next - segments.openStart() >= limits.segmentBytes || entries >= limits.maxIndexEntries
+    );
   }
 
   function pump(): void {
