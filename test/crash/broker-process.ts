@@ -52,9 +52,12 @@ export interface BrokerProcess {
   defect(): string | undefined;
 }
 
-export function createBrokerProcess(folder: string, args: readonly string[]): BrokerProcess {
+export function createBrokerProcess(
+  folder: string,
+  args: readonly string[],
+  dataDir = join(folder, 'data'),
+): BrokerProcess {
   const ready = join(folder, 'ready.json');
-  const dataDir = join(folder, 'data');
   let child: ChildProcess | undefined;
   let current: Address | undefined;
   let waiting: ((address: Address) => void)[] = [];
