@@ -39,6 +39,7 @@ import {
   initialAdministrator,
 } from './security/access/initial-administrator.ts';
 import { type OpenSecurity, openSecurity } from './security/open-security.ts';
+import { tenantOfTopic } from './security/tenants/tenants.ts';
 import { type DataDirectory, openDataDirectory } from './storage/data-directory/data-directory.ts';
 import { createDataPlane } from './wasm/create-data-plane.ts';
 import type { DataPlane } from './wasm/data-plane.ts';
@@ -208,6 +209,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
             maxTopicLevels: config.mqtt.maxTopicLevels,
             maxMessageBytes: config.mqtt.maxPacketBytes,
           },
+          written: (address) => tenantOfTopic(address).fromTopic(address) ?? address,
           onCaptureChange: (address) => dataPlane.invalidateFilter(address),
           publish: mqtt.publish,
           hasRoomFor: mqtt.hasRoomFor,

@@ -34,6 +34,8 @@ export interface CrossingOptions {
   readonly router: Router;
   readonly streams: Pick<Streams, 'capturing' | 'captureAddress'>;
   readonly limits: CrossingLimits;
+  /** The address as its clients write it. Where it is not given they write all of it. */
+  readonly written?: (address: Uint8Array) => Uint8Array;
   /** Decisions about the address are stale. */
   readonly onCaptureChange: (address: Uint8Array) => void;
   /** To all but the stream of that name. */
@@ -85,7 +87,7 @@ function levelsOf(topic: Uint8Array): number {
 }
 
 export function createCrossing(options: CrossingOptions): Crossing {
-  const { router, streams, limits, onCaptureChange, publish } = options;
+  const { router, streams, limits, onCaptureChange, publish, written = (address) => address } = options;
   const counters: CrossingCounters = { crossed: 0, refusedTopic: 0, refusedTooLarge: 0 };
 
   const isAddress = (address: Uint8Array): boolean =>
@@ -128,11 +130,12 @@ export function createCrossing(options: CrossingOptions): Crossing {
     publish(topic, records) {
       const address = mqttAddress(topic);
       const isPossible = isAddress(address);
+      const asWritten = written(address);
       let refused: RefusedRecord[] | undefined;
       let index = -1;
       for (const record of records) {
         index++;
-        const message = recordAsMessage(record, address);
+        const message = recordAsMessage(record, address, asWritten);
         const reason = judge(message, isPossible);
         if (reason === undefined) publish(message, topic);
         else {
@@ -144,11 +147,14 @@ export function createCrossing(options: CrossingOptions): Crossing {
     },
     publishWith(topic, record, change) {
       const address = mqttAddress(topic);
-      const message = recordAsMessage(record, address);
+      const message = recordAsMessage(record, address, written(address));
       const reason = judge(message, isAddress(address));
       if (reason === undefined) publish(message, topic, change);
       return reason;
     },
-    isOwnMessage: (topic, record) => messageOf(record, mqttAddress(topic)) !== undefined,
+    isOwnMessage(topic, record) {
+      const address = mqttAddress(topic);
+      return messageOf(record, address, written(address)) !== undefined;
+    },
   };
 }

@@ -37,15 +37,16 @@ function propertiesOf({ key, headers }: LogRecord): Uint8Array {
   return new Uint8Array(Buffer.concat(parts));
 }
 
-/** The message of this topic that the record was; undefined where it was none. */
-export function messageOf(record: LogRecord, topic: Uint8Array): Message | undefined {
+/** The message of this topic that the record was; undefined where it was none. In its key the topic is as clients write it. */
+export function messageOf(record: LogRecord, topic: Uint8Array, written = topic): Message | undefined {
   const { message } = recordToMessage(record);
-  return message !== undefined && Buffer.compare(message.topic, topic) === 0 ? message : undefined;
+  if (message === undefined || Buffer.compare(message.topic, written) !== 0) return undefined;
+  return written === topic ? message : { ...message, topic };
 }
 
 /** A record that was a message of this topic is that message again. */
-export function recordAsMessage(record: LogRecord, topic: Uint8Array): Message {
-  const own = messageOf(record, topic);
+export function recordAsMessage(record: LogRecord, topic: Uint8Array, written = topic): Message {
+  const own = messageOf(record, topic, written);
   if (own !== undefined) return own;
   return {
     topic,

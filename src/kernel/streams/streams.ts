@@ -35,6 +35,8 @@ export interface Capture {
   readonly durability: Level | 'default';
   readonly partitions: readonly Partition[];
   readonly isCompacted: boolean;
+  /** In front of the address, which those who read do not write: keys are without them. */
+  readonly prefixBytes?: number;
 }
 
 export interface Publisher {
@@ -114,6 +116,7 @@ const READ_BYTES = 256 * 1024;
 interface LiveStream extends Stream {
   readonly isCompacted: boolean;
   readonly captures: (topic: Uint8Array) => boolean;
+  readonly prefixBytes: number;
   /** For `none`: the next one to take. */
   turn: number;
 }
@@ -180,6 +183,7 @@ export async function createStreams(
       partitions,
       isCompacted: cleanup === 'compact',
       captures: (topic) => filters.some((filter) => filter.matches(topic)),
+      prefixBytes: 0,
       turn: 0,
     };
   }
@@ -201,14 +205,14 @@ export async function createStreams(
       });
   });
 
-  function choose(stream: LiveStream, message: Message, clientId: string): Partition | undefined {
+  function choose(stream: LiveStream, topic: Uint8Array, clientId: string): Partition | undefined {
     const count = stream.partitions.length;
     if (count === 1) return stream.partitions[0];
     if (stream.key === 'none') {
       stream.turn = (stream.turn + 1) % count;
       return stream.partitions[stream.turn];
     }
-    const key = stream.key === 'topic' ? message.topic : Buffer.from(clientId);
+    const key = stream.key === 'topic' ? topic : Buffer.from(clientId);
     return stream.partitions[partitionOf(key, count)];
   }
 
@@ -221,7 +225,8 @@ export async function createStreams(
     },
     captureAddress(topic, capture) {
       const key = addressKey(topic);
-      const stream: LiveStream = { ...capture, key: 'topic', captures: () => true, turn: 0 };
+      const { prefixBytes = 0 } = capture;
+      const stream: LiveStream = { ...capture, prefixBytes, key: 'topic', captures: () => true, turn: 0 };
       exact.set(key, stream);
       return () => {
         if (exact.get(key) === stream) exact.delete(key);
@@ -229,9 +234,11 @@ export async function createStreams(
     },
     append(stream, message, { clientId, atMs }) {
       const own = stream as LiveStream;
-      const partition = choose(own, message, clientId);
+      const topic = own.prefixBytes > 0 ? message.topic.subarray(own.prefixBytes) : message.topic;
+      const partition = choose(own, topic, clientId);
       if (partition === undefined) return 'failed';
-      const record = messageToRecord(message, atMs);
+      const whole = messageToRecord(message, atMs);
+      const record = topic === message.topic ? whole : { ...whole, key: topic };
       // What deletes a retained message deletes its key.
       const isTombstone = own.isCompacted && message.payload.length === 0;
       const offset = logs.append(partition, isTombstone ? { ...record, value: null } : record);

@@ -39,6 +39,7 @@ import { WireWriter } from './schema/writer.ts';
 import { createBoundary } from './security/boundary.ts';
 import { createSecurity, type SharedSecurity } from './security/security.ts';
 import { createShares } from './share/share.ts';
+import { createWriters } from './security/writers.ts';
 import type { KafkaTables } from './tables.ts';
 import { captureTopics } from './topics/captured.ts';
 import { openTopics } from './topics/topics.ts';
@@ -196,6 +197,7 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
       crossing,
       follower,
       deadLetters,
+      writers: createWriters(security.authorizer, options.security.users),
     },
     options.tables.delayed,
   );

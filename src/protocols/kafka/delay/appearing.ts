@@ -6,6 +6,7 @@ import { recordToMessage } from '../../../storage/records/message-record.ts';
 import type { LogRecord } from '../../../storage/records/record.ts';
 import { readRecordBatch } from '../../../storage/records/record-batch.ts';
 import type { Kafka } from '../context.ts';
+import type { Writers } from '../security/writers.ts';
 import type { Topic } from '../topics/topics.ts';
 import { type Place, placeOf } from './place.ts';
 
@@ -17,6 +18,8 @@ export interface Appearing {
     appeared: number;
     /** Their MQTT expiry was over. */
     expired: number;
+    /** Their writers may not write there any more. */
+    denied: number;
     /** Without a topic, or no batch any more. */
     lost: number;
   };
@@ -35,7 +38,7 @@ export type DelayContext = Pick<
   | 'crossing'
   | 'follower'
   | 'deadLetters'
->;
+> & { readonly writers: Writers };
 
 interface Arrival {
   readonly topic: Topic;
@@ -52,7 +55,7 @@ const RETRY_MS = 1000;
 export function createAppearing(kafka: DelayContext, table: Delayed): Appearing {
   const { config, kernel, clock, log, partitions, crossing, follower, deadLetters } = kafka;
   const level = config.kafka.durability.leader;
-  const counters: Appearing['counters'] = { delayed: 0, appeared: 0, expired: 0, lost: 0 };
+  const counters: Appearing['counters'] = { delayed: 0, appeared: 0, expired: 0, denied: 0, lost: 0 };
 
   function arrivalOf(message: DueMessage['message']): Arrival | undefined {
     const place = placeOf(message);
@@ -84,6 +87,15 @@ export function createAppearing(kafka: DelayContext, table: Delayed): Appearing 
     log.commit(level, done);
   }
 
+  function reasonToDie(
+    message: DueMessage['message'],
+    { topic, record }: Arrival,
+  ): 'expired' | 'denied' | undefined {
+    if (!kafka.writers.mayStillWrite(message.properties, topic.name)) return 'denied';
+    const expiresAtMs = recordToMessage(record).message?.expiresAtMs ?? 0;
+    return expiresAtMs !== 0 && expiresAtMs <= clock.wallMs() ? 'expired' : undefined;
+  }
+
   /** False when it has to wait. */
   function appear({ id, message, isVolatile }: DueMessage, entry: Uint8Array | undefined): boolean {
     const end = (): void => {
@@ -99,11 +111,11 @@ export function createAppearing(kafka: DelayContext, table: Delayed): Appearing 
     }
     const { topic, partition, record, place } = arrival;
     if (log.refusal(partition.storage) !== undefined || !crossing.hasRoom(topic.name)) return false;
-    const expiresAtMs = recordToMessage(record).message?.expiresAtMs ?? 0;
-    if (expiresAtMs !== 0 && expiresAtMs <= clock.wallMs()) {
-      counters.expired++;
+    const reason = reasonToDie(message, arrival);
+    if (reason !== undefined) {
+      counters[reason]++;
       end();
-      deadLetters.bury(topic, partition, record, place.offset, 'expired');
+      deadLetters.bury(topic, partition, record, place.offset, reason);
       log.commit('os', ended);
       return true;
     }

@@ -8,7 +8,8 @@
  *
  * Guaranteed: what was acknowledged appears once, not before its time, in the order of time, over any crash (twice where its
  * topic is in the object store and the crash came amidst its appearing); what was refused, or was not stored, never does. What comes
- * due while the broker is away appears at its start. Records of a topic that is deleted go with it.
+ * due while the broker is away appears at its start. Records of a topic that is deleted go with it, and what its writer may not
+ * write any more when it is due does not appear.
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Clock } from '../../../kernel/clock.ts';
@@ -17,6 +18,7 @@ import { withoutAnyRecord, withRecords } from '../../../kernel/log/compacted-bat
 import type { Partition } from '../../../kernel/log/partitions.ts';
 import type { Message } from '../../../kernel/message.ts';
 import { TableId } from '../../../kernel/state/table.ts';
+import type { Principal } from '../../../security/security.ts';
 import type { RecordBatch } from '../../../storage/records/record-batch.ts';
 import { loadedCodec } from '../compression/compression.ts';
 import type { Kafka } from '../context.ts';
@@ -49,7 +51,12 @@ export interface RecordDelays {
   /** Removes what waits for nothing, and begins. Before anybody produces, once the tables are recovered. */
   open(): Promise<void>;
   /** Undefined where nothing of the valid batch is to wait. The state log takes changes. */
-  split(topic: Topic, partition: Partition, bytes: Uint8Array): SplitBatch | DelayRefusal | undefined;
+  split(
+    topic: Topic,
+    partition: Partition,
+    bytes: Uint8Array,
+    writer: Principal | undefined,
+  ): SplitBatch | DelayRefusal | undefined;
   readonly counters: Appearing['counters'];
   /** Ends its timer. */
   stop(): void;
@@ -91,7 +98,7 @@ export function createDelays(kafka: DelayContext, table: Delayed): RecordDelays 
       });
       stops.push(stopWatching, clock.every(TICK_MS, appearing.look));
     },
-    split(topic, partition, bytes) {
+    split(topic, partition, bytes, principal) {
       if (!config.delay.enabled) return undefined;
       const codec = codecNeeded(bytes);
       if (codec === undefined && !mayAskForDelay(bytes)) return undefined;
@@ -109,8 +116,16 @@ export function createDelays(kafka: DelayContext, table: Delayed): RecordDelays 
         const reason = 'a record of a transaction cannot be delayed';
         return { error: ErrorCode.INVALID_RECORD, reason, index: first.index };
       }
-      const waiting = messagesOf(kernel, clock, topic, partition, batch, delayed);
-      const waitingBytes = waiting.reduce((sum, { message }) => sum + message.payload.length, 0);
+      const writer = kafka.writers.keep(principal);
+      if (writer === undefined) {
+        const reason = 'its producer has more rules than can be kept with what is delayed';
+        return { error: ErrorCode.POLICY_VIOLATION, reason, index: first.index };
+      }
+      const waiting = messagesOf(kernel, clock, topic, partition, batch, delayed, writer);
+      const waitingBytes = waiting.reduce(
+        (sum, { message }) => sum + message.payload.length + writer.length,
+        0,
+      );
       if (waitingBytes > MAX_WAITING_BYTES) {
         return { error: ErrorCode.MESSAGE_TOO_LARGE, reason: 'the batch has too much that is delayed' };
       }
@@ -147,12 +162,14 @@ function messagesOf(
   { number, nextOffset }: Partition,
   batch: RecordBatch,
   delayed: readonly DelayedRecord[],
+  writer: Uint8Array,
 ): Waiting[] {
   const nowMs = clock.wallMs();
   return delayed.map(({ index, delayMs, record }) => {
     const offset = nextOffset + batch.offset(index) - batch.header.baseOffset;
     const dueMs = Math.ceil(nowMs + delayMs);
-    return { dueMs, message: waitingRecord(kernel, { topicId, partition: number, offset }, record, dueMs) };
+    const place = { topicId, partition: number, offset };
+    return { dueMs, message: waitingRecord(kernel, place, record, dueMs, writer) };
   });
 }
 

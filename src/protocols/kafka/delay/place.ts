@@ -12,18 +12,17 @@ export interface Place {
   readonly offset: number;
 }
 
-const NO_PROPERTIES = new Uint8Array(0);
-
-/** It has the time at which it is to appear: with that of its making, retention could take it at once. */
+/** `writer`: who has written it, to be asked about when it is due. It has the time at which it is to appear: with that of its making, retention could take it at once. */
 export const waitingRecord = (
   kernel: LogKernel,
   { topicId, partition, offset }: Place,
   record: LogRecord,
   dueMs: number,
+  writer: Uint8Array,
 ): Message => ({
   topic: Buffer.from(`${topicId}/${partition}/${offset}`),
   payload: buildBatch(kernel, [{ ...record, timestampMs: dueMs }]),
-  properties: NO_PROPERTIES,
+  properties: writer,
   qos: 1,
   retain: false,
   expiresAtMs: 0,

@@ -109,10 +109,11 @@ function delayed(
   topic: Topic,
   partition: Partition,
   batch: Uint8Array,
+  { writer }: ProduceOrigin,
 ): SplitBatch | DelayRefusal | undefined {
   if (!topic.settings.delays) return undefined;
   const refusal = log.refusal() ?? log.refusal(partition.storage);
-  if (refusal === undefined) return delays.split(topic, partition, batch);
+  if (refusal === undefined) return delays.split(topic, partition, batch, writer);
   return { error: REFUSALS[refusal], reason: `the batch could not be stored: ${refusal}` };
 }
 
@@ -147,7 +148,7 @@ export function append(
     const { baseOffset, logAppendTimeMs } = verdict;
     return { error: ErrorCode.NONE, message: null, baseOffset, logAppendTimeMs };
   }
-  const split = delayed(kafka, topic, partition, batch);
+  const split = delayed(kafka, topic, partition, batch, origin);
   if (split?.error !== undefined) return refused(split.error, split.reason, split.index);
   const stored = split?.rest ?? batch;
   const logAppendTimeMs = timestampType === 'LogAppendTime' ? clock.wallMs() : -1;

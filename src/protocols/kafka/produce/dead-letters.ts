@@ -14,8 +14,8 @@ import type { Appended } from './append.ts';
 import { deathHeaders, hasDied } from './dead-letter-headers.ts';
 import type { ProduceOrigin } from './gate.ts';
 
-/** `topic` and `too-large`: it cannot be a message of MQTT. */
-export type DeathReason = 'expired' | 'topic' | 'too-large';
+/** `topic` and `too-large`: it cannot be a message of MQTT; `denied`: who delayed it may not write it any more. */
+export type DeathReason = 'expired' | 'denied' | 'topic' | 'too-large';
 
 export interface DeadLetters {
   /** `offset`: where it is, or was to be. The caller commits. */

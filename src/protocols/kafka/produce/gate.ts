@@ -1,11 +1,14 @@
 /** What produce and fetch ask about producers: sequences, transactions, and how far a partition is decided. */
 import type { Partition } from '../../../kernel/log/partitions.ts';
+import type { Principal } from '../../../security/security.ts';
 import type { BatchHeader } from '../../../wasm/log.ts';
 import type { ErrorCode } from '../messages/errors.ts';
 
 export interface ProduceOrigin {
   readonly apiVersion: number;
   readonly transactionalId: string | null;
+  /** undefined: the broker, or its administration. */
+  readonly writer?: Principal | undefined;
 }
 
 export type Verdict =

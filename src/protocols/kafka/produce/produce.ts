@@ -90,8 +90,9 @@ function topicFault(
 }
 
 function appendAll(kafka: Kafka, call: Call<Produce>): Outcome[] {
-  const { version, request } = call;
-  const origin: ProduceOrigin = { apiVersion: version, transactionalId: request.transactionalId };
+  const { version, request, connection } = call;
+  const { transactionalId } = request;
+  const origin: ProduceOrigin = { apiVersion: version, transactionalId, writer: connection.identity };
   return request.topicData.map((topicRequest) => {
     const topic = topicOf(kafka, version, topicRequest);
     const fault = topicFault(kafka, call, topic, topicRequest.name);

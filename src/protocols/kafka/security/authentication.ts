@@ -129,7 +129,8 @@ const MAX_CLIENT_ID_LENGTH = 1024;
 const usable = (clientId: string | null): string | undefined =>
   clientId === null || clientId.length > MAX_CLIENT_ID_LENGTH ? undefined : clientId;
 
-const nameOf = ({ userName }: Principal): string => `User:${userName ?? 'ANONYMOUS'}`;
+/** As lists know it. */
+export const principalName = ({ userName }: Principal): string => `User:${userName ?? 'ANONYMOUS'}`;
 
 interface Fault {
   readonly reason: string;
@@ -220,7 +221,7 @@ export function beginAuthentication(
       connection.onClose(() => guard.disconnected(principal));
     }
     connection.identity = principal;
-    connection.principal = nameOf(principal);
+    connection.principal = principalName(principal);
     connection.meter = guard.meterOf(principal);
     if (principal.userName !== undefined) parts.loggedIn(principal.userName, connection);
     return undefined;
@@ -231,7 +232,8 @@ export function beginAuthentication(
 
   const through = (by: MechanismName, principal: Principal): number | Fault => {
     const { identity } = connection;
-    const isOther = connection.principal !== nameOf(principal) || identity?.tenant !== principal.tenant;
+    const isOther =
+      connection.principal !== principalName(principal) || identity?.tenant !== principal.tenant;
     if (known !== undefined && (isOther || known !== by)) {
       return faultOf('it logged in again as somebody else, or in another way');
     }

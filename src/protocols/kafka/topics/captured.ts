@@ -1,5 +1,6 @@
 /** Topics take what other protocols publish to their addresses. Streams say themselves what they take; internal topics take nothing. */
 import type { Crossing } from '../../../kernel/crossing/crossing.ts';
+import { ownerOfKafkaTopic } from '../../../security/tenants/owners.ts';
 import type { Topic, Topics } from './topics.ts';
 
 /** Until the returned function is called. */
@@ -15,7 +16,12 @@ export function captureTopics(topics: Topics, crossing: Crossing): () => void {
     const { name, partitions, settings } = topic;
     const { storage } = settings;
     const isCompacted = settings.cleanup !== 'delete';
-    stops.set(topic.id, crossing.capture({ name, storage, durability: 'default', partitions, isCompacted }));
+    const { prefixBytes } = ownerOfKafkaTopic(name);
+    const durability = 'default';
+    stops.set(
+      topic.id,
+      crossing.capture({ name, storage, durability, partitions, isCompacted, prefixBytes }),
+    );
   };
   for (const topic of topics.list()) take(topic);
   const stopWatching = topics.onChange((topic, change) =>

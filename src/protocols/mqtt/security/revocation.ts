@@ -1,4 +1,5 @@
 /** Users and bans that change, and credentials that end, while clients are connected: who is concerned is disconnected, with the reason that it was administration. */
+import { narrowed } from '../../../security/authorization/owner.ts';
 import type { Ban } from '../../../security/guard/bans.ts';
 import { concerns } from '../../../security/guard/bans.ts';
 import type { Principal } from '../../../security/security.ts';
@@ -9,7 +10,6 @@ import type { Mqtt } from '../context.ts';
 import { closeConnection } from '../disconnect.ts';
 import { invalidateFlows } from '../lifecycle.ts';
 import { discardWill } from '../will.ts';
-import { narrowed } from './authorizer.ts';
 import { awaitEnd } from './standing.ts';
 
 export interface Revocations {

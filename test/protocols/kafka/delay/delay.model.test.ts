@@ -102,6 +102,7 @@ class Life {
       partitions: opened.partitions,
       producers: opened.producers,
       topics: { byId: () => topic, onChange: () => () => {} },
+      writers: { keep: () => new Uint8Array(0), mayStillWrite: () => true },
       follower: opened.follower,
       deadLetters: { bury() {}, counters: { buried: 0, refused: 0 } },
       crossing: {
