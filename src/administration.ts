@@ -18,6 +18,7 @@ import { createMetrics } from './metrics/metrics.ts';
 import { type HttpListener, startHttpListener } from './net/http-listener.ts';
 import { plainAddress } from './net/proxy-protocol.ts';
 import { followSecurity } from './node-view/events.ts';
+import type { Telemetry } from './telemetry/telemetry.ts';
 import { type MetricParts, metricSources } from './node-view/metrics.ts';
 import { createNodeView, type NodeParts } from './node-view/node-view.ts';
 import type { OpenSecurity } from './security/open-security.ts';
@@ -37,6 +38,8 @@ export interface AdministrationOptions {
   readonly security: OpenSecurity;
   /** undefined: there is no data directory, and no socket in it. */
   readonly controlSocket: string | undefined;
+  /** Takes what the metrics say to a collector. */
+  readonly telemetry: Telemetry | undefined;
   /** What is served beside the API. */
   readonly routes: readonly ((access: HttpAccess, isLocal: IsLocal) => Route)[];
 }
@@ -52,7 +55,9 @@ export async function startAdministration(options: AdministrationOptions): Promi
     times,
     listeners: () => [...parts.listeners(), ...listeners],
   });
-  const metrics = createMetrics(measured.sources);
+  const { telemetry } = options;
+  const metrics = createMetrics([...measured.sources, ...(telemetry === undefined ? [] : [telemetry.source])]);
+  telemetry?.start(metrics.collect);
   const streams = createEventStreams({ clock });
   const stopFollowing = followSecurity(parts.events, security);
   const api: Omit<ApiOptions, 'identify'> = {

@@ -41,6 +41,7 @@ import {
 import { type OpenSecurity, openSecurity } from './security/open-security.ts';
 import { tenantOfTopic } from './security/tenants/tenants.ts';
 import { type DataDirectory, openDataDirectory } from './storage/data-directory/data-directory.ts';
+import { createTelemetry } from './telemetry/telemetry.ts';
 import { createDataPlane } from './wasm/create-data-plane.ts';
 import type { DataPlane } from './wasm/data-plane.ts';
 
@@ -167,7 +168,16 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     logger,
   });
   const copies = await openCopies(config, built.tables, tier.log, clock, STRIPES, logger);
+  const telemetry = createTelemetry({
+    config,
+    clock,
+    logger,
+    random: dependencies.random ?? Math.random,
+    version: packageVersion(),
+    nodeId: (directory ?? dependencies.dataDirectory)?.nodeId ?? '',
+  });
   const mqtt = createMqttFrontEnd({
+    tracing: telemetry?.tracing,
     config,
     clock,
     logger,
@@ -189,6 +199,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
   });
   const kafka = isServed(config.listeners.kafka, config.listeners.kafkas)
     ? await createKafkaFrontEnd({
+        tracing: telemetry?.tracing,
         config,
         clock,
         logger,
@@ -266,6 +277,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     for (const listener of listeners) {
       for (const transport of await listener.close()) transport.destroy();
     }
+    await telemetry?.stop();
     await administration?.close();
     await security.close();
     streams.stop();
@@ -288,6 +300,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
       clock,
       logger,
       controlSocket: own?.controlSocket,
+      telemetry,
       security,
       parts: {
         config,

@@ -67,6 +67,8 @@ const FRONT_END = [
   'src/net/transport.ts',
   'src/security',
   'src/metrics/histogram.ts',
+  'src/telemetry/tracing.ts',
+  'src/telemetry/traceparent.ts',
 ];
 
 /** Folders and files that each part of src may import, besides itself. A new folder states its place here. */
@@ -89,6 +91,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/security': ['src/config', 'src/kernel', 'src/net/transport.ts'],
   'src/load': [],
   'src/metrics': [],
+  'src/telemetry': [
+    'src/config',
+    'src/kernel/clock.ts',
+    'src/kernel/topic-filter.ts',
+    'src/metrics',
+    'src/security/outbound',
+  ],
   'src/events': ['src/kernel/clock.ts'],
   'src/schema-registry': ['src/config', 'src/kernel', 'src/storage/records'],
   'src/logging.ts': ['src/config'],
@@ -131,6 +140,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'src/net',
     'src/node-view',
     'src/security',
+    'src/telemetry',
   ],
   'src/schema-registry-tier.ts': [
     'src/admin',
@@ -160,6 +170,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'src/scheduling',
     'src/security',
     'src/storage',
+    'src/telemetry',
   ],
   'src/cli': [
     'src/admin',
@@ -197,6 +208,7 @@ const MAIN_MODULES: Readonly<Record<string, string>> = {
   'src/kernel/delayed': 'delayed.ts',
   'src/load': 'load.ts',
   'src/metrics': 'metrics.ts',
+  'src/telemetry': 'telemetry.ts',
   'src/events': 'events.ts',
   'src/net': 'transport.ts',
   'src/protocols/mqtt': 'front-end.ts',

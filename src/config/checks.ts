@@ -4,6 +4,7 @@ import { checkAuthorization } from './authorization-checks.ts';
 import type { Config, TcpListenerConfig, TlsListenerConfig } from './config.ts';
 import { checkKafkaSecurity, kafkaSecurityWarnings } from './kafka-security-checks.ts';
 import { checkSecurity, isLoopback, securityWarnings } from './security-checks.ts';
+import { checkTelemetry } from './telemetry-checks.ts';
 
 /** Where the value of a key comes from, for messages. */
 export type PlaceOf = (path: string) => string;
@@ -52,6 +53,7 @@ export function checkConfig(config: Config, placeOf: PlaceOf): ConfigProblem[] {
   checkAuthorization(config, problem);
   checkKafkaSecurity(config.kafka.security, problem);
   checkStorage(config, problem);
+  checkTelemetry(config, problem);
 
   const used: NamedListener<BoundListener>[] = [];
   for (const { path, listener } of tcpListeners(config)) {

@@ -11,6 +11,7 @@ import type { Static } from './schema-kit.ts';
 import type { schemaRegistrySchema } from './schema-registry-schema.ts';
 import type { securitySchema } from './security-schema.ts';
 import type { policies, storageSchema, streams, topicRules } from './storage-schema.ts';
+import type { telemetrySchema } from './telemetry-schema.ts';
 
 export type KafkaConfig = Static<typeof kafkaSchema>;
 export type SchemaRegistryConfig = Static<typeof schemaRegistrySchema>;
@@ -25,6 +26,7 @@ export type StreamConfig = Static<typeof streams>[number];
 export type DelayConfig = Static<typeof policies.delay>;
 export type DeadLetterConfig = Static<typeof policies.deadLetter>;
 export type DeduplicationConfig = Static<typeof policies.deduplication>;
+export type TelemetryConfig = Static<typeof telemetrySchema>;
 
 export interface Config {
   readonly node: { readonly name: string };
@@ -73,6 +75,7 @@ export interface Config {
     /** How often $SYS topics are published; 0 = never. */
     readonly intervalMs: number;
   };
+  readonly telemetry: TelemetryConfig;
 }
 
 export interface TcpListenerConfig {

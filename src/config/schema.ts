@@ -26,6 +26,7 @@ import {
 import { schemaRegistrySchema } from './schema-registry-schema.ts';
 import { securitySchema } from './security-schema.ts';
 import { policies, storageSchema, streams, topicRules } from './storage-schema.ts';
+import { telemetrySchema } from './telemetry-schema.ts';
 
 export const never = 0xffffffff;
 
@@ -273,4 +274,5 @@ export const schema = section('Configuration of a RobustMQ node.', {
   sys: section('$SYS topics.', {
     intervalMs: milliseconds(10_000, 'How often they are published.', { max: 86_400_000, words: { off: 0 } }),
   }),
+  telemetry: telemetrySchema,
 });

@@ -171,7 +171,7 @@ export const policies = {
   }),
 };
 
-function isFilter(text: string): boolean {
+export function isFilter(text: string): boolean {
   if (text === '' || text.includes('\0')) return false;
   return text
     .split('/')

@@ -129,6 +129,15 @@ const DEFINITIONS = {
     'tenant',
   ),
 
+  robustmq_telemetry_items_total: counter(
+    'Data points and spans for the collector that telemetry.endpoint names.',
+    'signal',
+    'result',
+  ),
+  robustmq_telemetry_traces_limited_total: counter(
+    'Messages that were not traced because of telemetry.traces.maxPerSecond.',
+  ),
+
   robustmq_event_loop_delay_seconds: histogram('By how much the event loop was late, fifty times a second.'),
   robustmq_event_loop_utilization_ratio: gauge('Part of the time since the last look in which it was busy.'),
   robustmq_cpu_seconds_total: counter('Processor time.', 'mode'),

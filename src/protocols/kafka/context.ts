@@ -10,6 +10,7 @@ import type { StateLog, Storage } from '../../kernel/state/state-log.ts';
 import type { Audit } from '../../security/audit/audit.ts';
 import type { Meter } from '../../security/guard/rates.ts';
 import type { Principal } from '../../security/security.ts';
+import type { Tracing } from '../../telemetry/tracing.ts';
 import type { LogKernel } from '../../wasm/log.ts';
 import type { ClientMetrics } from './admin/client-metrics.ts';
 import type { GroupConfigs } from './admin/group-configs.ts';
@@ -102,6 +103,8 @@ export interface Kafka {
   readonly settings: Settings;
   readonly clientMetrics: ClientMetrics;
   readonly telemetry: Telemetry;
+  /** Undefined where nothing is traced. */
+  readonly tracing: Tracing | undefined;
   /**
    * Ends the current change of the state log; resolves when it, and all before it, is as durable as `level`; with `object` in
    * the object store, too.

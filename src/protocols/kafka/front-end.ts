@@ -16,6 +16,7 @@ import { createFollower } from '../../kernel/crossing/follower.ts';
 import type { Partitions } from '../../kernel/log/partitions.ts';
 import type { StateLog } from '../../kernel/state/state-log.ts';
 import type { ConnectionHandler, Transport } from '../../net/transport.ts';
+import type { Tracing } from '../../telemetry/tracing.ts';
 import type { LogKernel } from '../../wasm/log.ts';
 import { createClientMetrics } from './admin/client-metrics.ts';
 import { createCollector } from './admin/collector.ts';
@@ -45,6 +46,7 @@ import { captureTopics } from './topics/captured.ts';
 import { openTopics } from './topics/topics.ts';
 
 export interface KafkaFrontEndOptions {
+  readonly tracing?: Tracing | undefined;
   readonly config: Config;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -219,6 +221,7 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
     authorizer: security.authorizer,
     clientMetrics,
     telemetry,
+    tracing: options.tracing,
     settings: options.tables.settings,
     groups,
     groupConfigs,

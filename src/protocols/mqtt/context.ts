@@ -24,6 +24,7 @@ import type { Access } from './security/access.ts';
 import type { SessionQuotas } from './security/quotas.ts';
 import type { Session } from './session.ts';
 import type { SessionRegistry } from './session-registry.ts';
+import type { MqttTracing } from './tracing.ts';
 import type { Turn } from './turn.ts';
 
 export interface Mqtt {
@@ -47,6 +48,8 @@ export interface Mqtt {
   readonly counters: Counters;
   readonly events: ClientEvents;
   readonly deliveryTimes: DeliveryTimes;
+  /** Undefined where nothing is traced. */
+  readonly tracing: MqttTracing | undefined;
   readonly sessions: SessionRegistry;
   /** By slot. */
   readonly connections: (Connection | undefined)[];

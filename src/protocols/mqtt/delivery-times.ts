@@ -32,15 +32,15 @@ export class DeliveryTimes {
   readonly durable = new Histogram();
   #readsLeft = 1;
   #publicationsLeft = 1;
-  /** Of the read that is looked at; 0 = none is. */
-  #readMs = 0;
+  /** When the read began that is looked at; -1 = none is. */
+  #readMs = -1;
   #hasSent = false;
   #receivedBefore = 0;
   #sentBefore = 0;
   #kept: Kept | undefined;
 
   beforeRead(mqtt: Mqtt): void {
-    if (--this.#readsLeft > 0 || this.#readMs !== 0) return;
+    if (--this.#readsLeft > 0 || this.#readMs >= 0) return;
     this.#readsLeft = READS_PER_SAMPLE;
     this.#readMs = mqtt.clock.monotonicMs();
     this.#hasSent = false;
@@ -49,11 +49,11 @@ export class DeliveryTimes {
   }
 
   afterRead(mqtt: Mqtt): void {
-    if (this.#readMs === 0 || this.#hasSent) return;
+    if (this.#readMs < 0 || this.#hasSent) return;
     const isReceived = publishesReceived(mqtt) > this.#receivedBefore;
     this.#hasSent = isReceived && publishesSent(mqtt) > this.#sentBefore;
     if (this.#hasSent) return;
-    this.#readMs = 0;
+    this.#readMs = -1;
     this.#readsLeft = READS_PER_ATTEMPT;
   }
 
@@ -66,9 +66,9 @@ export class DeliveryTimes {
 
   /** All output of the turn has been handed to the transports. */
   written(mqtt: Mqtt): void {
-    if (this.#readMs !== 0) {
+    if (this.#readMs >= 0) {
       this.direct.record(mqtt.clock.monotonicMs() - this.#readMs);
-      this.#readMs = 0;
+      this.#readMs = -1;
     }
     const kept = this.#kept;
     if (kept === undefined) return;

@@ -19,6 +19,7 @@ import type { RetainedStore } from '../../kernel/retained.ts';
 import type { Router } from '../../kernel/router.ts';
 import { TimerWheel } from '../../kernel/timer-wheel.ts';
 import type { ConnectionHandler, Transport } from '../../net/transport.ts';
+import type { Tracing } from '../../telemetry/tracing.ts';
 import type { DataPlane } from '../../wasm/data-plane.ts';
 import {
   type Authenticator,
@@ -45,7 +46,7 @@ import { takeUpSessions } from './lifecycle.ts';
 import { createOutput } from './output.ts';
 import { createPolicies } from './policies.ts';
 import { createPublishEncoder } from './publish-encoder.ts';
-import { publishMessage } from './publish-message.ts';
+import { publishForeign } from './publish-message.ts';
 import { pump, wake } from './pump.ts';
 import { createAccess } from './security/access.ts';
 import { charge, isMetered, meterReading } from './security/metering.ts';
@@ -55,9 +56,11 @@ import { createLocalClients, type LocalClient, type LocalClientOptions } from '.
 import type { SessionRegistry } from './session-registry.ts';
 import { wakeGroup } from './shared.ts';
 import { createSysTopics } from './sys-topics.ts';
+import { createMqttTracing } from './tracing.ts';
 import { createTurn } from './turn.ts';
 
 export interface MqttFrontEndOptions {
+  readonly tracing?: Tracing | undefined;
   readonly config: Config;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -111,7 +114,7 @@ const STOP_POLL_MS = 10;
 const STOP_POLLS_MAX = 200;
 
 type Late = {
-  -readonly [K in 'output' | 'flows' | 'congestion' | 'policies' | 'access' | 'quotas']: Mqtt[K];
+  -readonly [K in 'output' | 'flows' | 'congestion' | 'policies' | 'access' | 'quotas' | 'tracing']: Mqtt[K];
 };
 
 export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
@@ -145,6 +148,7 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
       readsThisTurn = 0;
       output.flush();
       deliveryTimes.written(mqtt);
+      mqtt.tracing?.written();
     },
     (error) => logger.error({ err: error }, 'a deferred step failed'),
   );
@@ -190,11 +194,12 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
     },
     guard,
   };
-  // These six need each other and the rest; none of them uses another before all are there.
+  // These need each other and the rest; none of them uses another before all are there.
   const late = early as Omit<Mqtt, keyof Late> & Late;
   const mqtt: Mqtt = late;
   const output = createOutput(mqtt);
   late.output = output;
+  late.tracing = options.tracing && createMqttTracing(mqtt, options.tracing);
   late.flows = createFlows(mqtt);
   const congestion = createCongestion(mqtt);
   late.congestion = congestion;
@@ -250,6 +255,7 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
       if (readsThisTurn === 1 && readsLastTurn <= 1) {
         output.flush();
         deliveryTimes.written(mqtt);
+        mqtt.tracing?.written();
       }
       turn.wake();
     },
@@ -366,16 +372,7 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
     accept,
     connectLocal: (how) => local.connect(accept, dataPlane.readWindow, how),
     publish(message, exceptStream, change) {
-      publishMessage(mqtt, message, undefined, {
-        exceptStream,
-        ...(change && {
-          also(own) {
-            change.also();
-            own.hasEntries = true;
-          },
-          done: (_, error) => change.done(error),
-        }),
-      });
+      publishForeign(mqtt, message, exceptStream, change);
       turn.wake();
     },
     hasRoomFor(topic, exceptStream) {

@@ -2,6 +2,7 @@
  * A message that has been accepted: kept as retained where it asks for that, appended to the streams that capture its
  * topic, routed; what of it is to last is one change of the journal.
  */
+import type { Change } from '../../kernel/crossing/crossing.ts';
 import type { Message } from '../../kernel/message.ts';
 import { encodeRetainedDelete, encodeRetainedSet } from '../../kernel/retained-table.ts';
 import { TableId } from '../../kernel/state/table.ts';
@@ -21,6 +22,23 @@ export interface PublishOptions extends Told {
   readonly exceptStream?: string;
   /** Adds entries to the change; what it adds makes it one that is waited for. */
   also?(publication: Publication, routed: Routed): void;
+}
+
+/** A message that came in by another protocol; the stream of that name has it already. */
+export function publishForeign(mqtt: Mqtt, message: Message, exceptStream: string, change?: Change): void {
+  const options: PublishOptions = {
+    exceptStream,
+    ...(change && {
+      also(own) {
+        change.also();
+        own.hasEntries = true;
+      },
+      done: (_, error) => change.done(error),
+    }),
+  };
+  const { tracing } = mqtt;
+  const followed = tracing?.follow({ protocol: 'kafka', clientId: '' }, message, options);
+  publishMessage(mqtt, message, undefined, followed ?? options);
 }
 
 const NO_OPTIONS: PublishOptions = {};

@@ -19,6 +19,7 @@ import { takeBatch } from './durable/batch.ts';
 import { encodeEntry } from './durable/session-entries.ts';
 import { type Inbound, inboundFromMessage, inboundFromPacket, inboundFromRow, toMessage } from './inbound.ts';
 import { owe, pay, tellDataPlane } from './owed.ts';
+import type { PublishOptions } from './publish-message.ts';
 import { targetsOf } from './route.ts';
 import { clientKeyOf, type Session } from './session.ts';
 import { stall } from './stall.ts';
@@ -83,7 +84,7 @@ function handlePublish(mqtt: Mqtt, connection: Connection, inbound: Inbound, isA
     );
     return false;
   }
-  const mayInstall = allowed && isAdmitted && asked === undefined;
+  const mayInstall = allowed && isAdmitted && asked === undefined && !isTraced(mqtt, connection, topic);
   if (mayInstall && mqtt.flows.install(mqtt.access.classOf(connection), connection.tenant, topic))
     return true;
   decide(mqtt, connection, inbound, topic, asked, allowed);
@@ -170,11 +171,32 @@ function take(
   dueMs: number | undefined,
   flowId: number | undefined,
 ): void {
-  const accepted = new Acceptance(mqtt, connection, inbound, flowId);
+  const own = new Acceptance(mqtt, connection, inbound, flowId);
+  const accepted = mqtt.tracing === undefined ? own : followed(mqtt, connection, message, own);
   if (dueMs !== undefined) mqtt.policies.delay(message, dueMs, connection.session, accepted);
   else mqtt.policies.publishOnce(message, connection.session, accepted);
   tellDataPlane(mqtt, connection);
 }
+
+/** A flow would carry its messages where nobody follows them. */
+const isTraced = ({ tracing }: Mqtt, { session }: Connection, topic: Uint8Array): boolean =>
+  tracing?.covers(topic, session?.clientId ?? '') === true;
+
+const followed = (
+  { tracing }: Mqtt,
+  { session, transport }: Connection,
+  message: Message,
+  options: Acceptance,
+): PublishOptions =>
+  tracing?.follow(
+    {
+      protocol: 'mqtt',
+      clientId: session?.clientId ?? '',
+      attributes: { 'robustmq.qos': message.qos, 'robustmq.listener': transport.listener },
+    },
+    message,
+    options,
+  ) ?? options;
 
 /** PUBREL of a durable connection: PUBCOMP says that the identifier will not be taken for the same message again. */
 export function releaseRow(mqtt: Mqtt, connection: Connection, packetId: number, reasonCode: number): void {

@@ -30,6 +30,8 @@ export type Resolve = (
 
 export interface HttpAnswer {
   readonly status: number;
+  /** When to come again, as the service writes it. */
+  readonly retryAfter: string | undefined;
   readonly body: Buffer;
 }
 
@@ -123,7 +125,10 @@ function exchange(
         if (bytes > options.maxAnswerBytes) response.destroy(new Error('the answer is too long'));
         else parts.push(part);
       });
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(parts) }));
+      response.on('end', () => {
+        const { statusCode: status = 0, headers } = response;
+        resolve({ status, retryAfter: headers['retry-after'], body: Buffer.concat(parts) });
+      });
     });
     request.end(body);
   });

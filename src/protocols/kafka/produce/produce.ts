@@ -16,6 +16,7 @@ import { Operation, ResourceType } from '../security/vocabulary.ts';
 import type { Topic } from '../topics/topics.ts';
 import { type Appended, append } from './append.ts';
 import type { ProduceOrigin } from './gate.ts';
+import { ProduceTraces } from './tracing.ts';
 
 type Produce = (typeof Apis)['produce'];
 type Answer = In<Produce['response']>;
@@ -89,7 +90,7 @@ function topicFault(
   return undefined;
 }
 
-function appendAll(kafka: Kafka, call: Call<Produce>): Outcome[] {
+function appendAll(kafka: Kafka, call: Call<Produce>, traces: ProduceTraces | undefined): Outcome[] {
   const { version, request, connection } = call;
   const { transactionalId } = request;
   const origin: ProduceOrigin = { apiVersion: version, transactionalId, writer: connection.identity };
@@ -105,7 +106,13 @@ function appendAll(kafka: Kafka, call: Call<Produce>): Outcome[] {
           appended: failure(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, 'there is no such partition'),
         };
       }
-      return { index, appended: append(kafka, topic, partition, records, origin) };
+      const appended =
+        traces === undefined
+          ? append(kafka, topic, partition, records, origin)
+          : traces.follow(kafka, call, topic, index, records, () =>
+              append(kafka, topic, partition, records, origin),
+            );
+      return { index, appended };
     });
     return { topic, request: topicRequest, partitions };
   });
@@ -172,7 +179,8 @@ const isShared = ({ crossing }: Kafka, outcomes: readonly Outcome[]): boolean =>
 
 function appendAndCommit(kafka: Kafka, call: Call<Produce>): Answer | undefined | Promise<Answer> {
   const { request, connection } = call;
-  const outcomes = appendAll(kafka, call);
+  const traces = kafka.tracing === undefined ? undefined : new ProduceTraces();
+  const outcomes = appendAll(kafka, call, traces);
   const isAnySuccess = outcomes.some(({ partitions }) => !partitions.every(isError));
   const isInObjects = outcomes.some(({ topic }) => topic?.settings.storage === 'object');
   const level = levelOf(kafka, request.acks);
@@ -181,7 +189,15 @@ function appendAndCommit(kafka: Kafka, call: Call<Produce>): Answer | undefined 
     if (!hasOwner) call.memory.letGo();
   };
   if (request.acks === Acks.none) {
-    if (isAnySuccess) kafka.commit(level, isInObjects ? 'object' : 'journal').then(letGo, () => {});
+    if (isAnySuccess) {
+      kafka.commit(level, isInObjects ? 'object' : 'journal').then(
+        () => {
+          traces?.committed();
+          letGo();
+        },
+        () => traces?.committed('it could not be stored'),
+      );
+    }
     if (outcomes.some(({ partitions }) => partitions.some(isError))) {
       connection.end('a produced batch without acknowledgement was refused');
     }
@@ -190,10 +206,12 @@ function appendAndCommit(kafka: Kafka, call: Call<Produce>): Answer | undefined 
   if (!isAnySuccess) return answer(outcomes);
   return kafka.commit(level, isInObjects ? 'object' : 'journal').then(
     () => {
+      traces?.committed();
       letGo();
       return answer(outcomes);
     },
     () => {
+      traces?.committed('it could not be stored');
       const lost = failure(ErrorCode.KAFKA_STORAGE_ERROR, 'the batch could not be stored');
       return answer(
         outcomes.map((outcome) => ({

@@ -29,12 +29,16 @@ export interface Access {
 }
 
 const SESSIONS_PER_STEP = 256;
+/** The class of clients that tracing names: no flow that others have installed takes their messages. */
+const SINGLED_OUT = 0x7fff_ffff;
 
 export function createAccess(mqtt: Mqtt): Access {
   const { authorizer, dataPlane, router, sessions } = mqtt;
   let epoch = 0;
   let isLooking = false;
 
+  const isSingledOut = ({ clientId }: Principal): boolean =>
+    clientId !== undefined && mqtt.tracing?.singlesOut(clientId) === true;
   const isCurrent = ({ accessEpoch }: Session): boolean => accessEpoch === epoch;
 
   function look(session: Session, principal: Principal): void {
@@ -97,7 +101,7 @@ export function createAccess(mqtt: Mqtt): Access {
       if (connection.classEpoch === epoch && connection.classOwner === identity) return connection.classId;
       connection.classEpoch = epoch;
       connection.classOwner = identity;
-      connection.classId = authorizer.publisherClass(identity);
+      connection.classId = isSingledOut(identity) ? SINGLED_OUT : authorizer.publisherClass(identity);
       if (connection.isOpen) dataPlane.setClass(connection.slot, connection.classId);
       return connection.classId;
     },
