@@ -38,10 +38,13 @@ function family<T>(
   return row;
 }
 
+/** A label that is not there is one that is empty. */
+const ofTenant = (tenant: string | null): Labels => (tenant ? { tenant } : {});
+
 export const FAMILIES = {
   session: family({
     scope: 'sessions:read',
-    labels: ['client_id'],
+    labels: ['client_id', 'tenant'],
     series: [
       { name: 'robustmq_session_connected', help: '1 while its client is connected.' },
       { name: 'robustmq_session_subscriptions', help: 'Subscriptions of the session.' },
@@ -51,14 +54,14 @@ export const FAMILIES = {
     ],
     page: (node, prefix, request) => node.sessions({ ...request, prefix }),
     nameOf: ({ clientId }) => clientId,
-    figuresOf: (_, { clientId, isConnected, subscriptions, waiting, waitingBytes, inFlight }) => ({
-      labels: { client_id: clientId },
+    figuresOf: (_, { clientId, tenant, isConnected, subscriptions, waiting, waitingBytes, inFlight }) => ({
+      labels: { client_id: clientId, ...ofTenant(tenant) },
       values: [isConnected ? 1 : 0, subscriptions, waiting, waitingBytes, inFlight],
     }),
   }),
   queue: family({
     scope: 'queues:read',
-    labels: ['queue', 'kind'],
+    labels: ['queue', 'kind', 'tenant'],
     series: [
       { name: 'robustmq_queue_waiting_messages', help: 'Messages that wait in the queue.' },
       { name: 'robustmq_queue_in_flight_messages', help: 'Given out by the queue and not acknowledged.' },
@@ -67,8 +70,8 @@ export const FAMILIES = {
     ],
     page: (node, _, request) => node.queues(request),
     nameOf: ({ name }) => name,
-    figuresOf: (_, { name, kind, waiting, inFlight, bytes, consumers }) => ({
-      labels: { queue: name, kind },
+    figuresOf: (_, { name, tenant, kind, waiting, inFlight, bytes, consumers }) => ({
+      labels: { queue: name, kind, ...ofTenant(tenant) },
       values: [waiting, inFlight, bytes, consumers],
     }),
   }),

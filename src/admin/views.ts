@@ -68,8 +68,12 @@ export const statusView = object({
 });
 export type Status = Infer<typeof statusView>;
 
+/** Whose names something has. */
+export const tenantField = nullable(string('Tenant; null without one.'));
+
 const sessionFields = {
   clientId: string('Client identifier.'),
+  tenant: tenantField,
   isConnected: boolean('Whether a client is connected.'),
   isDurable: boolean('Whether it outlives its connection.'),
   protocol: string('Protocol; its version while a client is connected.'),
@@ -108,6 +112,7 @@ export type SessionDetail = Infer<typeof sessionDetail>;
 
 const queueFields = {
   name: string('Client identifier of the session, or `$share/group/filter`.'),
+  tenant: tenantField,
   kind: oneOf(['session', 'shared'], 'What it belongs to.'),
   waiting: integer('Messages that wait to be sent.'),
   inFlight: integer('Messages sent and not yet acknowledged.'),
@@ -127,6 +132,7 @@ export const queueDetail = object({
   members: list(
     object({
       clientId: string('Client identifier.'),
+      tenant: tenantField,
       isConnected: boolean('Whether it is connected.'),
       inFlight: integer('Messages sent to it, from whatever queue, and not yet acknowledged.'),
     }),

@@ -7,20 +7,28 @@ import { ReasonCode } from '../protocols/mqtt/codec/reason-codes.ts';
 import type { Connection } from '../protocols/mqtt/connection.ts';
 import type { Mqtt } from '../protocols/mqtt/context.ts';
 import { closeConnection } from '../protocols/mqtt/disconnect.ts';
+import type { Session } from '../protocols/mqtt/session.ts';
 import { MAX_PAGE_CHARACTERS, pageOf, STEP, wholeNumber } from './pages.ts';
+import { sessionNamed, shownName } from './session-names.ts';
 import { protocolOf } from './sessions.ts';
 
 const MQTT = 'mqtt:';
+const OF_TENANT = /^mqtt@([^:]+):(.*)$/s;
 const KAFKA = 'kafka:';
 const KAFKA_USER = 'User:';
 const ANONYMOUS = 'ANONYMOUS';
+
+function idOf(session: Session): string {
+  const { clientId, tenant } = shownName(session);
+  return tenant === null ? `${MQTT}${clientId}` : `mqtt@${tenant}:${clientId}`;
+}
 
 function mqttClient({ dataPlane }: Mqtt, connection: Connection): ClientView | undefined {
   const { session, transport, identity, connectedAtMs, slot } = connection;
   if (session === undefined || !connection.isOpen) return undefined;
   return {
-    id: `${MQTT}${session.clientId}`,
-    clientId: session.clientId,
+    id: idOf(session),
+    ...shownName(session),
     protocol: protocolOf(connection),
     listener: transport.listener,
     address: transport.remoteAddress,
@@ -39,6 +47,7 @@ function kafkaUser({ principal }: KafkaConnection): string | null {
 const kafkaClient = (connection: KafkaConnection): ClientView => ({
   id: `${KAFKA}${connection.number}`,
   clientId: connection.clientId,
+  tenant: connection.identity?.tenant || null,
   protocol: 'Kafka',
   listener: connection.listener,
   address: connection.remoteAddress,
@@ -48,10 +57,11 @@ const kafkaClient = (connection: KafkaConnection): ClientView => ({
   pendingBytes: connection.pendingBytes,
 });
 
-function fits(client: ClientView, { listener, user, address, prefix }: ClientFilter): boolean {
+function fits(client: ClientView, { listener, user, tenant, address, prefix }: ClientFilter): boolean {
   return (
     (listener === undefined || client.listener === listener) &&
     (user === undefined || client.userName === user) &&
+    (tenant === undefined || client.tenant === tenant) &&
     (address === undefined || client.address === address) &&
     (prefix === undefined || (client.clientId ?? '').startsWith(prefix))
   );
@@ -59,8 +69,9 @@ function fits(client: ClientView, { listener, user, address, prefix }: ClientFil
 
 export function clientsView(mqtt: Mqtt, kafka: KafkaFrontEnd | undefined): ClientsView {
   const mqttById = (id: string): Connection | undefined => {
-    const clientId = id.startsWith(MQTT) ? id.slice(MQTT.length) : id;
-    const connection = mqtt.sessions.get(clientId)?.connection;
+    const [, tenant, named] = OF_TENANT.exec(id) ?? [];
+    const clientId = named ?? (id.startsWith(MQTT) ? id.slice(MQTT.length) : id);
+    const connection = sessionNamed(mqtt, clientId, tenant)?.connection;
     return connection?.isOpen === true ? connection : undefined;
   };
   const kafkaById = (id: string): KafkaConnection | undefined => {

@@ -6,12 +6,14 @@ import { MessageUnreadable } from '../kernel/message-store/loader.ts';
 import type { ReferenceQueue } from '../kernel/reference-queue/reference-queue.ts';
 import type { SharedGroup } from '../kernel/shared-group.ts';
 import type { Mqtt } from '../protocols/mqtt/context.ts';
+import { tenantOfGroup } from '../protocols/mqtt/durable/dead-letters.ts';
 import { isRetained, qosOf } from '../protocols/mqtt/durable/delivery-options.ts';
 import { groupKeyOf } from '../protocols/mqtt/group-loans.ts';
 import type { Session } from '../protocols/mqtt/session.ts';
 import { checkJournal, committed } from './changes.ts';
 import { propertiesOf, textOf } from './message-properties.ts';
 import { pageOf, wholeNumber } from './pages.ts';
+import { sessionNamed, shownName } from './session-names.ts';
 import { inFlightOf } from './sessions.ts';
 
 /** Of a group; `memberCount` says how many there are. */
@@ -26,6 +28,7 @@ const SHARED = '$share/';
 /** A queue, whosever it is. `queue` is undefined where a group keeps nothing yet. */
 interface Owned {
   readonly name: string;
+  readonly tenant: string | null;
   readonly kind: 'session' | 'shared';
   readonly queue: ReferenceQueue | undefined;
   readonly bytes: number;
@@ -39,8 +42,10 @@ interface Owned {
 function ofSession(mqtt: Mqtt, session: Session): Owned | undefined {
   const { durable } = session;
   if (durable === undefined) return undefined;
+  const { clientId, tenant } = shownName(session);
   return {
-    name: session.clientId,
+    name: clientId,
+    tenant,
     kind: 'session',
     queue: durable.queue,
     bytes: durable.bytes,
@@ -58,6 +63,7 @@ function ofGroup(mqtt: Mqtt, group: SharedGroup): Owned {
   const kept = groups.get(name);
   return {
     name,
+    tenant: tenantOfGroup(name).name || null,
     kind: 'shared',
     queue: kept?.queue,
     bytes: kept?.bytes ?? 0,
@@ -75,18 +81,19 @@ function ofGroup(mqtt: Mqtt, group: SharedGroup): Owned {
 }
 
 /** A client that calls itself like a group does not hide it. */
-function find(mqtt: Mqtt, name: string): Owned | undefined {
+function find(mqtt: Mqtt, name: string, tenant: string | undefined): Owned | undefined {
   const group = name.startsWith(SHARED) ? mqtt.router.groupOf(name) : undefined;
   if (group !== undefined) return ofGroup(mqtt, group);
-  const session = mqtt.sessions.get(name);
+  const session = sessionNamed(mqtt, name, tenant);
   return session && ofSession(mqtt, session);
 }
 
-function summary({ name, kind, queue, inFlight, bytes, memberCount, members }: Owned): QueueSummary {
+function summary({ name, tenant, kind, queue, inFlight, bytes, memberCount, members }: Owned): QueueSummary {
   let consumers = 0;
   for (const { connection } of members()) if (connection !== undefined) consumers++;
   return {
     name,
+    tenant,
     kind,
     waiting: (queue?.length ?? 0) - inFlight,
     inFlight,
@@ -101,10 +108,9 @@ function detail(mqtt: Mqtt, queue: Owned): QueueDetail {
   const members = [];
   for (const session of queue.members()) {
     if (members.length === MAX_MEMBERS) break;
-    const { clientId, connection } = session;
     members.push({
-      clientId,
-      isConnected: connection !== undefined,
+      ...shownName(session),
+      isConnected: session.connection !== undefined,
       inFlight: inFlightOf(mqtt, session),
     });
   }
@@ -163,12 +169,12 @@ export function queuesView(mqtt: Mqtt): Pick<NodeView, 'queues' | 'queue' | 'pee
 
   return {
     queues: (request) => pageOf([groups, ofSessions], request, ({ name }) => name.length),
-    queue(name) {
-      const found = find(mqtt, name);
+    queue(name, tenant) {
+      const found = find(mqtt, name, tenant);
       return found && detail(mqtt, found);
     },
-    async peekQueue(name, { limit, after }) {
-      const found = find(mqtt, name);
+    async peekQueue(name, { limit, after }, tenant) {
+      const found = find(mqtt, name, tenant);
       if (found === undefined) return undefined;
       const { queue } = found;
       const from = after === undefined ? 0 : wholeNumber(after) + 1;
@@ -185,8 +191,8 @@ export function queuesView(mqtt: Mqtt): Pick<NodeView, 'queues' | 'queue' | 'pee
       await store.load(seqs.map((each) => queue.slotAt(each))).catch(explained);
       return { items: seqs.flatMap((each) => shown(found, queue, each) ?? []), ...next };
     },
-    async purgeQueue(name) {
-      const found = find(mqtt, name);
+    async purgeQueue(name, tenant) {
+      const found = find(mqtt, name, tenant);
       if (found === undefined) return undefined;
       checkJournal(mqtt);
       const { queue } = found;

@@ -6,10 +6,11 @@ import type { Connection } from '../protocols/mqtt/connection.ts';
 import type { Mqtt } from '../protocols/mqtt/context.ts';
 import { closeConnection } from '../protocols/mqtt/disconnect.ts';
 import { endSession } from '../protocols/mqtt/lifecycle.ts';
-import { NEVER_EXPIRES, type Session } from '../protocols/mqtt/session.ts';
+import { NEVER_EXPIRES, type Session, writtenClientId } from '../protocols/mqtt/session.ts';
 import { checkJournal, committed } from './changes.ts';
 import { textOf } from './message-properties.ts';
 import { pageOf } from './pages.ts';
+import { sessionNamed, shownName } from './session-names.ts';
 import { shownSubscription } from './subscriptions.ts';
 
 /** What a session page has of its subscriptions; `subscriptions` says how many there are. */
@@ -33,12 +34,12 @@ export function protocolOf(connection: Connection | undefined): string {
 }
 
 function summary(mqtt: Mqtt, session: Session): SessionSummary {
-  const { clientId, number, connection, durable, queue, expirySeconds } = session;
+  const { number, connection, durable, queue, expirySeconds } = session;
   const disconnectedAtMs = durable === undefined || durable.detachedAtMs === 0 ? null : durable.detachedAtMs;
   const isForEver = expirySeconds === NEVER_EXPIRES;
   const inFlight = inFlightOf(mqtt, session);
   return {
-    clientId,
+    ...shownName(session),
     isConnected: connection !== undefined,
     isDurable: durable !== undefined,
     protocol: protocolOf(connection),
@@ -69,21 +70,22 @@ function detail(mqtt: Mqtt, session: Session): SessionDetail {
 export function sessionsView(mqtt: Mqtt): Pick<NodeView, 'sessions' | 'session' | 'endSession'> {
   const { sessions } = mqtt;
   return {
-    sessions({ connected, prefix = '', ...request }) {
+    sessions({ connected, prefix = '', tenant, ...request }) {
       const at = (number: number): SessionSummary | undefined => {
         const session = sessions.byNumber(number);
-        if (session === undefined || !session.clientId.startsWith(prefix)) return undefined;
+        if (session === undefined || !writtenClientId(session).startsWith(prefix)) return undefined;
+        if (tenant !== undefined && session.tenant.name !== tenant) return undefined;
         const isWanted = connected === undefined || connected === (session.connection !== undefined);
         return isWanted ? summary(mqtt, session) : undefined;
       };
       return pageOf([{ end: () => sessions.numbers, at }], request, ({ clientId }) => clientId.length);
     },
-    session(clientId) {
-      const session = sessions.get(clientId);
+    session(clientId, tenant) {
+      const session = sessionNamed(mqtt, clientId, tenant);
       return session && detail(mqtt, session);
     },
-    async endSession(clientId) {
-      const session = sessions.get(clientId);
+    async endSession(clientId, tenant) {
+      const session = sessionNamed(mqtt, clientId, tenant);
       if (session === undefined) return false;
       checkJournal(mqtt);
       const { connection } = session;

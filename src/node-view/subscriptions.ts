@@ -9,6 +9,7 @@ import type { Mqtt } from '../protocols/mqtt/context.ts';
 import { topicNameFault } from '../protocols/mqtt/topic.ts';
 import { textOf } from './message-properties.ts';
 import { invalidCursor, MAX_PAGE_CHARACTERS, STEP, wholeNumber } from './pages.ts';
+import { sessionNamed, shownName } from './session-names.ts';
 
 export const shownSubscription = ({ filter, group, options, identifier }: Subscription) => ({
   filter: group === undefined ? textOf(filter) : `$share/${group}/${textOf(filter)}`,
@@ -40,7 +41,9 @@ function* numbersBelow(end: number): Iterable<number> {
   for (let number = 0; number < end; number++) yield number;
 }
 
-export function subscriptionsView({ sessions, router, config }: Mqtt): SubscriptionsView {
+export function subscriptionsView(mqtt: Mqtt): SubscriptionsView {
+  const { sessions, router, config } = mqtt;
+
   async function pageOf({ sessions: numbers, isWanted, limit, after }: Question) {
     const [first, firstPlace] = placeOf(after);
     const items: SubscriptionView[] = [];
@@ -60,7 +63,7 @@ export function subscriptionsView({ sessions, router, config }: Mqtt): Subscript
             if (items.length >= limit || characters >= MAX_PAGE_CHARACTERS) {
               return { items, next: `${number}.${place}` };
             }
-            const view = { clientId: session.clientId, ...shownSubscription(each) };
+            const view = { ...shownName(session), ...shownSubscription(each) };
             items.push(view);
             characters += view.clientId.length + view.filter.length;
           }
@@ -73,8 +76,8 @@ export function subscriptionsView({ sessions, router, config }: Mqtt): Subscript
   }
 
   return {
-    list({ limit, after, clientId, filter }) {
-      const only = clientId === undefined ? undefined : (sessions.get(clientId)?.number ?? -1);
+    list({ limit, after, clientId, tenant, filter }) {
+      const only = clientId === undefined ? undefined : (sessionNamed(mqtt, clientId, tenant)?.number ?? -1);
       const numbers = only === undefined ? numbersBelow(sessions.numbers) : only < 0 ? [] : [only];
       return pageOf({
         limit,

@@ -28,6 +28,7 @@ const bytes = (text: string): Uint8Array => Buffer.from(text);
 export function session(clientId: string, isConnected = true): SessionDetail {
   return {
     clientId,
+    tenant: null,
     isConnected,
     isDurable: true,
     protocol: 'MQTT 5',
@@ -153,6 +154,7 @@ export function createFakeNode(security: SecurityParts = absent('security')): Fa
         '$share/workers/jobs/#',
         {
           name: '$share/workers/jobs/#',
+          tenant: null,
           kind: 'shared',
           waiting: 3,
           inFlight: 1,
@@ -162,7 +164,7 @@ export function createFakeNode(security: SecurityParts = absent('security')): Fa
           maxMessages: 1000,
           maxBytes: null,
           overflow: 'drop-new',
-          members: [{ clientId: 'kitchen', isConnected: true, inFlight: 1 }],
+          members: [{ clientId: 'kitchen', tenant: null, isConnected: true, inFlight: 1 }],
           messages: ['one', 'two', 'three'].map((text, i) => ({
             position: i + 1,
             state: i === 0 ? 'in-flight' : 'waiting',

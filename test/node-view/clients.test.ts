@@ -46,6 +46,7 @@ describe('clients', () => {
       {
         id: 'mqtt:kitchen/ä b',
         clientId: 'kitchen/ä b',
+        tenant: null,
         protocol: 'MQTT 5.0',
         listener: 'mqtt',
         address: '127.0.0.1',
@@ -131,6 +132,7 @@ describe('subscriptions', () => {
     expect((await node.get('/subscriptions?filter=a/%2B')).body.items).toEqual([
       {
         clientId: 'one',
+        tenant: null,
         filter: 'a/+',
         qos: 1,
         noLocal: false,

@@ -55,6 +55,7 @@ describe.each(['files', 'memory'])('a node on %s', (engine) => {
     const shown = await node.get(`/sessions/${name('cellar/ä b')}`);
     expect(shown.body).toEqual({
       clientId: 'cellar/ä b',
+      tenant: null,
       isConnected: true,
       isDurable: true,
       protocol: 'MQTT 5.0',
@@ -144,7 +145,7 @@ describe.each(['files', 'memory'])('a node on %s', (engine) => {
       memberCount: 1,
       consumers: 0,
       overflow: 'drop-oldest',
-      members: [{ clientId: 'away', isConnected: false, inFlight: 0 }],
+      members: [{ clientId: 'away', tenant: null, isConnected: false, inFlight: 0 }],
     });
     const messages = await node.all('/queues/away/messages', 2);
     expect(messages.map(({ topic, payload }) => [topic, payload])).toEqual(

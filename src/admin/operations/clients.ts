@@ -12,11 +12,14 @@ import {
   shownPage,
 } from '../operation.ts';
 import { boolean, type Infer, integer, nullable, object, oneOf, string } from '../schema.ts';
-import { removedView } from '../views.ts';
+import { removedView, tenantField } from '../views.ts';
 
 export const clientView = object({
-  id: string('Identifier: `mqtt:` and the client identifier, or `kafka:` and a number.'),
+  id: string(
+    'Identifier: `mqtt:` and the client identifier, `mqtt@tenant:` before those of a tenant, or `kafka:` and a number.',
+  ),
   clientId: nullable(string('What the client calls itself; null while it has not said.')),
+  tenant: tenantField,
   protocol: string('Protocol, with its version where it is known.'),
   listener: string('Listener.'),
   address: string('Where it comes from.'),
@@ -34,6 +37,7 @@ export interface ClientFilter {
   readonly protocol?: (typeof PROTOCOLS)[number];
   readonly listener?: string;
   readonly user?: string;
+  readonly tenant?: string;
   readonly address?: string;
   /** Start of the client identifier. */
   readonly prefix?: string;
@@ -51,6 +55,7 @@ const conditions = {
   protocol: oneOf(PROTOCOLS, 'Only clients of this protocol.'),
   listener: string('Only those of this listener.', { maxLength: 64 }),
   user: string('Only those of this user.', { maxLength: 1024 }),
+  tenant: string('Only those of this tenant.', { maxLength: 63 }),
   address: string('Only those from this address.', { maxLength: 64 }),
   prefix: string('Start of the client identifier.'),
 };
@@ -61,7 +66,16 @@ export const clientOperations = {
     id: 'clients.list',
     verb: {
       words: 'client list',
-      columns: ['id', 'protocol', 'listener', 'address', 'userName', 'connectedAtMs', 'pendingBytes'],
+      columns: [
+        'id',
+        'tenant',
+        'protocol',
+        'listener',
+        'address',
+        'userName',
+        'connectedAtMs',
+        'pendingBytes',
+      ],
       usualLimit: 1000,
       examples: ['client list --protocol kafka', 'client list --user sensors -o ndjson | jq .address'],
     },
@@ -97,7 +111,7 @@ export const clientOperations = {
     verb: {
       words: 'client kick',
       done: () => 'the client is disconnected; its session stays',
-      examples: ['client kick sensor-17', 'client kick kafka:42'],
+      examples: ['client kick sensor-17', 'client kick mqtt@acme:sensor-17', 'client kick kafka:42'],
     },
     method: 'DELETE',
     path: '/clients/{id}',

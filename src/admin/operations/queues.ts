@@ -7,13 +7,14 @@ import { queueDetail, queuedMessage, queueSummary, removedView } from '../views.
 const MAX_PEEK = 100;
 const DEFAULT_PEEK = 20;
 const queueName = string('Client identifier of a session, or `$share/group/filter`.');
+const tenant = string('Whose session it is; who has no tenant is looked for without.', { maxLength: 63 });
 
 export const queueOperations = {
   queuesList: operation({
     id: 'queues.list',
     verb: {
       words: 'queue list',
-      columns: ['name', 'kind', 'waiting', 'inFlight', 'bytes', 'memberCount', 'consumers'],
+      columns: ['name', 'tenant', 'kind', 'waiting', 'inFlight', 'bytes', 'memberCount', 'consumers'],
       usualLimit: 1000,
     },
     method: 'GET',
@@ -35,8 +36,9 @@ export const queueOperations = {
     scope: 'queues:read',
     audit: 'none',
     pathParameters: { name: queueName },
+    queryParameters: { tenant },
     output: queueDetail,
-    run: async (node, { name }) => found(await node.queue(name), named('queue', name)),
+    run: async (node, input) => found(await node.queue(input.name, input.tenant), named('queue', input.name)),
   }),
   queuesPeek: operation({
     id: 'queues.peek',
@@ -66,11 +68,12 @@ export const queueOperations = {
       limit: integer('Most messages of a page.', { min: 1, max: MAX_PEEK }),
       cursor: paging.cursor,
       payloadBytes,
+      tenant,
     },
     output: pageOf(queuedMessage),
-    async run(node, { name, payloadBytes: most, ...input }) {
+    async run(node, { name, tenant: whose, payloadBytes: most, ...input }) {
       const request = pageRequest('queues.peek', input, DEFAULT_PEEK);
-      const page = found(await node.peekQueue(name, request), named('queue', name));
+      const page = found(await node.peekQueue(name, request, whose), named('queue', name));
       const share = Math.floor(MAX_PAYLOAD_BYTES / request.limit);
       const maxBytes = Math.min(most ?? DEFAULT_PAYLOAD_BYTES, share);
       return shownPage('queues.peek', page, (message) => showMessage(message, maxBytes));
@@ -89,7 +92,10 @@ export const queueOperations = {
     scope: 'queues:write',
     audit: 'change',
     pathParameters: { name: queueName },
+    queryParameters: { tenant },
     output: removedView,
-    run: async (node, { name }) => ({ removed: found(await node.purgeQueue(name), named('queue', name)) }),
+    async run(node, { name, tenant: whose }) {
+      return { removed: found(await node.purgeQueue(name, whose), named('queue', name)) };
+    },
   }),
 };

@@ -4,6 +4,7 @@ import { boolean, string } from '../schema.ts';
 import { removedView, sessionDetail, sessionSummary } from '../views.ts';
 
 const clientId = string('Client identifier.');
+const tenant = string('Whose client it is; who has no tenant is looked for without.', { maxLength: 63 });
 
 export const sessionOperations = {
   sessionsList: operation({
@@ -12,6 +13,7 @@ export const sessionOperations = {
       words: 'session list',
       columns: [
         'clientId',
+        'tenant',
         'isConnected',
         'address',
         'connectedAtMs',
@@ -33,15 +35,17 @@ export const sessionOperations = {
       ...paging,
       connected: boolean('Only those that are connected, or only those that are not.'),
       prefix: string('Start of the client identifier.'),
+      tenant: string('Only those of this tenant.', { maxLength: 63 }),
     },
     output: pageOf(sessionSummary),
-    run: async (node, { connected, prefix, ...input }) =>
+    run: async (node, { connected, prefix, tenant: only, ...input }) =>
       shownPage(
         'sessions.list',
         await node.sessions({
           ...pageRequest('sessions.list', input),
           ...(connected === undefined ? {} : { connected }),
           ...(prefix === undefined ? {} : { prefix }),
+          ...(only === undefined ? {} : { tenant: only }),
         }),
         same,
       ),
@@ -55,8 +59,10 @@ export const sessionOperations = {
     scope: 'sessions:read',
     audit: 'none',
     pathParameters: { clientId },
+    queryParameters: { tenant },
     output: sessionDetail,
-    run: async (node, input) => found(await node.session(input.clientId), named('session', input.clientId)),
+    run: async (node, input) =>
+      found(await node.session(input.clientId, input.tenant), named('session', input.clientId)),
   }),
   sessionsEnd: operation({
     id: 'sessions.end',
@@ -64,7 +70,7 @@ export const sessionOperations = {
       words: 'session end',
       isFinal: true,
       done: () => 'the session has ended',
-      examples: ['session end sensor-17'],
+      examples: ['session end sensor-17', 'session end sensor-17 --tenant acme'],
     },
     method: 'DELETE',
     path: '/sessions/{clientId}',
@@ -72,9 +78,11 @@ export const sessionOperations = {
     scope: 'sessions:write',
     audit: 'change',
     pathParameters: { clientId },
+    queryParameters: { tenant },
     output: removedView,
     async run(node, input) {
-      found((await node.endSession(input.clientId)) || undefined, named('session', input.clientId));
+      const isEnded = await node.endSession(input.clientId, input.tenant);
+      found(isEnded || undefined, named('session', input.clientId));
       return { removed: 1 };
     },
   }),

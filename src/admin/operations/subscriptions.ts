@@ -2,16 +2,19 @@
 import type { Awaitable, Page, PageRequest } from '../node-view.ts';
 import { OperationError, operation, pageOf, pageRequest, paging, same, shownPage } from '../operation.ts';
 import { type Infer, object, string } from '../schema.ts';
-import { subscriptionFields } from '../views.ts';
+import { subscriptionFields, tenantField } from '../views.ts';
 
 export const subscriptionView = object({
   clientId: string('Client identifier of the session.'),
+  tenant: tenantField,
   ...subscriptionFields,
 });
 export type SubscriptionView = Infer<typeof subscriptionView>;
 
 export interface SubscriptionFilter {
   readonly clientId?: string;
+  /** Whose client that is. */
+  readonly tenant?: string;
   /** As it was subscribed to, letter by letter, `$share/` with it. */
   readonly filter?: string;
 }
@@ -27,7 +30,7 @@ export const subscriptionOperations = {
     id: 'subscriptions.list',
     verb: {
       words: 'subscription list',
-      columns: ['clientId', 'filter', 'qos', 'noLocal', 'retainAsPublished', 'subscriptionId'],
+      columns: ['clientId', 'tenant', 'filter', 'qos', 'noLocal', 'retainAsPublished', 'subscriptionId'],
       usualLimit: 1000,
       examples: ['subscription list --client-id sensor-17', 'subscription list --topic sensors/kitchen'],
     },
@@ -39,17 +42,23 @@ export const subscriptionOperations = {
     queryParameters: {
       ...paging,
       clientId: string('Only those of this client.'),
+      tenant: string('Whose client that is; without one, only who has no tenant is looked for.', {
+        maxLength: 63,
+      }),
       filter: string('Only those with this filter, letter by letter.'),
       topic: string('Only those that get what is published to this topic.'),
     },
     output: pageOf(subscriptionView),
-    async run({ subscriptions }, { limit, cursor, clientId, filter, topic }) {
+    async run({ subscriptions }, { limit, cursor, clientId, tenant, filter, topic }) {
       // What a cursor says is a place in the list of one question.
-      const id = `subscriptions.list\n${JSON.stringify([clientId, filter, topic])}`;
+      const id = `subscriptions.list\n${JSON.stringify([clientId, tenant, filter, topic])}`;
       const request = pageRequest(id, {
         ...(limit === undefined ? {} : { limit }),
         ...(cursor === undefined ? {} : { cursor }),
       });
+      if (tenant !== undefined && clientId === undefined) {
+        throw new OperationError(400, 'invalid-input', 'tenant says whose clientId it is: give both');
+      }
       if (topic !== undefined) {
         if (clientId !== undefined || filter !== undefined) {
           throw new OperationError(400, 'invalid-input', 'topic goes with neither clientId nor filter');
@@ -59,6 +68,7 @@ export const subscriptionOperations = {
       const page = await subscriptions.list({
         ...request,
         ...(clientId === undefined ? {} : { clientId }),
+        ...(tenant === undefined ? {} : { tenant }),
         ...(filter === undefined ? {} : { filter }),
       });
       return shownPage(id, page, same);
