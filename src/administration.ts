@@ -5,8 +5,8 @@
 import type { Logger } from 'pino';
 import { createHttpAccess, type HttpAccess } from './admin/access.ts';
 import { type ControlServer, startControlServer } from './admin/control-server.ts';
-import { createEventStreams } from './admin/event-stream.ts';
 import { detailedRoute } from './admin/detailed-route.ts';
+import { createEventStreams } from './admin/event-stream.ts';
 import { type ApiOptions, createApi } from './admin/http-api.ts';
 import { createRoutes, type IsLocal, type Route } from './admin/http-routes.ts';
 import { metricsRoute } from './admin/metrics-route.ts';
@@ -18,10 +18,10 @@ import { createMetrics } from './metrics/metrics.ts';
 import { type HttpListener, startHttpListener } from './net/http-listener.ts';
 import { plainAddress } from './net/proxy-protocol.ts';
 import { followSecurity } from './node-view/events.ts';
-import type { Telemetry } from './telemetry/telemetry.ts';
 import { type MetricParts, metricSources } from './node-view/metrics.ts';
 import { createNodeView, type NodeParts } from './node-view/node-view.ts';
 import type { OpenSecurity } from './security/open-security.ts';
+import type { Telemetry } from './telemetry/telemetry.ts';
 
 export interface Administration {
   readonly listeners: readonly HttpListener[];
@@ -56,7 +56,10 @@ export async function startAdministration(options: AdministrationOptions): Promi
     listeners: () => [...parts.listeners(), ...listeners],
   });
   const { telemetry } = options;
-  const metrics = createMetrics([...measured.sources, ...(telemetry === undefined ? [] : [telemetry.source])]);
+  const metrics = createMetrics([
+    ...measured.sources,
+    ...(telemetry === undefined ? [] : [telemetry.source]),
+  ]);
   telemetry?.start(metrics.collect);
   const streams = createEventStreams({ clock });
   const stopFollowing = followSecurity(parts.events, security);
