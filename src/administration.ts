@@ -10,6 +10,7 @@ import { createEventStreams } from './admin/event-stream.ts';
 import { type ApiOptions, createApi } from './admin/http-api.ts';
 import { createRoutes, type IsLocal, type Route } from './admin/http-routes.ts';
 import { metricsRoute } from './admin/metrics-route.ts';
+import { referenceRoute } from './admin/reference-page.ts';
 import { createHttpTimes } from './admin/request-times.ts';
 import type { Config } from './config/config.ts';
 import { isLoopback } from './config/security-checks.ts';
@@ -82,6 +83,7 @@ export async function startAdministration(options: AdministrationOptions): Promi
       ...access.routes,
       metricsRoute(metrics, access, isLocal),
       detailedRoute(node, access),
+      referenceRoute(parts.version),
       ...options.routes.map((route) => route(access, isLocal)),
     ],
     times,

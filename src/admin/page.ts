@@ -10,7 +10,7 @@ const HEAD = `# HTTP API
 
 What can be done to a running broker, below \`${API_PREFIX}\`: on \`control.sock\` in its data directory, for whoever may open that file, and on the
 listeners \`http\` and \`https\`, for users who log in and for API keys, each with the scopes that it has. The same as OpenAPI 3.1 is at
-\`${API_PREFIX}/openapi.json\`.
+\`${API_PREFIX}/openapi.json\`, and as a page for people at \`${API_PREFIX}/docs\`.
 
 \`\`\`sh
 curl --unix-socket /var/lib/robustmq/control.sock 'http://localhost${API_PREFIX}/sessions?limit=10'
