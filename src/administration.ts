@@ -7,6 +7,7 @@ import { createHttpAccess, type HttpAccess } from './admin/access.ts';
 import { type ControlServer, startControlServer } from './admin/control-server.ts';
 import { detailedRoute } from './admin/detailed-route.ts';
 import { createEventStreams } from './admin/event-stream.ts';
+import { healthzRoute } from './admin/healthz-route.ts';
 import { type ApiOptions, createApi } from './admin/http-api.ts';
 import { createRoutes, type IsLocal, type Route } from './admin/http-routes.ts';
 import { metricsRoute } from './admin/metrics-route.ts';
@@ -18,6 +19,8 @@ import type { Clock } from './kernel/clock.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { type HttpListener, startHttpListener } from './net/http-listener.ts';
 import { plainAddress } from './net/proxy-protocol.ts';
+import { openAlarms } from './node-view/alarms.ts';
+import { certificatesView } from './node-view/certificates.ts';
 import { followSecurity } from './node-view/events.ts';
 import { type MetricParts, metricSources } from './node-view/metrics.ts';
 import { createNodeView, type NodeParts } from './node-view/node-view.ts';
@@ -35,7 +38,8 @@ export interface AdministrationOptions {
   readonly config: Config;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly parts: Omit<NodeParts, 'security'> & Pick<MetricParts, 'kafka' | 'listeners' | 'admission'>;
+  readonly parts: Omit<NodeParts, 'security' | 'alarms' | 'isServing' | 'listenerNames'> &
+    Pick<MetricParts, 'kafka' | 'listeners' | 'admission'>;
   readonly security: OpenSecurity;
   /** undefined: there is no data directory, and no socket in it. */
   readonly controlSocket: string | undefined;
@@ -48,14 +52,20 @@ export interface AdministrationOptions {
 export async function startAdministration(options: AdministrationOptions): Promise<Administration> {
   const { config, clock, logger, parts, controlSocket, security } = options;
   const listeners: HttpListener[] = [];
-  const node = createNodeView({ ...parts, security });
-  const times = createHttpTimes(() => clock.monotonicMs());
-  const measured = metricSources({
+  const allListeners = () => [...parts.listeners(), ...listeners];
+  let isServing = true;
+  const certificates = certificatesView(config, () => clock.wallMs());
+  const alarms = openAlarms({ ...parts, config, security, certificates });
+  const viewed = {
     ...parts,
     security,
-    times,
-    listeners: () => [...parts.listeners(), ...listeners],
-  });
+    alarms,
+    isServing: () => isServing,
+    listenerNames: () => allListeners().map(({ name }) => name),
+  };
+  const node = createNodeView(viewed);
+  const times = createHttpTimes(() => clock.monotonicMs());
+  const measured = metricSources({ ...viewed, times, listeners: allListeners });
   const { telemetry } = options;
   const metrics = createMetrics([
     ...measured.sources,
@@ -71,7 +81,6 @@ export async function startAdministration(options: AdministrationOptions): Promi
     onDefect: (error) => logger.error({ err: error }, 'administration failed'),
   };
   const access = createHttpAccess(security, () => clock.wallMs());
-  let isServing = true;
   const isLocal: IsLocal = ({ socket }) =>
     isLoopback(config.listeners.http.host) && isLoopback(plainAddress(socket.localAddress ?? ''));
   const handle = createRoutes({
@@ -83,6 +92,7 @@ export async function startAdministration(options: AdministrationOptions): Promi
       ...access.routes,
       metricsRoute(metrics, access, isLocal),
       detailedRoute(node, access),
+      healthzRoute(node.checks),
       referenceRoute(parts.version),
       ...options.routes.map((route) => route(access, isLocal)),
     ],
@@ -94,6 +104,7 @@ export async function startAdministration(options: AdministrationOptions): Promi
     isServing = false;
     measured.stop();
     stopFollowing();
+    alarms.stop();
     streams.close();
     await Promise.all(listeners.map((listener) => listener.close()));
     await control?.close();

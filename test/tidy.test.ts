@@ -99,10 +99,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'src/security/outbound',
   ],
   'src/events': ['src/kernel/clock.ts'],
+  'src/alarms': ['src/kernel/clock.ts'],
   'src/schema-registry': ['src/config', 'src/kernel', 'src/storage/records'],
   'src/logging.ts': ['src/config'],
   'src/package-version.ts': [],
   'src/node-view': [
+    'src/alarms',
     'src/admin',
     'src/config',
     'src/durable-tier.ts',
@@ -124,6 +126,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'src/scheduling',
   ],
   'src/admin': [
+    'src/alarms',
     'src/config',
     'src/events',
     'src/kernel/clock.ts',
@@ -210,6 +213,7 @@ const MAIN_MODULES: Readonly<Record<string, string>> = {
   'src/metrics': 'metrics.ts',
   'src/telemetry': 'telemetry.ts',
   'src/events': 'events.ts',
+  'src/alarms': 'alarms.ts',
   'src/net': 'transport.ts',
   'src/protocols/mqtt': 'front-end.ts',
   'src/protocols/mqtt/security': 'security.ts',

@@ -78,7 +78,7 @@ export function createRoutes(
 function measuredAs(path: string): string {
   if (path.startsWith(`${API_PREFIX}/`)) return 'api';
   if (path.startsWith('/metrics')) return 'metrics';
-  return path === '/livez' || path === '/readyz' ? 'health' : 'other';
+  return ['/livez', '/readyz', '/healthz'].includes(path) ? 'health' : 'other';
 }
 
 /** One path, to be looked at only. */

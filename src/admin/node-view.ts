@@ -9,7 +9,9 @@
  */
 import type { OpenSecurity } from '../security/open-security.ts';
 import type { BackupsView } from './operations/backups.ts';
+import type { AlarmsView } from './operations/alarms.ts';
 import type { CertificatesView } from './operations/certificates.ts';
+import type { ChecksView } from './operations/checks.ts';
 import type { ClientsView } from './operations/clients.ts';
 import type { DelayedView } from './operations/delayed.ts';
 import type { DeadLettersView } from './operations/dlq.ts';
@@ -87,6 +89,8 @@ export type SecurityParts = Pick<
 export interface NodeView {
   readonly security: SecurityParts;
   readonly process: ProcessView;
+  readonly alarms: AlarmsView;
+  readonly checks: ChecksView;
   readonly events: EventsView;
   readonly clients: ClientsView;
   readonly subscriptions: SubscriptionsView;

@@ -9,10 +9,12 @@
  */
 import type { AnyOperation } from './operation.ts';
 import { aclOperations } from './operations/acl.ts';
+import { alarmOperations } from './operations/alarms.ts';
 import { auditOperations } from './operations/audit.ts';
 import { backupOperations } from './operations/backups.ts';
 import { banOperations } from './operations/bans.ts';
 import { certificateOperations } from './operations/certificates.ts';
+import { checkOperations } from './operations/checks.ts';
 import { clientOperations } from './operations/clients.ts';
 import { delayedOperations } from './operations/delayed.ts';
 import { deadLetterOperations } from './operations/dlq.ts';
@@ -35,6 +37,8 @@ import { userOperations } from './operations/users.ts';
 export const OPERATIONS = {
   ...statusOperations,
   ...nodeOperations,
+  ...alarmOperations,
+  ...checkOperations,
   ...eventOperations,
   ...clientOperations,
   ...sessionOperations,
@@ -62,6 +66,7 @@ export const ALL_OPERATIONS: readonly AnyOperation[] = Object.values(OPERATIONS)
 
 /** What the first words of verbs are about. */
 export const SUBJECTS: Readonly<Record<string, string>> = {
+  alarm: 'What is wrong with the node, and was.',
   client: 'Connected clients of all protocols.',
   subscription: 'Subscriptions of MQTT.',
   session: 'Sessions of a running broker.',

@@ -1,5 +1,6 @@
 /** The verbs that watch a running broker, in the command tree: events, messages, checks. */
 import { type Command, Option } from 'commander';
+import { CHECKS } from '../admin/operations/checks.ts';
 import { MAX_PER_SECOND } from '../admin/operations/tail.ts';
 import { EVENT_KINDS } from '../events/event.ts';
 import { withAdminOptions } from './admin-target.ts';
@@ -60,4 +61,24 @@ export function addWatchingVerbs(program: Command, io: Io, ends: Ends): void {
       ),
     )
     .action(async (filters, options) => ends((await import('./tail.ts')).tail(filters, options, io)));
+  withAdminOptions(
+    program
+      .command('check')
+      .description('Ask a running broker by name whether all is well: exit code 0 when it is, 1 when not.'),
+  )
+    .argument('[name...]', `'ready' without one; there are ${Object.keys(CHECKS).join(', ')}`)
+    .option('--quiet', 'print nothing')
+    .addHelpText(
+      'after',
+      `\nChecks:\n${Object.entries(CHECKS)
+        .map(([name, meaning]) => `  ${name.padEnd(18)} ${meaning}`)
+        .join(
+          '\n',
+        )}\n\nExit codes: 0 all are, 1 one is not, 2 no such check, 4 denied, 5 no broker.\n${examples(
+        'check',
+        'check ready listener:mqtts certificates:30',
+        'check alarms --quiet || robustmq alarm list',
+      )}`,
+    )
+    .action(async (names, options) => ends((await import('./check.ts')).check(names, options, io)));
 }

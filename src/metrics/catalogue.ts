@@ -30,6 +30,7 @@ const DEFINITIONS = {
   robustmq_build_info: gauge('Always 1; what runs.', 'version', 'node_version'),
   robustmq_start_time_seconds: gauge('When the process started, seconds since 1970.'),
   robustmq_health: gauge('1 for the status that the node is in.', 'status'),
+  robustmq_alarm_active: gauge('1 while the alarm is active.', 'alarm'),
 
   robustmq_connections: gauge('Connections now.', 'listener'),
   robustmq_connections_accepted_total: counter('Connections accepted.', 'listener'),

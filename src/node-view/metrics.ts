@@ -6,6 +6,7 @@ import { Histogram } from '../metrics/histogram.ts';
 import type { MetricSource } from '../metrics/metrics.ts';
 import type { KafkaFrontEnd } from '../protocols/kafka/front-end.ts';
 import { reasonName } from '../protocols/mqtt/codec/reason-codes.ts';
+import { alarmSource } from './alarms.ts';
 import type { NodeParts } from './node-view.ts';
 import { statusView } from './status.ts';
 
@@ -19,6 +20,7 @@ export interface MetricParts extends NodeParts {
   }[];
   readonly admission: {
     counters(): {
+      readonly open: number;
       readonly refusedTooMany: number;
       readonly refusedTooFast: number;
       readonly refusedSuspended: number;
@@ -36,6 +38,7 @@ export function metricSources(parts: MetricParts): {
   return {
     sources: [
       nodeSource(parts),
+      alarmSource(parts.alarms),
       listenerSource(parts),
       mqttSource(parts),
       journalSource(parts),

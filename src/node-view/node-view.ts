@@ -8,6 +8,8 @@
  * configuration says, and is refused where the journal takes nothing any more.
  */
 import type { NodeView, SecurityParts } from '../admin/node-view.ts';
+import type { Alarms } from '../alarms/alarms.ts';
+import type { AlarmFigures } from '../alarms/conditions.ts';
 import type { Config } from '../config/config.ts';
 import type { DurableTier } from '../durable-tier.ts';
 import type { Events } from '../events/events.ts';
@@ -19,6 +21,7 @@ import type { Mqtt } from '../protocols/mqtt/context.ts';
 import type { MqttFrontEnd } from '../protocols/mqtt/front-end.ts';
 import { backupsView } from './backups.ts';
 import { certificatesView } from './certificates.ts';
+import { checksView } from './checks.ts';
 import { clientsView } from './clients.ts';
 import { deadLettersView } from './dead-letters.ts';
 import { delayedView } from './delayed.ts';
@@ -40,6 +43,11 @@ export interface NodeParts {
   readonly mqtt: Mqtt;
   readonly connectLocal: MqttFrontEnd['connectLocal'];
   readonly events: Events;
+  readonly alarms: Pick<Alarms, 'active' | 'history'> & { readonly figures: AlarmFigures };
+  /** False while the node starts and once it stops. */
+  readonly isServing: () => boolean;
+  /** Of all protocols, those that are open. */
+  readonly listenerNames: () => readonly string[];
   readonly process: Omit<ProcessParts, 'config'>;
   /** Undefined where Kafka is not enabled. */
   readonly kafka: KafkaFrontEnd | undefined;
@@ -55,9 +63,18 @@ export interface NodeParts {
 }
 
 export function createNodeView(parts: NodeParts): NodeView {
+  const status = statusView(parts);
   return {
     security: parts.security,
     process: processView({ ...parts.process, config: parts.config }),
+    alarms: parts.alarms,
+    checks: checksView({
+      ...parts,
+      ...parts.alarms,
+      alarms: parts.alarms,
+      health: status.health,
+      listeners: parts.listenerNames,
+    }),
     events: eventsView(parts.events, parts.mqtt.clock.wallMs().toString(36)),
     clients: clientsView(parts.mqtt, parts.kafka),
     subscriptions: subscriptionsView(parts.mqtt),
@@ -72,7 +89,7 @@ export function createNodeView(parts: NodeParts): NodeView {
     deadLetters: deadLettersView(parts.config, parts.streams),
     backups: backupsView(parts.tier.backups),
     certificates: certificatesView(parts.config, () => parts.mqtt.clock.wallMs()),
-    ...statusView(parts),
+    ...status,
     ...sessionsView(parts.mqtt),
     ...queuesView(parts.mqtt),
     ...retainedView(parts.mqtt),

@@ -6,7 +6,7 @@ import type { NodeParts } from './node-view.ts';
 const sum = (numbers: ArrayLike<number>): number =>
   Array.from(numbers).reduce((total, each) => total + each, 0);
 
-export function statusView(parts: NodeParts): Pick<NodeView, 'health' | 'status'> {
+export function statusView(parts: NodeParts): Pick<NodeView, 'status'> & { health(): Health } {
   const { config, mqtt, tier, streams } = parts;
   const { journal } = tier.journals;
   const startedAtMs = mqtt.clock.wallMs();

@@ -137,6 +137,8 @@ export function createFakeNode(security: SecurityParts = absent('security')): Fa
     process: absent('process'),
     clients: absent('clients'),
     events: absent('events'),
+    alarms: absent('alarms'),
+    checks: absent('checks'),
     subscriptions: absent('subscriptions'),
     topics: absent('topics'),
     groups: absent('groups'),

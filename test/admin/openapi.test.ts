@@ -32,6 +32,7 @@ describe('the table of operations', () => {
       'config.read',
       'config.reload',
       'node.stop',
+      'checks.run',
       'events.list',
       'events.follow',
       'messages.tail',

@@ -24,6 +24,8 @@ export interface LogInThrottle {
   failed(userName: string | undefined, remoteAddress: string): void;
   /** Forgives the user name, not the address: who knows one password is not let guess others. */
   succeeded(userName: string | undefined): void;
+  /** How many have failed since the start. */
+  failures(): number;
   /** How often somebody was locked. */
   locks(): number;
 }
@@ -117,6 +119,7 @@ class FailureTable {
 export function createLogInThrottle(config: LogInConfig, clock: Clock): LogInThrottle {
   const users = new FailureTable(config, config.maxFailures, clock);
   const addresses = new FailureTable(config, config.maxFailuresPerAddress, clock);
+  let failures = 0;
   return {
     waitMs(userName, remoteAddress) {
       const ofUser = userName === undefined ? 0 : users.waitMs(short(userName));
@@ -124,6 +127,7 @@ export function createLogInThrottle(config: LogInConfig, clock: Clock): LogInThr
       return Math.max(ofUser, ofAddress);
     },
     failed(userName, remoteAddress) {
+      failures++;
       if (userName !== undefined) users.fail(short(userName));
       // Unix sockets have none that would tell their clients apart.
       if (remoteAddress !== '') addresses.fail(peerKey(remoteAddress));
@@ -131,6 +135,7 @@ export function createLogInThrottle(config: LogInConfig, clock: Clock): LogInThr
     succeeded(userName) {
       if (userName !== undefined) users.forgive(short(userName));
     },
+    failures: () => failures,
     locks: () => users.locks + addresses.locks,
   };
 }

@@ -1,0 +1,179 @@
+/** When something is wrong: thresholds over figures of the node, each with a lower one at which it is over. */
+import type { Clock } from '../kernel/clock.ts';
+import type { Condition } from './alarms.ts';
+
+export interface AlarmFigures {
+  readonly clock: Pick<Clock, 'wallMs' | 'monotonicMs'>;
+  /** Why nothing can be written any more. */
+  journalFailure(): string | undefined;
+  /** Which journals refuse publishers for want of space. */
+  fullJournals(): readonly string[];
+  /** Above the watermark, as those see it who pause publishers for it. */
+  isMemoryHigh(): boolean;
+  residentBytes(): number;
+  /** 99 of 100 delays of the last ten seconds were shorter. */
+  eventLoopDelayMs(): number;
+  connections(): { readonly open: number; readonly max: number };
+  /** As they were read last. */
+  certificates(): readonly { readonly name: string; readonly expiresAtMs: number }[];
+  /** Log-ins with wrong credentials since the start, by all protocols. */
+  failedLogIns(): number;
+  auditFailure(): string | undefined;
+}
+
+const EVENT_LOOP_DELAY_MS = 200;
+const CONNECTIONS_SHARE = 0.9;
+export const CERTIFICATE_DAYS = 14;
+const FAILED_LOG_INS = 50;
+const FAILED_WINDOW_MS = 60_000;
+const CLOCK_JUMP_MS = 5000;
+const CLOCK_JUMP_SHOWN_MS = 60_000;
+const SETTLED_MS = 10_000;
+const DAY_MS = 86_400_000;
+const MiB = 1024 * 1024;
+
+export function createConditions(figures: AlarmFigures): readonly Condition[] {
+  const failed = createWindow(FAILED_WINDOW_MS);
+  const jump = createJump(figures);
+  return [
+    {
+      alarm: 'journal',
+      severity: 'critical',
+      raiseAfterMs: 0,
+      clearAfterMs: 0,
+      problem() {
+        const failure = figures.journalFailure();
+        return failure && `the journal is read-only: ${failure}`;
+      },
+    },
+    {
+      alarm: 'disk',
+      severity: 'critical',
+      raiseAfterMs: 0,
+      clearAfterMs: SETTLED_MS,
+      problem() {
+        const full = figures.fullJournals();
+        if (full.length === 0) return undefined;
+        return `less space than storage.watermark is left for ${full.join(', ')}: publishers are refused`;
+      },
+    },
+    {
+      alarm: 'memory',
+      severity: 'critical',
+      raiseAfterMs: 0,
+      clearAfterMs: SETTLED_MS,
+      problem: () =>
+        figures.isMemoryHigh()
+          ? `memory is above its watermark (${Math.round(figures.residentBytes() / MiB)} MiB): publishers are paused, connections refused`
+          : undefined,
+    },
+    {
+      alarm: 'event-loop',
+      severity: 'warning',
+      // The figure is one of ten seconds already.
+      raiseAfterMs: 0,
+      clearAfterMs: SETTLED_MS,
+      problem(isActive) {
+        const delayMs = figures.eventLoopDelayMs();
+        const limitMs = isActive ? EVENT_LOOP_DELAY_MS / 2 : EVENT_LOOP_DELAY_MS;
+        return delayMs > limitMs ? `the event loop is late by up to ${Math.round(delayMs)} ms` : undefined;
+      },
+    },
+    {
+      alarm: 'connections',
+      severity: 'warning',
+      raiseAfterMs: 0,
+      clearAfterMs: SETTLED_MS,
+      problem(isActive) {
+        const { open, max } = figures.connections();
+        const limit = (isActive ? CONNECTIONS_SHARE - 0.05 : CONNECTIONS_SHARE) * max;
+        return open >= limit ? `${open} of ${max} connections are in use` : undefined;
+      },
+    },
+    {
+      alarm: 'certificate',
+      severity: 'warning',
+      raiseAfterMs: 0,
+      clearAfterMs: 0,
+      problem() {
+        const nowMs = figures.clock.wallMs();
+        const soon = expiringWithin(figures.certificates(), CERTIFICATE_DAYS, nowMs);
+        return soon.length === 0 ? undefined : soon.join('; ');
+      },
+    },
+    {
+      alarm: 'authentication',
+      severity: 'warning',
+      raiseAfterMs: 0,
+      clearAfterMs: FAILED_WINDOW_MS,
+      problem(isActive) {
+        const count = failed.grown(figures.failedLogIns(), figures.clock.monotonicMs());
+        const limit = isActive ? FAILED_LOG_INS / 2 : FAILED_LOG_INS;
+        return count >= limit ? `${count} log-ins have failed within a minute` : undefined;
+      },
+    },
+    {
+      alarm: 'clock',
+      severity: 'warning',
+      raiseAfterMs: 0,
+      clearAfterMs: 0,
+      problem: () => jump(),
+    },
+    {
+      alarm: 'audit',
+      severity: 'critical',
+      raiseAfterMs: 0,
+      clearAfterMs: 0,
+      problem() {
+        const failure = figures.auditFailure();
+        return failure && `the audit log cannot be written: ${failure}`;
+      },
+    },
+  ];
+}
+
+/** A sentence for each that ends sooner. */
+export function expiringWithin(
+  certificates: ReturnType<AlarmFigures['certificates']>,
+  days: number,
+  nowMs: number,
+): string[] {
+  return certificates
+    .filter(({ expiresAtMs }) => expiresAtMs - nowMs < days * DAY_MS)
+    .map(({ name, expiresAtMs }) => {
+      const left = Math.floor((expiresAtMs - nowMs) / DAY_MS);
+      return left < 0
+        ? `the certificate of ${name} has expired`
+        : `the certificate of ${name} expires in ${left} days`;
+    });
+}
+
+/** By how much a counter has grown within the last while, which is looked at in steps of a second or so. */
+function createWindow(windowMs: number): { grown(count: number, nowMs: number): number } {
+  const looks: { readonly atMs: number; readonly count: number }[] = [];
+  return {
+    grown(count, nowMs) {
+      looks.push({ atMs: nowMs, count });
+      while (looks.length > 1 && nowMs - (looks[0]?.atMs ?? 0) > windowMs) looks.shift();
+      return count - (looks[0]?.count ?? count);
+    },
+  };
+}
+
+/** The time of day and the time that passes go at the same pace, unless somebody sets the one. */
+function createJump({ clock }: AlarmFigures): () => string | undefined {
+  let offsetMs = clock.wallMs() - clock.monotonicMs();
+  let jumped: { readonly message: string; readonly atMs: number } | undefined;
+  return () => {
+    const nowMs = clock.monotonicMs();
+    const byMs = clock.wallMs() - nowMs - offsetMs;
+    offsetMs += byMs;
+    if (Math.abs(byMs) > CLOCK_JUMP_MS) {
+      const seconds = Math.round(Math.abs(byMs) / 1000);
+      const message = `the clock was set ${byMs > 0 ? 'forward' : 'back'} by ${seconds} s`;
+      jumped = { message, atMs: nowMs };
+    }
+    if (jumped === undefined || nowMs - jumped.atMs >= CLOCK_JUMP_SHOWN_MS) return undefined;
+    return jumped.message;
+  };
+}
