@@ -1,4 +1,5 @@
 /** What connections of the Kafka front-end share. */
+import type { ClientEvents } from '../../events/client-events.ts';
 import type { Transport } from '../../net/transport.ts';
 import type { KafkaConnection } from './connection.ts';
 import type { Endpoint, Kafka } from './context.ts';
@@ -11,6 +12,7 @@ export interface ConnectionHost {
   readonly window: Uint8Array;
   readonly writer: WireWriter;
   readonly memory: RequestMemory;
+  readonly events: ClientEvents;
   readonly limits: {
     readonly maxRequestBytes: number;
     /** Requests of one connection that wait for their commits. */

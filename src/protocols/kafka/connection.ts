@@ -16,6 +16,7 @@ import { handlerOf } from './dispatch.ts';
 import { createFrameInput, type FrameInput, foreignProtocol } from './input.ts';
 import { type Api, Apis } from './messages/apis.ts';
 import { decodeRequestHeader, encodeResponse, type RequestHeader } from './messages/frame.ts';
+import { Observation } from './observed.ts';
 import type { In } from './schema/message.ts';
 import { includes } from './schema/versions.ts';
 import { type Authentication, lengthPrefixed, MAX_TOKEN_BYTES } from './security/authentication.ts';
@@ -67,9 +68,11 @@ export class KafkaConnection implements ConnectionHandler, Caller {
   #unmute: (() => void) | undefined;
   #mutedUntilMs = 0;
   #closers: Set<() => void> | undefined;
+  readonly #observation: Observation;
 
   constructor(host: ConnectionHost, transport: Transport) {
     this.#host = host;
+    this.#observation = new Observation(host.events);
     this.#transport = transport;
     this.listener = transport.listener;
     this.remoteAddress = transport.remoteAddress;
@@ -83,9 +86,8 @@ export class KafkaConnection implements ConnectionHandler, Caller {
       host.memory,
     );
     this.activeMs = host.kafka.clock.monotonicMs();
-    const { security } = host.kafka;
-    this.authentication = security.begin(this, transport);
-    const waitMs = security.quotas.connected(this.remoteAddress);
+    this.authentication = host.kafka.security.begin(this, transport);
+    const waitMs = host.kafka.security.quotas.connected(this.remoteAddress);
     if (waitMs > 0) this.mute(waitMs);
   }
 
@@ -183,6 +185,7 @@ export class KafkaConnection implements ConnectionHandler, Caller {
       else this.end(`a request of ${api.name} by who has not logged in, or whose log-in has ended`);
       return;
     }
+    if (this.authentication.isThrough) this.#observation.served(this);
     if (!includes(api.versions, apiVersion)) {
       this.end(`a request of ${api.name} in version ${apiVersion}`);
       return;
@@ -362,6 +365,7 @@ export class KafkaConnection implements ConnectionHandler, Caller {
   end(reason: string): void {
     if (this.#isEnding || this.isClosed) return;
     this.#isEnding = true;
+    this.#observation.ends(reason);
     this.#note('debug', 'a Kafka connection is closed', reason);
     this.#frames = [];
     this.#input.drop();
@@ -384,6 +388,7 @@ export class KafkaConnection implements ConnectionHandler, Caller {
     this.#frames = [];
     this.#out = [];
     this.#tellClosers();
+    this.#observation.closed(this);
     this.#host.closed(this);
   }
 

@@ -10,6 +10,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Config } from '../../config/config.ts';
+import { type ClientEvents, unobserved } from '../../events/client-events.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import type { Crossing } from '../../kernel/crossing/crossing.ts';
 import { createFollower } from '../../kernel/crossing/follower.ts';
@@ -39,8 +40,8 @@ import { createRequestTimes, type RequestTimes } from './request-times.ts';
 import { WireWriter } from './schema/writer.ts';
 import { createBoundary } from './security/boundary.ts';
 import { createSecurity, type SharedSecurity } from './security/security.ts';
-import { createShares } from './share/share.ts';
 import { createWriters } from './security/writers.ts';
+import { createShares } from './share/share.ts';
 import type { KafkaTables } from './tables.ts';
 import { captureTopics } from './topics/captured.ts';
 import { openTopics } from './topics/topics.ts';
@@ -63,6 +64,7 @@ export interface KafkaFrontEndOptions {
   readonly stripeOf: (key: string) => number;
   /** Where the transports put what they read. */
   readonly window: Uint8Array;
+  readonly events?: ClientEvents | undefined;
 }
 
 export interface KafkaFrontEnd {
@@ -88,7 +90,7 @@ const STOP_POLL_MS = 10;
 const STOP_POLLS_MAX = 200;
 
 export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promise<KafkaFrontEnd> {
-  const { clock, logger, log, partitions } = options;
+  const { clock, logger, log, partitions, events = unobserved } = options;
   const config = broughtToLife(options.config, options.tables.settings);
   const settings = config.kafka;
   const connections = new Set<KafkaConnection>();
@@ -246,6 +248,7 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
     window: options.window,
     writer: new WireWriter(),
     memory: createRequestMemory(),
+    events,
     times: requestTimes,
     limits: {
       maxRequestBytes: settings.maxRequestBytes,
@@ -296,7 +299,12 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
     accept(transport) {
       if (isStopping) return undefined;
       const { listener, remoteAddress } = transport;
-      if (options.security.guard.enter(listener, remoteAddress) !== undefined) return undefined;
+      const barred = options.security.guard.enter(listener, remoteAddress);
+      if (barred !== undefined) {
+        const stranger = { protocol: 'kafka', listener, address: remoteAddress };
+        events.refused({ ...stranger, clientId: undefined, user: undefined }, barred);
+        return undefined;
+      }
       const connection = new KafkaConnection(host, transport);
       connections.add(connection);
       return connection;
