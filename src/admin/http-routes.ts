@@ -76,6 +76,8 @@ export function createRoutes(
 
 /** Never what a client made up. */
 function measuredAs(path: string): string {
+  // It takes as long as its reader stays.
+  if (path.endsWith('/stream')) return 'stream';
   if (path.startsWith(`${API_PREFIX}/`)) return 'api';
   if (path.startsWith('/metrics')) return 'metrics';
   return ['/livez', '/readyz', '/healthz'].includes(path) ? 'health' : 'other';

@@ -14,6 +14,8 @@ beforeEach(async () => {
     'storage.engine': 'memory',
     'listeners.kafka.enabled': true,
     'listeners.kafka.port': 0,
+    'listeners.http.enabled': true,
+    'listeners.http.port': 0,
   });
 });
 afterEach(async () => {
@@ -124,6 +126,48 @@ describe('events', () => {
     expect(
       await node.get(`/events?cursor=${Buffer.from('events.list\nx.1').toString('base64url')}`),
     ).toMatchObject({ status: 400, body: { type: 'urn:robustmq:problem:invalid-cursor' } });
+  });
+
+  it('are followed over HTTP for as long as the key, its user and the scopes are there', async () => {
+    const http = node.node.listeners.find((each) => each.name === 'http')?.address;
+    if (http === undefined || !('port' in http)) throw new Error('no http listener');
+    const followWith = async (key: unknown, target: string): Promise<EventReader> => {
+      const reader = await followEvents({
+        host: '127.0.0.1',
+        port: http.port,
+        path: `/api/v1${target}`,
+        headers: { authorization: `Bearer ${String(key)}` },
+      });
+      readers.push(reader);
+      return reader;
+    };
+    const roles = ['operator'];
+    await node.post('/users', { name: 'ada', password: 'correct horse battery', roles });
+    const keys = [];
+    for (let n = 0; n < 3; n++) keys.push((await node.post('/keys', { owner: 'ada' })).body);
+    const [first, second, narrow] = keys;
+    expect((await followWith(first?.key, '/events/stream?kinds=administration')).response.statusCode).toBe(
+      403,
+    );
+    expect((await followWith('rmq_x', '/events/stream')).response.statusCode).toBe(401);
+
+    const revoked = await followWith(first?.key, '/events/stream?kinds=client');
+    await node.connect({ clientId: 'seen' });
+    expect(await revoked.data()).toMatchObject({ clientId: 'seen' });
+    await node.remove(`/keys/${String(first?.id)}`);
+    await node.clock.advance(1000);
+    expect(await revoked.next()).toMatchObject({ event: 'end', data: '{"reason":"not allowed any more"}' });
+    expect(await revoked.next()).toBeUndefined();
+
+    const demoted = await followWith(second?.key, '/events/stream?kinds=ban');
+    await node.patch('/users/ada', { roles: ['viewer'] });
+    await node.clock.advance(1000);
+    expect(await demoted.next()).toMatchObject({ event: 'end' });
+
+    const disabled = await followWith(narrow?.key, '/events/stream?kinds=client');
+    await node.patch('/users/ada', { isDisabled: true });
+    await node.clock.advance(1000);
+    expect(await disabled.next()).toMatchObject({ event: 'end' });
   });
 
   it('end with the node', async () => {
