@@ -98,7 +98,10 @@ export const userOperations = {
       words: 'user create',
       arguments: ['name'],
       done: ({ name }) => `the user ${name} is there`,
-      examples: ['user create alice --roles operator --password-stdin < secret'],
+      examples: [
+        'user create alice --roles operator --password-stdin < secret',
+        'user create ann --tenant acme --password-stdin < secret',
+      ],
     },
     method: 'POST',
     path: '/users',
