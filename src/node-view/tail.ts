@@ -26,6 +26,7 @@ const MAX_WAITING_BYTES = 256 * 1024;
 /** Of one message beside its payload and topic. */
 const ITEM_BYTES = 200;
 const DROPPED_TOLD_MS = 1000;
+const PACE_MS = 100;
 const FAILURE = 0x80;
 const KEY_OF_RECORD = /^kafka\.key(?:\.base64)?$/;
 
@@ -104,11 +105,13 @@ export function tailView({ mqtt, connectLocal, security, hasKafkaTopic }: TailPa
           },
         });
       }).catch((error: unknown) => {
+        waiting.stop();
         client?.close();
         throw error;
       });
       const refused = filters.filter((_, i) => (codes[i] ?? FAILURE) >= FAILURE);
       if (refused.length > 0) {
+        waiting.stop();
         client?.close();
         throw new OperationError(403, 'forbidden', `rules do not allow to receive ${refused.join(', ')}`);
       }
@@ -138,24 +141,21 @@ function createWaiting(clock: Clock, perSecond: number): Waiting {
   let dropped = 0;
   let toldAtMs = clock.monotonicMs();
   let left = perSecond;
-  let filledAtMs = clock.monotonicMs();
   let ready = (): void => {};
   let over: ((reason: string) => void) | undefined;
   let ended: string | undefined;
-  let stop = (): void => {};
-
-  const hasPace = (): boolean => {
-    const nowMs = clock.monotonicMs();
-    left = Math.min(perSecond, left + ((nowMs - filledAtMs) * perSecond) / 1000);
-    filledAtMs = nowMs;
-    return left >= 1;
-  };
+  // By a timer: to look at the clock for each message costs more than what is left out.
+  const stop = clock.every(PACE_MS, () => {
+    left = Math.min(perSecond, left + (perSecond * PACE_MS) / 1000);
+    // Of a burst that has ended, too.
+    if (isToTell()) ready();
+  });
+  const isToTell = (): boolean => dropped > 0 && clock.monotonicMs() - toldAtMs >= DROPPED_TOLD_MS;
 
   return {
     takes() {
-      if (waitingBytes < MAX_WAITING_BYTES && hasPace()) return true;
+      if (waitingBytes < MAX_WAITING_BYTES && left >= 1) return true;
       dropped++;
-      ready();
       return false;
     },
     add(bytes, item) {
@@ -168,15 +168,11 @@ function createWaiting(clock: Clock, perSecond: number): Waiting {
       ended = reason;
       over?.(reason);
     },
-    stop: () => stop(),
+    stop,
     feed: {
       start(whenReady, whenOver) {
         ready = whenReady;
         over = whenOver;
-        // Of a burst that has ended, too.
-        stop = clock.every(DROPPED_TOLD_MS, () => {
-          if (dropped > 0) ready();
-        });
         if (ended !== undefined) whenOver(ended);
       },
       take() {
@@ -185,7 +181,7 @@ function createWaiting(clock: Clock, perSecond: number): Waiting {
         return first?.item;
       },
       takeDropped() {
-        if (dropped === 0 || clock.monotonicMs() - toldAtMs < DROPPED_TOLD_MS) return 0;
+        if (!isToTell()) return 0;
         const taken = dropped;
         dropped = 0;
         toldAtMs = clock.monotonicMs();
