@@ -1,5 +1,7 @@
 /** What of authentication contradicts itself, and listeners that would be open to whoever reaches them. */
+
 import type { Config, SecurityConfig, TcpListenerConfig, TlsListenerConfig } from './config.ts';
+import { checkLdap, checkSql } from './directory-checks.ts';
 
 type Problem = (path: string, reason: string) => void;
 type Authentication = SecurityConfig['authentication'];
@@ -89,6 +91,8 @@ export function checkSecurity(config: Config, problem: Problem): void {
     problem('security.authentication.http.url', 'is needed: the authenticator `http` is asked');
   }
   if (used.has('jwt')) checkJwt(authentication.jwt, problem);
+  if (used.has('ldap')) checkLdap(authentication.ldap, isLoopback, problem);
+  if (used.has('sql')) checkSql(authentication.sql, isLoopback, problem);
 }
 
 function checkJwt({ jwks, keys }: Authentication['jwt'], problem: Problem): void {

@@ -1,11 +1,13 @@
 /** The configuration of who is let in, for every protocol: ways to show who one is, and who asks for which. */
+import { ldapSchema } from './ldap-schema.ts';
 import { boolean, bytes, choice, count, list, milliseconds, section, string } from './schema-kit.ts';
+import { sqlSchema } from './sql-schema.ts';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
 const HOUR_MS = 3_600_000;
 
-const AUTHENTICATORS = ['database', 'file', 'jwt', 'http', 'certificate', 'scram'] as const;
+const AUTHENTICATORS = ['database', 'file', 'jwt', 'http', 'certificate', 'scram', 'ldap', 'sql'] as const;
 
 const plainText = (fallback: string, description: string, maxLength = 255) =>
   string(fallback, description, {
@@ -38,7 +40,7 @@ export const securitySchema = section('Who is let in, for every protocol.', {
     authenticators: list(
       choice(AUTHENTICATORS, 'database', 'Authenticator'),
       'Authenticators of all listeners, asked in this order until one knows the client; empty asks nobody.',
-      6,
+      8,
     ),
     anonymous,
     listeners: list(
@@ -51,7 +53,7 @@ export const securitySchema = section('Who is let in, for every protocol.', {
         authenticators: list(
           choice(AUTHENTICATORS, 'database', 'Authenticator'),
           'Authenticators, asked in this order; empty takes those of all.',
-          6,
+          8,
         ),
         anonymous: choice(
           ['as-all', 'loopback', 'allow', 'refuse'],
@@ -152,6 +154,8 @@ export const securitySchema = section('Who is let in, for every protocol.', {
         'Whether its address may be one of the link (169.254.0.0/16, fe80::/10).',
       ),
     }),
+    ldap: ldapSchema,
+    sql: sqlSchema,
     certificate: section('Client certificates that the listener has verified.', {
       identity: choice(
         ['commonName', 'subject', 'dns', 'email', 'uri'],

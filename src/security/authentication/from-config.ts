@@ -19,6 +19,8 @@ import { createCertificateAuthenticator } from './certificate.ts';
 import { createDatabaseAuthenticator } from './database.ts';
 import { openFileAuthenticator } from './file.ts';
 import { createHttpAuthenticator } from './http.ts';
+import { openLdapAuthenticator } from './open-ldap.ts';
+import { openSqlAuthenticator } from './open-sql.ts';
 import type { RefusalLogger } from './refusal-log.ts';
 import { createTokenAuthenticator } from './token.ts';
 
@@ -47,6 +49,9 @@ async function readFileFor(what: string, path: string): Promise<string> {
   }
 }
 
+const caOf = async (what: string, caFile: string): Promise<string | undefined> =>
+  caFile === '' ? undefined : readFileFor(`${what}.caFile`, caFile);
+
 async function clientOf(
   what: string,
   {
@@ -54,7 +59,7 @@ async function clientOf(
     ...limits
   }: Pick<Settings['http'], 'caFile' | 'timeoutMs' | 'maxInFlight' | 'maxWaiting' | 'allowLinkLocal'>,
 ): Promise<HttpClient> {
-  const ca = caFile === '' ? undefined : await readFileFor(`${what}.caFile`, caFile);
+  const ca = await caOf(what, caFile);
   return createHttpClient({
     ...limits,
     maxAnswerBytes: MAX_ANSWER_BYTES,
@@ -137,6 +142,14 @@ async function make(name: Name, settings: Settings, parts: AuthenticationParts):
         body,
         client: await clientOf('security.authentication.http', settings.http),
       });
+    }
+    case 'ldap': {
+      const ca = await caOf('security.authentication.ldap', settings.ldap.caFile);
+      return openLdapAuthenticator({ settings: settings.ldap, ca, clock: parts.clock });
+    }
+    case 'sql': {
+      const ca = await caOf('security.authentication.sql', settings.sql.caFile);
+      return openSqlAuthenticator({ settings: settings.sql, ca, passwords, logger: parts.logger });
     }
     case 'certificate':
       return createCertificateAuthenticator({ ...settings.certificate, users });

@@ -6,11 +6,12 @@
  * asking about somebody does; a password that was right is known again for a minute by an HMAC under a key of the process,
  * and asking twice at once is asking once, so that a thousand clients that come back with it are let in.
  */
-import { createHmac, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../kernel/clock.ts';
 import { isSame } from '../same-bytes.ts';
 import { type Argon2, derive, nodeArgon2 } from './derive.ts';
 import { createGate } from './gate.ts';
+import { createKnownPasswords } from './known.ts';
 import type { PasswordHash } from './password-hash.ts';
 
 export interface HashSettings {
@@ -46,7 +47,6 @@ const MAX_WAITING_FOR_LIGHT = 1024;
 const SALT_BYTES = 16;
 const HASH_BYTES = 32;
 const KNOWN_MS = 60_000;
-const MAX_KNOWN = 16_384;
 
 export function createPasswords({
   settings,
@@ -55,11 +55,11 @@ export function createPasswords({
 }: PasswordsOptions): Passwords {
   const gate = createGate(MAX_HASHING, MAX_WAITING);
   const lightGate = createGate(1, MAX_WAITING_FOR_LIGHT);
-  /** Checks under way: those of the same password against the same hash are one. */
-  const underWay = new Map<string, Promise<PasswordCheck>>();
-  const key = randomBytes(32);
-  /** Of passwords that were right: until when that is remembered. */
-  const known = new Map<string, number>();
+  const known = createKnownPasswords<PasswordCheck>({
+    clock,
+    ttlMs: KNOWN_MS,
+    isKept: (checked) => checked === 'right',
+  });
   const algorithm =
     settings.algorithm === 'auto' ? (argon2 === null ? 'scrypt' : 'argon2id') : settings.algorithm;
   if (algorithm === 'argon2id' && argon2 === null) {
@@ -78,27 +78,6 @@ export function createPasswords({
     parameters,
     salt: randomBytes(SALT_BYTES),
     hash: randomBytes(HASH_BYTES),
-  };
-
-  const tagOf = (hash: PasswordHash, password: Uint8Array): string =>
-    createHmac('sha256', key).update(hash.salt).update(hash.hash).update(password).digest('base64');
-
-  const isKnown = (tag: string): boolean => {
-    const untilMs = known.get(tag);
-    if (untilMs === undefined) return false;
-    if (clock.monotonicMs() < untilMs) return true;
-    known.delete(tag);
-    return false;
-  };
-
-  const remember = (tag: string): void => {
-    if (known.size >= MAX_KNOWN) {
-      for (const oldest of known.keys()) {
-        known.delete(oldest);
-        break;
-      }
-    }
-    known.set(tag, clock.monotonicMs() + KNOWN_MS);
   };
 
   const compare = async (hash: PasswordHash | undefined, password: Uint8Array): Promise<PasswordCheck> => {
@@ -126,17 +105,9 @@ export function createPasswords({
         return { algorithm, parameters, salt, hash: await made };
       });
     },
-    async check(hash, password) {
-      const tag = tagOf(hash ?? nobody, password);
-      if (isKnown(tag)) return 'right';
-      let checking = underWay.get(tag);
-      if (checking === undefined) {
-        checking = compare(hash, password).finally(() => underWay.delete(tag));
-        underWay.set(tag, checking);
-      }
-      const checked = await checking;
-      if (checked === 'right') remember(tag);
-      return checked;
+    check(hash, password) {
+      const against = hash ?? nobody;
+      return known.ask([against.salt, against.hash, password], () => compare(hash, password));
     },
     isOutdated(hash) {
       if (hash.algorithm !== algorithm) {
