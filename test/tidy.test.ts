@@ -107,6 +107,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'src/alarms',
     'src/admin',
     'src/config',
+    'src/definitions',
     'src/durable-tier.ts',
     'src/events',
     'src/kernel',
@@ -115,6 +116,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'src/security',
     'src/storage/records',
   ],
+  'src/definitions': ['src/admin/schema.ts', 'src/kernel', 'src/protocols/kafka', 'src/security'],
   'src/durable-tables.ts': ['src/config', 'src/kernel', 'src/protocols', 'src/wasm'],
   'src/durable-tier.ts': ['src/config', 'src/kernel', 'src/metrics/histogram.ts', 'src/storage'],
   'src/object-tier.ts': [
@@ -206,6 +208,7 @@ const MAIN_MODULES: Readonly<Record<string, string>> = {
   'src/kernel/message-store': 'message-store.ts',
   'src/kernel/reference-queue': 'reference-queue.ts',
   'src/kernel/crossing': 'crossing.ts',
+  'src/definitions': 'definitions.ts',
   'src/kernel/log': 'partitions.ts',
   'src/kernel/streams': 'streams.ts',
   'src/kernel/delayed': 'delayed.ts',

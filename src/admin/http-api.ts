@@ -128,7 +128,7 @@ async function inputOf(
 ): Promise<Readonly<Record<string, unknown>>> {
   const input = readInput(row, raw, query);
   if (row.body !== undefined) {
-    const given = await readJson(request, MAX_BODY_BYTES);
+    const given = await readJson(request, row.maxBodyBytes ?? MAX_BODY_BYTES);
     return { ...input, body: row.body.fromJson(given, 'the body') };
   }
   if (hasBody(request)) throw new OperationError(413, 'no-body', 'this operation takes no body');

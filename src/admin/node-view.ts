@@ -13,6 +13,7 @@ import type { AlarmsView } from './operations/alarms.ts';
 import type { CertificatesView } from './operations/certificates.ts';
 import type { ChecksView } from './operations/checks.ts';
 import type { ClientsView } from './operations/clients.ts';
+import type { DefinitionsView } from './operations/definitions.ts';
 import type { DelayedView } from './operations/delayed.ts';
 import type { DeadLettersView } from './operations/dlq.ts';
 import type { EventsView } from './operations/events.ts';
@@ -102,6 +103,7 @@ export interface NodeView {
   readonly deadLetters: DeadLettersView;
   readonly certificates: CertificatesView;
   readonly backups: BackupsView;
+  readonly definitions: DefinitionsView;
 
   health(): Awaitable<Health>;
   status(): Awaitable<Status>;

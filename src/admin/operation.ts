@@ -53,6 +53,8 @@ export interface Operation<In, Out> {
   readonly queryParameters: Parameters;
   /** JSON; without it a request has none. */
   readonly body?: Schema<unknown>;
+  /** Where a body may be larger than others, or has to be smaller. */
+  readonly maxBodyBytes?: number;
   readonly output: Schema<Out>;
   /** Its answer goes on: `run` resolves with a Feed, and `output` is what each of its events says. */
   readonly isStream?: true;

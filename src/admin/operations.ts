@@ -16,6 +16,7 @@ import { banOperations } from './operations/bans.ts';
 import { certificateOperations } from './operations/certificates.ts';
 import { checkOperations } from './operations/checks.ts';
 import { clientOperations } from './operations/clients.ts';
+import { definitionOperations } from './operations/definitions.ts';
 import { delayedOperations } from './operations/delayed.ts';
 import { deadLetterOperations } from './operations/dlq.ts';
 import { eventOperations } from './operations/events.ts';
@@ -60,6 +61,7 @@ export const OPERATIONS = {
   ...aclOperations,
   ...auditOperations,
   ...backupOperations,
+  ...definitionOperations,
 };
 
 export const ALL_OPERATIONS: readonly AnyOperation[] = Object.values(OPERATIONS);

@@ -1,10 +1,12 @@
 /** The verbs that take data out of a node and bring it back, in the command tree. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { withAdminOptions } from './admin-target.ts';
 import type { Io } from './io.ts';
 import { examples, withConfig } from './options.ts';
 
 type Ends = (run: Promise<number>) => Promise<void>;
+
+const ONLY = 'users, roles, apiKeys, bans, kafkaAcls, kafkaQuotas, kafkaTopics; with commas';
 
 export function addBackupVerbs(program: Command, io: Io, ends: Ends): void {
   withAdminOptions(
@@ -44,5 +46,39 @@ export function addBackupVerbs(program: Command, io: Io, ends: Ends): void {
     )
     .action(async (folder: string, options) =>
       ends((await import('./restore.ts')).restore(folder, options, io)),
+    );
+
+  withAdminOptions(
+    program
+      .command('export')
+      .description(
+        'Write users, roles, API keys, bans, and of Kafka access control lists, quotas and topics as one JSON document.',
+      )
+      .argument('[file]', 'standard output where it is missing'),
+  )
+    .option('--only <sections>', ONLY)
+    .addHelpText('after', examples('export definitions.json', 'export --only users,roles > access.json'))
+    .action(async (file: string | undefined, options) =>
+      ends((await import('./definitions.ts')).exportDefinitions(file, options, io)),
+    );
+  withAdminOptions(
+    program
+      .command('import')
+      .description('Take in such a document: as a whole, or not at all.')
+      .argument('<file>', "'-' is standard input"),
+  )
+    .option('--only <sections>', ONLY)
+    .option('--dry-run', 'only show what would be done')
+    .addOption(
+      new Option('--on-conflict <how>', 'with what is there and different')
+        .choices(['fail', 'skip', 'replace'])
+        .default('fail'),
+    )
+    .addHelpText(
+      'after',
+      examples('import definitions.json --dry-run', 'import definitions.json --on-conflict replace'),
+    )
+    .action(async (file: string, options) =>
+      ends((await import('./definitions.ts')).importDefinitions(file, options, io)),
     );
 }

@@ -38,6 +38,12 @@ export interface Settings {
   readonly count: number;
   /** `decide` runs when all changes before are in force; no edits is no change. */
   change(decide: () => readonly Edit[]): Promise<SettingsOutcome>;
+  /** Runs `work` when all changes before are in force, and those behind it once it has ended. For `changeTogether`. */
+  reserve<T>(work: () => Promise<T>): Promise<T>;
+  /** Whether there is room for what they add. */
+  fits(edits: readonly Edit[]): boolean;
+  /** Adds edits to the current change of the state log; what it gives puts them in force. Undefined where they do not fit. */
+  stage(edits: readonly Edit[]): (() => void) | undefined;
   /** Of one kind: each setting that there is, or will be after the start, and each that changes later. */
   watch(kind: number, changed: (name: string, value: Uint8Array | undefined) => void): void;
 }
@@ -130,26 +136,32 @@ export function createSettings(
     );
   };
 
+  const logOf = (): StateLog => {
+    if (attached === undefined) throw new Error(`${name} without a state log`);
+    return attached;
+  };
+
+  const stage = (edits: readonly Edit[]): (() => void) | undefined => {
+    if (!fits(edits)) return undefined;
+    if (edits.length > 0) logOf().add(id, encodeEdits(edits));
+    return () => {
+      for (const edit of edits) put(edit);
+      for (const edit of edits) tell(edit);
+    };
+  };
+
   const makeChange = (decide: () => readonly Edit[]): Promise<SettingsOutcome> => {
-    const log = attached;
-    if (log === undefined) throw new Error(`${name} without a state log`);
+    const log = logOf();
     const edits = decide();
     if (edits.length === 0) return Promise.resolve('changed');
-    if (!fits(edits)) return Promise.resolve('full');
-    return new Promise((resolve, reject) => {
-      log.add(id, encodeEdits(edits));
-      const done = (error: Error | undefined): void => {
-        if (error !== undefined) {
-          if (error instanceof ChangeRefused) resolve('failed');
-          else reject(error);
-          return;
-        }
-        for (const edit of edits) put(edit);
-        for (const edit of edits) tell(edit);
-        resolve('changed');
-      };
-      log.commit('sync', done, true);
-    });
+    const staged = stage(edits);
+    return staged === undefined ? Promise.resolve('full') : commit(log, [staged]);
+  };
+
+  const reserve = <T>(work: () => Promise<T>): Promise<T> => {
+    const result = last.then(work);
+    last = result.catch(() => {});
+    return result;
   };
 
   return {
@@ -161,11 +173,10 @@ export function createSettings(
     get count() {
       return count;
     },
-    change(decide) {
-      const result = last.then(() => makeChange(decide));
-      last = result.catch(() => {});
-      return result;
-    },
+    change: (decide) => reserve(() => makeChange(decide)),
+    reserve,
+    fits,
+    stage,
     watch(kind, changed) {
       for (const [name, value] of ofKind(kind)) changed(name, value);
       watchers.set(kind, [...(watchers.get(kind) ?? []), changed]);
@@ -209,6 +220,44 @@ export function createSettings(
       },
     },
   };
+}
+
+function commit(log: StateLog, staged: readonly (() => void)[]): Promise<SettingsOutcome> {
+  return new Promise((resolve, reject) => {
+    const done = (error: Error | undefined): void => {
+      if (error === undefined) {
+        for (const putInForce of staged) putInForce();
+        resolve('changed');
+      } else if (error instanceof ChangeRefused) resolve('failed');
+      else reject(error);
+    };
+    log.commit('sync', done, true);
+  });
+}
+
+/**
+ * One change of several tables on the same state log: all of it or nothing. `decide` gives the edits of each, in the order of
+ * the tables; that order has to be the same for all who change them together.
+ */
+export function changeTogether(
+  log: StateLog,
+  tables: readonly Settings[],
+  decide: () => readonly (readonly Edit[])[],
+): Promise<SettingsOutcome> {
+  const within = (left: readonly Settings[]): Promise<SettingsOutcome> => {
+    const [first, ...others] = left;
+    if (first !== undefined) return first.reserve(() => within(others));
+    const edits = decide();
+    if (edits.every((each) => each.length === 0)) return Promise.resolve('changed');
+    // Nothing of a change may be added before it is known that all of it fits.
+    if (!tables.every((table, i) => table.fits(edits[i] ?? []))) return Promise.resolve('full');
+    const staged = tables.map((table, i) => table.stage(edits[i] ?? []));
+    return commit(
+      log,
+      staged.filter((each) => each !== undefined),
+    );
+  };
+  return within(tables);
 }
 
 function encodeEdits(edits: readonly Edit[]): Uint8Array {

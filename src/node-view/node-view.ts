@@ -25,6 +25,7 @@ import { checksView } from './checks.ts';
 import { clientsView } from './clients.ts';
 import { deadLettersView } from './dead-letters.ts';
 import { delayedView } from './delayed.ts';
+import { definitionsView } from './definitions.ts';
 import { eventsView } from './events.ts';
 import { groupsView } from './groups.ts';
 import { messagesView } from './messages.ts';
@@ -57,7 +58,7 @@ export interface NodeParts {
   /** Those of MQTT. */
   readonly delayed: Delayed;
   readonly delayedCount: () => number;
-  readonly security: SecurityParts;
+  readonly security: SecurityParts & Pick<OpenSecurity, 'settings'>;
   readonly version: string;
   readonly nodeId: string;
 }
@@ -89,6 +90,13 @@ export function createNodeView(parts: NodeParts): NodeView {
     deadLetters: deadLettersView(parts.config, parts.streams),
     backups: backupsView(parts.tier.backups),
     certificates: certificatesView(parts.config, () => parts.mqtt.clock.wallMs()),
+    definitions: definitionsView({
+      security: parts.security,
+      kafka: parts.kafka,
+      log: parts.tier.log,
+      maxBans: parts.config.guard.maxBans,
+      wallMs: () => parts.mqtt.clock.wallMs(),
+    }),
     ...status,
     ...sessionsView(parts.mqtt),
     ...queuesView(parts.mqtt),

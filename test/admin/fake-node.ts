@@ -148,6 +148,7 @@ export function createFakeNode(security: SecurityParts = absent('security')): Fa
     deadLetters: absent('dead letters'),
     certificates: absent('certificates'),
     backups: absent('backups'),
+    definitions: absent('definitions'),
     sessionTable: new Map(
       [session('kitchen'), session('cellar/ä b', false)].map((each) => [each.clientId, each]),
     ),

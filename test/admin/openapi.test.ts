@@ -38,6 +38,11 @@ describe('the table of operations', () => {
       'messages.tail',
       'streams.partitions',
       'streams.read',
+      'backups.begin',
+      'backups.renew',
+      'backups.end',
+      'definitions.export',
+      'definitions.import',
     ]);
     const words = ALL_OPERATIONS.flatMap(({ verb }) => (verb === undefined ? [] : [verb.words]));
     expect(new Set(words).size).toBe(words.length);

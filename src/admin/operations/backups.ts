@@ -68,10 +68,11 @@ export const backupOperations = {
   }),
   backupsRenew: operation({
     id: 'backups.renew',
-    method: 'POST',
-    path: '/backups/{id}:renew',
-    summary: 'Says that a backup is still being copied; to be said every few seconds.',
-    scope: 'backup:write',
+    method: 'GET',
+    path: '/backups/{id}',
+    summary:
+      'Whether a backup is still under way; it ends when nobody asks for a minute. Over the control socket only.',
+    scope: 'backup:read',
     audit: 'none',
     pathParameters: { id },
     output: object({}),

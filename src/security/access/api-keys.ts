@@ -101,6 +101,25 @@ function faultOf({ description, scopes, networks = [] }: NewApiKey): string | un
   return wrong === undefined ? undefined : `${JSON.stringify(wrong)} is no network`;
 }
 
+/** What the settings have of a key, for who takes them from one node to another. */
+export interface ApiKeyRecord extends ApiKey {
+  /** SHA-256 of its secret. */
+  readonly hash: Uint8Array;
+}
+
+export const apiKeyRecords = {
+  maxCount: MAX_KEYS,
+  faultOf: (record: ApiKeyRecord): string | undefined => {
+    if (!/^[0-9a-f]{16}$/.test(record.id)) return 'the id of a key has 16 hexadecimal digits';
+    return record.hash.length === NOBODY.length ? faultOf(record) : 'the hash of a key has 32 bytes';
+  },
+  encode: ({ hash, ...apiKey }: ApiKeyRecord): Uint8Array => encode(kept(apiKey, hash)),
+  decode(id: string, bytes: Uint8Array): ApiKeyRecord {
+    const { apiKey, hash } = decode(id, bytes);
+    return { ...apiKey, hash };
+  },
+};
+
 export function createApiKeys(settings: Settings, users: Users, clock: Clock): ApiKeys {
   const keys = new Map<string, Kept>();
 

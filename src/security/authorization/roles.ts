@@ -104,6 +104,14 @@ function decode(name: string, value: Uint8Array): Role | undefined {
   return { name, description, scopes, rules: read.rules, isBuiltIn: false };
 }
 
+/** What the settings have of a role, for who takes them from one node to another. */
+export const roleRecords = {
+  faultOf: (role: NewRole): string | undefined =>
+    BUILT_IN.some(({ name }) => name === role.name) ? 'the role is built in' : roleProblem(role),
+  encode,
+  decode,
+};
+
 /** `changed` runs after every change, and for what there is at the start. */
 export function createRoles(settings: Settings, changed: () => void): Roles {
   const builtIn = new Map(BUILT_IN.map((role) => [role.name, role]));

@@ -131,6 +131,20 @@ function encode({ reason, by, createdAtMs, expiresAtMs }: Ban): Uint8Array {
   );
 }
 
+/** Networks are written in one way, so that each has one ban. */
+const canonical = <T extends BanTarget>(target: T): T => ({
+  ...target,
+  value: target.kind === 'network' ? (canonicalNetwork(target.value) ?? target.value) : target.value,
+});
+
+/** What the settings have of a ban, for who takes them from one node to another. */
+export const banRecords = {
+  faultOf: problemOf,
+  nameOf: (target: BanTarget): string => keyOf(canonical(target)),
+  encode,
+  decode,
+};
+
 /** In force or expired, found by what they are about. */
 class BanIndex {
   readonly named = new Map<string, Ban>();
@@ -176,12 +190,6 @@ export function createBans({ settings, clock, maxBans }: BansOptions): Bans {
     }
     return undefined;
   };
-
-  /** Networks are written in one way, so that each has one ban. */
-  const canonical = <T extends BanTarget>(target: T): T => ({
-    ...target,
-    value: target.kind === 'network' ? (canonicalNetwork(target.value) ?? target.value) : target.value,
-  });
 
   return {
     ofAddress(remoteAddress) {

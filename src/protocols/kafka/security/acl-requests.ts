@@ -26,7 +26,7 @@ export const nameOf = (acl: Acl): string =>
     ...(acl.tenant === '' ? [] : [acl.tenant]),
   ]);
 
-function aclOf(name: string): Acl {
+export function aclOf(name: string): Acl {
   type Fields = readonly [number, string, number, string, string, number, number, string?];
   const fields = JSON.parse(name) as Fields;
   const [resourceType, resourceName, patternType, principal, host, operation, permissionType, tenant = ''] =

@@ -25,7 +25,7 @@ const invalid = (errorMessage: string): Answered => ({ errorCode: ErrorCode.INVA
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-const nameOf = ({ user, clientId, ip, tenant }: QuotaEntity): string =>
+export const nameOf = ({ user, clientId, ip, tenant }: QuotaEntity): string =>
   JSON.stringify({ user, clientId, ip, tenant });
 
 export function keepQuotas(settings: Settings, quotas: Quotas): void {
@@ -36,7 +36,7 @@ export function keepQuotas(settings: Settings, quotas: Quotas): void {
 }
 
 /** A string is why it is none. */
-function entityOf(parts: readonly WireEntity[], tenant: string): QuotaEntity | string {
+export function entityOf(parts: readonly WireEntity[], tenant: string): QuotaEntity | string {
   const entity: { user?: string | null; clientId?: string | null; ip?: string | null } = {};
   for (const { entityType, entityName } of parts) {
     if (!isType(entityType)) return `there is no entity of type ${entityType}`;
@@ -59,7 +59,7 @@ interface Op {
   readonly remove: boolean;
 }
 
-function faultOf(entity: QuotaEntity, ops: readonly Op[]): string | undefined {
+export function faultOf(entity: QuotaEntity, ops: readonly Op[]): string | undefined {
   const wanted = entity.ip === undefined ? 'client' : 'ip';
   for (const { key, value, remove } of ops) {
     if (!isKey(key) || QUOTA_KEYS[key] !== wanted) return `there is no quota ${key} for this entity`;
