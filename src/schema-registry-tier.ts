@@ -14,6 +14,8 @@ import type { NodeTables } from './durable-tables.ts';
 import type { Clock } from './kernel/clock.ts';
 import type { Partition } from './kernel/log/partitions.ts';
 import type { StateLog } from './kernel/state/state-log.ts';
+import { ofNode } from './schema-registry/errors.ts';
+import { refuse as refuseByCode } from './schema-registry/http.ts';
 import { createPartitionLog } from './schema-registry/partition-log.ts';
 import { createSchemaRegistry, isRegistryPath, type SchemaRegistry } from './schema-registry/registry.ts';
 import { RecordBatchBuilder } from './storage/records/batch-builder.ts';
@@ -53,6 +55,10 @@ export function schemaRegistryRoute(
     async handle(request: IncomingMessage, response: ServerResponse) {
       try {
         const caller = await access.identifyClient(request, isOpen && isLocal(request));
+        if (caller.tenant !== '') {
+          await discardBody(request);
+          return refuseByCode(response, ofNode());
+        }
         const registry = await opened();
         await registry.handle(request, response, (action) =>
           caller.may(action === 'read' ? 'schemas:read' : 'schemas:write'),

@@ -10,6 +10,10 @@ export class RegistryError extends Error {
   }
 }
 
+/** Its subjects, identifiers and settings would not be kept apart. */
+export const ofNode = (): RegistryError =>
+  new RegistryError(40301, "User is denied: this registry is the node's, and tenants have no schemas in it");
+
 export const subjectNotFound = (subject: string): RegistryError =>
   new RegistryError(40401, `Subject '${subject}' not found.`);
 export const versionNotFound = (version: number | string): RegistryError =>

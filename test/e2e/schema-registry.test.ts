@@ -57,7 +57,11 @@ it('gives schemas to those who write and those who read, over a restart', async 
 });
 
 it('asks who somebody is where clients are asked, and lets roles decide', async () => {
-  broker = await startKafkaNode({ ...SETTINGS, 'security.authentication.authenticators': '["database"]' });
+  broker = await startKafkaNode({
+    ...SETTINGS,
+    'security.authentication.authenticators': '["database"]',
+    'security.passwords.scryptLogCost': 10,
+  });
   const { users } = broker.node.security;
   await users.create({ name: 'reader', password: new Secret('correct horse battery'), roles: ['viewer'] });
   await users.create({ name: 'writer', password: new Secret('correct horse battery'), roles: ['operator'] });
@@ -77,4 +81,21 @@ it('asks who somebody is where clients are asked, and lets roles decide', async 
     });
   expect((await register('reader')).status).toBe(403);
   expect((await register('writer')).status).toBe(200);
+  // A tenant would read and change what is everybody's.
+  await users.create({
+    name: 'tenant-user',
+    password: new Secret('correct horse battery'),
+    tenant: 'acme',
+    isSuperuser: true,
+  });
+  for (const refused of [
+    await register('tenant-user'),
+    await fetch(url, { headers: basic('tenant-user') }),
+  ]) {
+    expect(refused.status).toBe(403);
+    expect(await refused.json()).toMatchObject({
+      error_code: 40301,
+      message: expect.stringContaining('tenants'),
+    });
+  }
 });

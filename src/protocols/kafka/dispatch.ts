@@ -14,6 +14,7 @@ import { producerHandlers } from './producers/requests.ts';
 import { bounded } from './security/boundary.ts';
 import { noted } from './security/noted.ts';
 import { securityHandlers } from './security/security.ts';
+import { counted } from './security/tenant-counts.ts';
 import { shareHandlers } from './share/requests.ts';
 import { alterConfigs, describeConfigs, incrementalAlterConfigs } from './topics/config-handlers.ts';
 import { createPartitions, createTopics } from './topics/create.ts';
@@ -60,7 +61,7 @@ const byKey: ReadonlyMap<number, Handler<Api>> = new Map(
   Object.entries(handlers).map(([text, handler]) => {
     const name = text as ApiName;
     const api = Apis[name];
-    return [api.key, bounded(api, noted(name, handler as Handler<Api>))];
+    return [api.key, bounded(api, counted(api, noted(name, handler as Handler<Api>)))];
   }),
 );
 

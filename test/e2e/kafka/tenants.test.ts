@@ -70,7 +70,7 @@ test('the same topic and the same group are three, for kafkajs', async () => {
     await producer.disconnect();
   }
   const seen = users.map(async (user) => {
-    const consumer = clientOf(user).consumer({ groupId: 'workers' });
+    const consumer = clientOf(user).consumer({ groupId: 'workers', maxWaitTimeInMs: 50 });
     expect(await consumed(consumer, 'orders', 2)).toEqual([`orders: ${user}1`, `orders: ${user}2`]);
     await administer(user, async (admin) => {
       expect(await admin.listTopics()).toEqual(['orders']);
@@ -86,9 +86,18 @@ test('the same topic and the same group are three, for kafkajs', async () => {
   await Promise.all(seen);
 });
 
+test('what tenants produce and read is counted under their labels', () => {
+  const counts = bench.broker.node.security.guard.tenants.counts();
+  expect([...counts.keys()].toSorted()).toEqual(['acme', 'beta']);
+  for (const each of counts.values()) {
+    expect(each.messagesReceived.kafka).toBe(2);
+    expect(each.messagesSent.kafka).toBeGreaterThanOrEqual(2);
+  }
+});
+
 test('patterns see the topics of their tenant alone', async () => {
   await administer('ann', (admin) => admin.createTopics({ topics: [{ topic: 'orders-late' }] }));
-  const consumer = clientOf('bea').consumer({ groupId: 'by-pattern' });
+  const consumer = clientOf('bea').consumer({ groupId: 'by-pattern', maxWaitTimeInMs: 50 });
   expect(await consumed(consumer, /orders.*/, 2)).toEqual(['orders: bea1', 'orders: bea2']);
   await consumer.disconnect();
 });

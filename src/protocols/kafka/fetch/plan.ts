@@ -3,6 +3,7 @@ import type { Kafka } from '../context.ts';
 import type { Call } from '../handlers.ts';
 import type { Apis } from '../messages/apis.ts';
 import { ErrorCode } from '../messages/errors.ts';
+import { tenantNameOf } from '../security/authorizer.ts';
 import { type FetchPosition, type FetchSession, nextEpoch, positionKey } from './sessions.ts';
 
 type FetchCall = Call<(typeof Apis)['fetch']>;
@@ -54,20 +55,21 @@ function enter(session: FetchSession, topics: readonly TopicRequest[]): void {
   }
 }
 
-export function planFetch({ fetchSessions }: Kafka, { version, request }: FetchCall): FetchPlan {
+export function planFetch({ fetchSessions }: Kafka, { version, request, connection }: FetchCall): FetchPlan {
+  const tenant = tenantNameOf(connection);
   const { sessionId, sessionEpoch, topics, forgottenTopicsData } = request;
   const usesIds = version >= TOPIC_IDS_SINCE;
   if (sessionEpoch === FINAL_EPOCH || sessionEpoch === FIRST_EPOCH) {
     // Both begin anew, and end the session that there was.
-    if (sessionId !== NO_SESSION) fetchSessions.close(sessionId);
+    if (sessionId !== NO_SESSION) fetchSessions.close(sessionId, tenant);
     const positions = [...named(topics)];
     const isWanted = sessionEpoch === FIRST_EPOCH && positions.length > 0;
-    const session = isWanted ? fetchSessions.create(usesIds) : undefined;
+    const session = isWanted ? fetchSessions.create(usesIds, tenant) : undefined;
     if (session === undefined) return { positions, session, isIncremental: false };
     enter(session, topics);
     return { positions: session.positions.values(), session, isIncremental: false };
   }
-  const session = fetchSessions.get(sessionId);
+  const session = fetchSessions.get(sessionId, tenant);
   if (session === undefined) return { error: ErrorCode.FETCH_SESSION_ID_NOT_FOUND };
   if (session.usesIds !== usesIds) return { error: ErrorCode.FETCH_SESSION_TOPIC_ID_ERROR };
   if (session.epoch !== sessionEpoch) return { error: ErrorCode.INVALID_FETCH_SESSION_EPOCH };

@@ -25,16 +25,17 @@ export interface FetchSession {
   /** Of the next request. */
   epoch: number;
   readonly usesIds: boolean;
+  readonly tenant: string;
   /** In the order in which they are looked at: those that brought something go to the end. */
   readonly positions: Map<string, FetchPosition>;
 }
 
 export interface FetchSessions {
   /** undefined when there are none here. */
-  create(usesIds: boolean): FetchSession | undefined;
-  /** Counts as a use. */
-  get(id: number): FetchSession | undefined;
-  close(id: number): void;
+  create(usesIds: boolean, tenant: string): FetchSession | undefined;
+  /** Counts as a use. There is none of another tenant. */
+  get(id: number, tenant: string): FetchSession | undefined;
+  close(id: number, tenant: string): void;
   readonly count: number;
 }
 
@@ -50,7 +51,7 @@ export function createFetchSessions(maxSessions: number, random: () => number): 
   /** From the one not used for longest on. */
   const sessions = new Map<number, FetchSession>();
   return {
-    create(usesIds) {
+    create(usesIds, tenant) {
       if (maxSessions === 0) return undefined;
       if (sessions.size >= maxSessions) {
         const [oldest] = sessions.keys();
@@ -59,18 +60,20 @@ export function createFetchSessions(maxSessions: number, random: () => number): 
       let id: number;
       do id = 1 + Math.floor(random() * (MAX_ID - 1));
       while (sessions.has(id));
-      const session = { id, epoch: 1, usesIds, positions: new Map() };
+      const session = { id, epoch: 1, usesIds, tenant, positions: new Map() };
       sessions.set(id, session);
       return session;
     },
-    get(id) {
+    get(id, tenant) {
       const session = sessions.get(id);
-      if (session === undefined) return undefined;
+      if (session?.tenant !== tenant) return undefined;
       sessions.delete(id);
       sessions.set(id, session);
       return session;
     },
-    close: (id) => void sessions.delete(id),
+    close(id, tenant) {
+      if (sessions.get(id)?.tenant === tenant) sessions.delete(id);
+    },
     get count() {
       return sessions.size;
     },

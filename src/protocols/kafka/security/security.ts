@@ -9,6 +9,7 @@ import { createRefusalLog, type RefusalLogger } from '../../../security/authenti
 import { concerns } from '../../../security/guard/bans.ts';
 import type { OpenSecurity } from '../../../security/open-security.ts';
 import type { Principal } from '../../../security/security.ts';
+import type { TenantAccounts } from '../../../security/tenants/limits.ts';
 import { jwtKey } from '../../../security/tokens/keys.ts';
 import type { Users } from '../../../security/users/users.ts';
 import type { HandlerTable } from '../handlers.ts';
@@ -44,6 +45,8 @@ export interface Security {
   /** Of all protocols. */
   readonly users: Users;
   readonly quotas: Quotas;
+  /** What is counted of tenants. */
+  readonly tenants: Pick<TenantAccounts, 'countsOf'>;
   /** For a connection that was accepted. */
   begin(connection: AuthenticatedConnection, shown: Shown): Authentication;
 }
@@ -178,6 +181,7 @@ export function createSecurity(options: SecurityOptions): Security {
     acls,
     users,
     quotas,
+    tenants: guard.tenants,
     begin(connection, shown) {
       const listener = rules.get(connection.listener);
       if (listener === undefined) throw new Error(`${connection.listener} is no listener of Kafka`);

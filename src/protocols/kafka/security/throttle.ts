@@ -41,7 +41,7 @@ const COUNT_AT = 57;
 const FRAME_BYTES = 12;
 
 /** Of batches as they were sent, whatever may be wrong with them. */
-function recordsIn(bytes: Uint8Array | null): number {
+export function recordsIn(bytes: Uint8Array | null): number {
   if (bytes === null) return 0;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let count = 0;
