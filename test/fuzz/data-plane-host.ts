@@ -256,14 +256,16 @@ export class FuzzHost {
       ensure(group !== 0, 'no room for a group');
       groups.push(group);
     }
-    const id = plane.installFlow(0, topic, groups, random.oneIn(4), random.oneIn(2));
+    const prefix = Buffer.alloc(random.oneIn(4) ? 1 + random.below(80) : 0, 'p');
+    const whole = Buffer.concat([prefix, topic]);
+    const id = plane.installFlow(0, whole, groups, random.oneIn(4), random.oneIn(2), prefix.length);
     if (id < 0) {
       for (const group of groups) plane.releaseGroup(group);
       return false;
     }
     this.groupsOfFlow.set(id, groups);
     const listBytes = groups.length > 1 ? slabBytes(groups.length * 4) : 0;
-    this.slabBytesOfFlow.set(id, slabBytes(topic.length) + listBytes);
+    this.slabBytesOfFlow.set(id, slabBytes(whole.length) + listBytes);
     return true;
   }
 

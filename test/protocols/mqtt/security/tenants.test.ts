@@ -80,6 +80,71 @@ describe('two tenants and nobody’s clients', () => {
     }
   });
 
+  test('are served by the data plane, each its own', async () => {
+    await node.rules([], 'allow');
+    const { dataPlane } = node.node.mqtt.context;
+    const isOn = node.node.mqtt.context.config.dataplane.flowCache === 'on';
+    const subscribers = await inAllWorlds((world) => as(world, 'sub'));
+    const durable = { clean: false, properties: [[P.sessionExpiry, 1000]] } as const;
+    const keepers = await inAllWorlds((world) => as(world, 'keeper', durable));
+    for (const client of [...Object.values(subscribers), ...Object.values(keepers)]) {
+      await client.subscribe([{ filter: 'flow/#', qos: 1 }]);
+    }
+    const publishers = await inAllWorlds((world) => as(world, 'pub'));
+    const before = dataPlane.counters();
+    for (let i = 0; i < 20; i++) {
+      const all = WORLDS.map((world) =>
+        publishers[world].publish({ topic: 'flow/1', payload: world, qos: 1 }),
+      );
+      await Promise.all(all);
+    }
+    const { flowHits, publishSent } = dataPlane.counters();
+    expect(flowHits - before.flowHits).toBeGreaterThanOrEqual(isOn ? 54 : 0);
+    expect(publishSent[1] - before.publishSent[1]).toBeGreaterThanOrEqual(isOn ? 54 : 0);
+    for (const world of WORLDS) {
+      const expected = Array.from({ length: 20 }, () => `flow/1=${world}`);
+      expect(await got(subscribers[world])).toEqual(expected);
+      expect(await got(keepers[world])).toEqual(expected);
+    }
+  });
+
+  test('get what waited for their window, and packets of just the size that they take', async () => {
+    await node.rules([], 'allow');
+    // Fixed header 2, topic 3, packet identifier 2, properties 1, payload 22; the broker's name would be 13 bytes longer.
+    const narrow = {
+      properties: [
+        [P.receiveMaximum, 1],
+        [P.maximumPacketSize, 30],
+      ],
+    } as const;
+    const small = {
+      clean: false,
+      properties: [
+        [P.sessionExpiry, 1000],
+        [P.maximumPacketSize, 30],
+      ],
+    } as const;
+    const slow = await inAllWorlds((world) => as(world, 'slow', narrow));
+    const tight = await inAllWorlds((world) => as(world, 'tight', small));
+    for (const client of [...Object.values(slow), ...Object.values(tight)]) {
+      await client.subscribe([{ filter: '#', qos: 1 }]);
+    }
+    for (const world of WORLDS) {
+      const publisher = await as(world, 'pub');
+      for (let i = 0; i < 6; i++)
+        await publisher.publish({ topic: 't', payload: `${i}`.padEnd(22, '.'), qos: 1 });
+      await publisher.publish({ topic: 't', payload: '-'.repeat(23), qos: 1 });
+    }
+    const payloads = [0, 1, 2, 3, 4, 5].map((i) => `t=${`${i}`.padEnd(22, '.')}`);
+    for (const world of WORLDS) {
+      for (const payload of payloads) {
+        const packet = await slow[world].message();
+        expect(shown(packet)).toBe(payload);
+      }
+      expect(await got(tight[world])).toEqual(payloads);
+    }
+  });
+
   test('take over sessions and identifiers of their own only', async () => {
     await node.rules([], 'allow');
     const first = await inAllWorlds((world) => as(world));
@@ -268,8 +333,8 @@ describe('what tenants may name', () => {
     expect(await root.publish({ topic: '$tenant/acme/', payload: 'x', qos: 1 })).toBe(0x87);
   });
 
-  test('rules are about what clients write, and `${tenant}` about whose they are', async () => {
-    await node.rules([allow(['${tenant}/#', 'open/#']), deny(['open/secret'], { tenants: ['acme'] })]);
+  test('rules are about what clients write, and a placeholder about whose they are', async () => {
+    await node.rules([allow([`$\{tenant}/#`, 'open/#']), deny(['open/secret'], { tenants: ['acme'] })]);
     const acme = await as('acme');
     const reasons = async (...filters: string[]) => (await acme.subscribe(filters)).reasons;
     expect(await reasons('acme/#', 'ac/#', 'open/secret', 'open/#')).toEqual([2, 0x87, 0x87, 2]);
