@@ -279,7 +279,24 @@ const scenarios: Readonly<Record<string, () => Promise<void>>> = {
   '1k': () => produceScenario('produce 1 KiB records, 64 a batch, acks=1', 64, 1024, 1, 2, 8),
   '1k-large': () => produceScenario('produce 1 KiB records, 900 a batch, acks=1', 900, 1024, 1, 2, 4),
   '100b': () => produceScenario('produce 100 B records, 1000 a batch, acks=1', 1000, 100, 1, 2, 8),
-  single: () => produceScenario('produce 1 record of 100 B, acks=all, 64 connections', 1, 100, -1, 64, 1),
+  single: () =>
+    produceScenario(
+      'produce 1 record of 100 B, acks=all, 64 connections, one request at a time',
+      1,
+      100,
+      -1,
+      64,
+      1,
+    ),
+  single5: () =>
+    produceScenario(
+      'produce 1 record of 100 B, acks=all, 64 connections, five requests on the way',
+      1,
+      100,
+      -1,
+      64,
+      5,
+    ),
   fetch: fetchScenario,
   latency: latencyScenario,
 };

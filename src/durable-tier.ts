@@ -25,7 +25,7 @@ import type { SegmentStore } from './storage/segments/segment-store.ts';
 import { hasMoved } from './storage/tier/local-files.ts';
 import { createTieredWal, type TieredWal } from './storage/tier/tiered-wal.ts';
 import { createFileWal } from './storage/wal/file-wal.ts';
-import { createMemoryObjects } from './storage/wal/put-if-absent.ts';
+import { createMemoryObjects } from './storage/wal/memory-objects.ts';
 import { createSealedWal } from './storage/wal/sealed-wal.ts';
 import { createSegmentObjects } from './storage/wal/segment-objects.ts';
 import type { WalStore } from './storage/wal/wal-store.ts';

@@ -10,7 +10,7 @@ import {
   WAITING,
 } from '../../src/kernel/object-copies.ts';
 import { createRetainedStore } from '../../src/kernel/retained.ts';
-import { createMemoryObjects } from '../../src/storage/wal/put-if-absent.ts';
+import { createMemoryObjects } from '../../src/storage/wal/memory-objects.ts';
 import { faultyDisk } from '../storage/disk/faulty-disk.ts';
 import { found, kernel, type Opened, openOn, readAll } from './log/support.ts';
 

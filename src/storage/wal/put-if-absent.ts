@@ -7,21 +7,3 @@ export interface PutIfAbsent {
   list(prefix: string, after?: string): Promise<string[]>;
   remove(keys: readonly string[]): Promise<void>;
 }
-
-/** Objects in memory: for tests, and for logs that need not outlive the process. */
-export function createMemoryObjects(): PutIfAbsent {
-  const objects = new Map<string, Uint8Array>();
-  return {
-    async create(key, body) {
-      if (objects.has(key)) return 'exists';
-      objects.set(key, new Uint8Array(Buffer.concat(body as Uint8Array[])));
-      return 'created';
-    },
-    get: async (key) => objects.get(key),
-    list: async (prefix, after = '') =>
-      [...objects.keys()].filter((key) => key.startsWith(prefix) && key > after).sort(),
-    async remove(keys) {
-      for (const key of keys) objects.delete(key);
-    },
-  };
-}

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { decodeCatalogue, encodeCatalogue } from '../../../src/kernel/log/catalogue.ts';
-import { createMemoryObjects } from '../../../src/storage/wal/put-if-absent.ts';
+import { createMemoryObjects } from '../../../src/storage/wal/memory-objects.ts';
 import { faultyDisk } from '../../storage/disk/faulty-disk.ts';
 import { found, made, type Opened, openOn, readAll, record, type World } from './support.ts';
 

@@ -14,7 +14,7 @@ import {
 import { OffsetIndex } from '../../../src/kernel/log/offset-index.ts';
 import { createPartitionState } from '../../../src/kernel/log/partition.ts';
 import { openMemoryStore } from '../../../src/storage/kv/memory.ts';
-import { createMemoryObjects } from '../../../src/storage/wal/put-if-absent.ts';
+import { createMemoryObjects } from '../../../src/storage/wal/memory-objects.ts';
 import { faultyDisk } from '../../storage/disk/faulty-disk.ts';
 import { committed, found, made, openOn, record, SMALL, type World } from './support.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Partition } from '../../../src/kernel/log/partitions.ts';
-import { createMemoryObjects } from '../../../src/storage/wal/put-if-absent.ts';
+import { createMemoryObjects } from '../../../src/storage/wal/memory-objects.ts';
 import { faultyDisk } from '../../storage/disk/faulty-disk.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 import { createRandom, type Random, seedOfRun } from '../../support/random.ts';

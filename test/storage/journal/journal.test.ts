@@ -5,7 +5,7 @@ import { frameCheck } from '../../../src/storage/journal/frame.ts';
 import type { JournalRecord } from '../../../src/storage/journal/group.ts';
 import { type Journal, type JournalLimits, openJournal } from '../../../src/storage/journal/journal.ts';
 import { createFileWal } from '../../../src/storage/wal/file-wal.ts';
-import { createMemoryObjects } from '../../../src/storage/wal/put-if-absent.ts';
+import { createMemoryObjects } from '../../../src/storage/wal/memory-objects.ts';
 import { createSealedWal } from '../../../src/storage/wal/sealed-wal.ts';
 import { WalCorrupt, WalFenced } from '../../../src/storage/wal/wal-store.ts';
 import { type FaultyDisk, faultyDisk } from '../disk/faulty-disk.ts';

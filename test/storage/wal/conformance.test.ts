@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../../src/kernel/clock.ts';
 import { createTieredWal } from '../../../src/storage/tier/tiered-wal.ts';
 import { createFileWal } from '../../../src/storage/wal/file-wal.ts';
-import { createMemoryObjects } from '../../../src/storage/wal/put-if-absent.ts';
+import { createMemoryObjects } from '../../../src/storage/wal/memory-objects.ts';
 import { createSealedWal } from '../../../src/storage/wal/sealed-wal.ts';
 import {
   type WalBlock,

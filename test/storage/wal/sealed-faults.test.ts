@@ -1,6 +1,7 @@
 /** Sealed epochs over a real S3 server through a network that loses, repeats and delays; and over slow stores. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createMemoryObjects, type PutIfAbsent } from '../../../src/storage/wal/put-if-absent.ts';
+import { createMemoryObjects } from '../../../src/storage/wal/memory-objects.ts';
+import type { PutIfAbsent } from '../../../src/storage/wal/put-if-absent.ts';
 import { createSealedWal } from '../../../src/storage/wal/sealed-wal.ts';
 import { createSegmentObjects } from '../../../src/storage/wal/segment-objects.ts';
 import { type WalBlock, WalFenced, type WalStore } from '../../../src/storage/wal/wal-store.ts';

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { createMemoryObjects, type PutIfAbsent } from '../../../src/storage/wal/put-if-absent.ts';
+import { createMemoryObjects } from '../../../src/storage/wal/memory-objects.ts';
+import type { PutIfAbsent } from '../../../src/storage/wal/put-if-absent.ts';
 import { createSealedWal } from '../../../src/storage/wal/sealed-wal.ts';
 
 const IN_FLIGHT = 64;

@@ -4,7 +4,8 @@
  */
 import { setImmediate as immediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { createMemoryObjects, type PutIfAbsent } from '../../../src/storage/wal/put-if-absent.ts';
+import { createMemoryObjects } from '../../../src/storage/wal/memory-objects.ts';
+import type { PutIfAbsent } from '../../../src/storage/wal/put-if-absent.ts';
 import { createSealedWal } from '../../../src/storage/wal/sealed-wal.ts';
 import { WalFenced, type WalWriter } from '../../../src/storage/wal/wal-store.ts';
 import { createRandom, type Random } from '../../support/random.ts';

@@ -28,7 +28,7 @@ import type { KvStore } from '../../../../src/storage/kv/kv-store.ts';
 import { NO_HEADERS } from '../../../../src/storage/records/record.ts';
 import { readRecordBatch } from '../../../../src/storage/records/record-batch.ts';
 import { createFileWal } from '../../../../src/storage/wal/file-wal.ts';
-import { createMemoryObjects } from '../../../../src/storage/wal/put-if-absent.ts';
+import { createMemoryObjects } from '../../../../src/storage/wal/memory-objects.ts';
 import { createSealedWal } from '../../../../src/storage/wal/sealed-wal.ts';
 import { createLogKernel } from '../../../../src/wasm/create-log.ts';
 import type { FaultyDisk } from '../../../storage/disk/faulty-disk.ts';
