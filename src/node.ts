@@ -237,7 +237,9 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     mqttReady();
     kafka?.journalReady();
   };
-  const admission = createAdmission(config.limits, clock);
+  const admission = createAdmission(config.limits, clock, (reason, listener) =>
+    events.note('client.refused', { listener, reason }),
+  );
   const memory = watchMemory({
     clock,
     residentBytes: () => process.memoryUsage.rss(),

@@ -20,14 +20,21 @@ export interface AdmissionCounters {
  */
 export interface Admission {
   /** True admits: the caller owes exactly one `leave`. */
-  enter(): boolean;
+  enter(listener?: string): boolean;
   leave(): void;
   /** While suspended (memory is short, the broker is stopping) nobody is admitted. */
   suspend(on: boolean): void;
   counters(): AdmissionCounters;
 }
 
-export function createAdmission(limits: AdmissionLimits, clock: Clock): Admission {
+/** Told of everybody who is turned away, before anything is known of them. */
+export type OnTurnedAway = (reason: string, listener: string | undefined) => void;
+
+export function createAdmission(
+  limits: AdmissionLimits,
+  clock: Clock,
+  onTurnedAway: OnTurnedAway = () => {},
+): Admission {
   let tokens = limits.maxConnectionsPerSecond;
   let refilledAtMs = clock.monotonicMs();
   let suspended = false;
@@ -51,17 +58,20 @@ export function createAdmission(limits: AdmissionLimits, clock: Clock): Admissio
   };
 
   return {
-    enter() {
+    enter(listener) {
       if (suspended) {
         refusedSuspended += 1;
+        onTurnedAway('memory is above its watermark', listener);
         return false;
       }
       if (open >= limits.maxConnections) {
         refusedTooMany += 1;
+        onTurnedAway('too many connections', listener);
         return false;
       }
       if (!takeToken()) {
         refusedTooFast += 1;
+        onTurnedAway('too many connections within a second', listener);
         return false;
       }
       open += 1;

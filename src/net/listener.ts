@@ -205,7 +205,7 @@ export async function openListener(parts: ListenerParts, context: ListenerContex
     },
     (socket) => {
       detachFromServer(socket);
-      if (!context.admission.enter()) {
+      if (!context.admission.enter(name)) {
         refused += 1;
         socket.destroy();
         return;

@@ -22,8 +22,14 @@ function manualClock() {
 
 describe('admission', () => {
   it('holds the number of connections and takes more when some have left', () => {
-    const admission = createAdmission({ maxConnections: 2, maxConnectionsPerSecond: 0 }, manualClock());
-    expect([admission.enter(), admission.enter(), admission.enter()]).toEqual([true, true, false]);
+    const told: unknown[] = [];
+    const admission = createAdmission(
+      { maxConnections: 2, maxConnectionsPerSecond: 0 },
+      manualClock(),
+      (...refusal) => told.push(refusal),
+    );
+    expect([admission.enter(), admission.enter(), admission.enter('mqtt')]).toEqual([true, true, false]);
+    expect(told).toEqual([['too many connections', 'mqtt']]);
     admission.leave();
     expect(admission.enter()).toBe(true);
     expect(admission.counters()).toEqual({

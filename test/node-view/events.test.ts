@@ -85,6 +85,20 @@ describe('events', () => {
     expect(await reader.data()).toMatchObject({ kind: 'client.refused', clientId: null });
   });
 
+  it('tell of connections that are turned away before they have said anything', async () => {
+    node.node.admission.suspend(true);
+    const { host, port } = node.mqtt as { readonly host: string; readonly port: number };
+    await once(net.connect(port, host), 'close');
+    expect(await node.all('/events?kinds=client', 10)).toEqual([
+      expect.objectContaining({
+        kind: 'client.refused',
+        listener: 'mqtt',
+        address: null,
+        reason: 'memory is above its watermark',
+      }),
+    ]);
+  });
+
   it('tell what administrators do, without what they send', async () => {
     const reader = await follow('?kinds=administration,ban');
     await node.post('/users', { name: 'ada', password: 'correct horse battery' });
