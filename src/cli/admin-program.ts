@@ -12,6 +12,7 @@ export function addAdminVerbs(program: Command, io: Io, ends: Ends): void {
   addOperationVerbs(program, io, ends);
   addTop(program, io, ends);
   addWatchingVerbs(program, io, ends);
+  addAuditVerify(program, io, ends);
   withAdminOptions(
     subjectOf(program, 'stream')
       .command('read')
@@ -34,6 +35,24 @@ export function addAdminVerbs(program: Command, io: Io, ends: Ends): void {
       ),
     )
     .action(async (name, options) => ends((await import('./stream-read.ts')).streamRead(name, options, io)));
+}
+
+function addAuditVerify(program: Command, io: Io, ends: Ends): void {
+  withAdminOptions(
+    subjectOf(program, 'audit')
+      .command('verify')
+      .description('Whether the audit log is whole, of a running broker or of a data directory at rest.'),
+  )
+    .option('--expected <sequence:hash>', 'an entry that was noted before; it must be there as it was')
+    .addHelpText(
+      'after',
+      examples(
+        'robustmq audit verify',
+        'robustmq audit verify --data-dir /var/lib/robustmq --expected "$(cat /mnt/elsewhere/audit-anchor)"',
+        'robustmq audit verify -o ndjson | jq -r \'"\\(.lastSequence):\\(.lastHash)"\' > /mnt/elsewhere/audit-anchor',
+      ),
+    )
+    .action(async (options) => ends((await import('./audit-verify.ts')).auditVerify(options, io)));
 }
 
 function addTop(program: Command, io: Io, ends: Ends): void {

@@ -117,7 +117,19 @@ export async function openSecurity(options: SecurityOptions): Promise<OpenSecuri
 
 async function openAuditOf({ auditDirectory, config, clock, logger }: SecurityOptions): Promise<Audit> {
   if (auditDirectory === undefined) return createLoggedAudit(logger);
-  const audit = await openAudit({ directory: auditDirectory, config: config.audit, clock });
+  const audit = await openAudit({
+    directory: auditDirectory,
+    config: config.audit,
+    clock,
+    onMissing: ({ sequence }) =>
+      logger.error(
+        { sequence },
+        'the last entry of the audit log is missing, or is not the one that was written',
+      ),
+  });
+  // The log of the process goes elsewhere: what it says of the chain cannot be made anew with it.
+  const { sequence, hash } = audit.head();
+  if (sequence > 0) logger.info({ sequence, hash }, 'the audit log goes on behind this entry');
   audit.onAlarm((failure) => {
     if (failure === undefined) logger.info({}, 'the audit log is written again');
     else logger.error({ err: failure }, 'the audit log cannot be written');

@@ -1,7 +1,8 @@
 /** What administrators did. */
+import { parseHead } from '../../security/audit/chain.ts';
 import type { AuditEntry } from '../../security/audit/entry.ts';
 import { OperationError, operation, pageOf, pageRequest, paging, shownPage } from '../operation.ts';
-import { integer, nullable, object, oneOf, string } from '../schema.ts';
+import { boolean, integer, nullable, object, oneOf, string } from '../schema.ts';
 
 const RESULTS = ['begun', 'ok', 'refused', 'failed'] as const;
 const text = (description: string) => string(description, { maxLength: 1024 });
@@ -28,6 +29,35 @@ const shown = ({ input, user, reason, durationMs, change, ...entry }: AuditEntry
   reason: reason ?? null,
   durationMs: durationMs ?? null,
   change: change ?? null,
+});
+
+const verification = object({
+  isSound: boolean('Whether the chain is whole, and the entry that was asked about is there.'),
+  files: integer('Files.'),
+  entries: integer('Entries.'),
+  firstSequence: nullable(
+    integer('The number of the first entry; above 1 the oldest files have given way, or were taken away.'),
+  ),
+  lastSequence: nullable(integer('The number of the last entry.')),
+  lastHash: nullable(
+    string(
+      'The hash of the last entry: noted elsewhere, it tells later whether all up to here is still the same.',
+    ),
+  ),
+  unchained: integer('Entries from before there was a chain.'),
+  unreadable: integer('Lines that are no entries: cut off by a crash or a full disk.'),
+  givenUp: integer('Entries of a write that failed; nobody was told that they are there.'),
+  expected: nullable(
+    oneOf(['found', 'differs', 'missing'] as const, 'What became of the entry that was asked about.'),
+  ),
+  broken: nullable(
+    object({
+      file: string('File.'),
+      line: integer('Line in it, from 1; 0 where entries are missing at the end.'),
+      sequence: nullable(integer('Number of the entry.')),
+      reason: string('What is wrong.'),
+    }),
+  ),
 });
 
 export const auditOperations = {
@@ -65,6 +95,28 @@ export const auditOperations = {
         throw new OperationError(400, 'invalid-cursor', 'the cursor is not one of this list');
       const { entries, next } = page;
       return shownPage('audit.list', { items: entries, next }, shown);
+    },
+  }),
+  auditVerify: operation({
+    id: 'audit.verify',
+    method: 'GET',
+    path: '/audit/verification',
+    summary:
+      'Whether the audit log is whole: each entry has the hash of the one before. Names the first that does not follow.',
+    scope: 'audit:read',
+    audit: 'none',
+    queryParameters: { expected: text('An entry that was noted before, as `sequence:hash`.') },
+    output: verification,
+    run({ security }, { expected }) {
+      const noted = expected === undefined ? undefined : parseHead(expected);
+      if (expected !== undefined && noted === undefined) {
+        throw new OperationError(
+          400,
+          'invalid-input',
+          'what is expected is a number and a hash, with a colon between',
+        );
+      }
+      return security.audit.verify(noted);
     },
   }),
 };

@@ -4,12 +4,16 @@
  * noted, and what of their input is secret, is said by the table of operations.
  *
  * Guaranteed: entries are never changed, and end up in the order of their sequence numbers; a change that cannot be noted is
- * not made, unless the configuration says otherwise; a failure is an alarm until an entry is durable again.
+ * not made, unless the configuration says otherwise; a failure is an alarm until an entry is durable again; each entry carries
+ * the hash of the one before, so that what was changed or taken out between others is found.
  */
 import type { Clock } from '../../kernel/clock.ts';
+import { type ChainHead, chained, GENESIS, hashOfLine } from './chain.ts';
 import { type AuditEvent, encodeEntry } from './entry.ts';
 import { type AuditFilesOptions, openAuditFiles } from './files.ts';
-import { type AuditFilter, type AuditPage, readAudit } from './read.ts';
+import { openHeadFile, readHead } from './head-file.ts';
+import { type AuditFilter, type AuditPage, lastEntry, readAudit } from './read.ts';
+import { type AuditVerification, verifyAudit } from './verify.ts';
 
 export interface AuditConfig {
   readonly maxFileBytes: number;
@@ -24,6 +28,8 @@ export interface AuditOptions {
   readonly config: AuditConfig;
   readonly clock: Clock;
   readonly openFile?: AuditFilesOptions['openFile'];
+  /** Told when the last entry that was durable before is not there, or is another one. */
+  readonly onMissing?: (noted: ChainHead) => void;
 }
 
 /** A change was not made, because it could not be noted. */
@@ -49,6 +55,10 @@ export interface Audit {
   read(
     request: AuditFilter & { readonly cursor?: string | undefined; readonly limit: number },
   ): Promise<AuditPage | undefined>;
+  /** Goes through all of it, one at a time; `expected` is an entry whose hash was noted elsewhere. */
+  verify(expected?: ChainHead): Promise<AuditVerification>;
+  /** The last durable entry: what to note elsewhere. */
+  head(): ChainHead;
   /** undefined: entries are durable. */
   failure(): Error | undefined;
   /** Told of the first failure and of its end. */
@@ -64,17 +74,26 @@ const MAX_PENDING = 4096;
 const MAX_BATCH = 512;
 
 interface Pending {
+  readonly sequence: number;
+  /** Without the hash of the one before, which is known when it is written. */
   readonly line: Buffer;
   readonly done: (isDurable: boolean) => void;
 }
 
-export async function openAudit({ directory, config, clock, openFile }: AuditOptions): Promise<Audit> {
+export async function openAudit(options: AuditOptions): Promise<Audit> {
+  const { directory, config, clock, openFile, onMissing } = options;
   const { maxFileBytes, maxFiles, onFailure } = config;
   const files = await openAuditFiles({ directory, maxFileBytes, maxFiles, openFile });
-  const newest = await readAudit(files, { limit: 1 });
-  let sequence = newest?.entries[0]?.sequence ?? 0;
+  const newest = (await lastEntry(files)) ?? GENESIS;
+  const noted = (await readHead(directory)) ?? GENESIS;
+  // What was durable and is not there any more is missed for ever: the chain goes on behind it, not behind what is left.
+  let head = noted.sequence >= newest.sequence ? noted : newest;
+  let { sequence } = head;
+  if (head === noted && head.hash !== newest.hash) onMissing?.(noted);
+  const headFile = openHeadFile(directory);
   let pending: Pending[] = [];
   let writing: Promise<void> | undefined;
+  let verifying: Promise<unknown> = Promise.resolve();
   let failure: Error | undefined;
   let written = 0;
   let lost = 0;
@@ -93,9 +112,17 @@ export async function openAudit({ directory, config, clock, openFile }: AuditOpt
       const batch = pending.slice(0, MAX_BATCH);
       pending = pending.slice(MAX_BATCH);
       let error: Error | undefined;
+      let reached = head;
+      const lines = batch.map((each) => {
+        const line = chained(each.line, reached.hash);
+        reached = { sequence: each.sequence, hash: hashOfLine(line) };
+        return line;
+      });
       try {
-        await files.append(batch.map(({ line }) => line));
+        await files.append(lines);
         written += batch.length;
+        head = reached;
+        await headFile.note(head);
       } catch (reason) {
         error = reason instanceof Error ? reason : new Error(String(reason));
         lost += batch.length;
@@ -113,11 +140,11 @@ export async function openAudit({ directory, config, clock, openFile }: AuditOpt
       alarm(new Error(isClosed ? 'the audit log is closed' : 'too many entries wait to be written'));
       return { sequence: 0, isDurable: Promise.resolve(false) };
     }
-    sequence++;
-    const line = encodeEntry({ ...event, sequence, atMs: clock.wallMs() });
-    const isDurable = new Promise<boolean>((resolve) => pending.push({ line, done: resolve }));
+    const own = ++sequence;
+    const line = encodeEntry({ ...event, sequence: own, atMs: clock.wallMs() });
+    const isDurable = new Promise<boolean>((resolve) => pending.push({ sequence: own, line, done: resolve }));
     writing ??= Promise.resolve().then(writeBatches);
-    return { sequence, isDurable };
+    return { sequence: own, isDurable };
   };
 
   return {
@@ -143,6 +170,13 @@ export async function openAudit({ directory, config, clock, openFile }: AuditOpt
       return value;
     },
     read: (request) => readAudit(files, request),
+    verify(expected) {
+      const before = verifying;
+      const next = before.then(() => verifyAudit({ files, head, expected }));
+      verifying = next.catch(() => undefined);
+      return next;
+    },
+    head: () => head,
     failure: () => failure,
     onAlarm(listener) {
       listeners.add(listener);
@@ -157,6 +191,7 @@ export async function openAudit({ directory, config, clock, openFile }: AuditOpt
       isClosed = true;
       await writing;
       await files.close();
+      await headFile.close();
     },
   };
 }

@@ -103,7 +103,8 @@ export function decodeEntry(line: string): AuditEntry | undefined {
     return undefined;
   }
   if (typeof parsed !== 'object' || parsed === null) return undefined;
-  const { at, user, ...rest } = parsed as Readonly<Record<string, unknown>>;
+  // Of the chain, and no part of what happened.
+  const { at, user, previous: _previous, ...rest } = parsed as Readonly<Record<string, unknown>>;
   const atMs = typeof at === 'string' ? Date.parse(at) : Number.NaN;
   if (!Number.isSafeInteger(rest.sequence) || Number.isNaN(atMs) || !RESULTS.has(String(rest.result)))
     return undefined;

@@ -25,6 +25,15 @@ export interface AuditFiles {
 }
 
 const NAME = /^audit-(\d{8,})\.jsonl$/;
+
+export const fileName = (number: number): string => `audit-${String(number).padStart(8, '0')}.jsonl`;
+
+/** undefined for what is none of the log's files. */
+export function fileNumber(name: string): number | undefined {
+  const digits = NAME.exec(name)?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}
+
 const OWNER_ONLY = 0o600;
 const OWNER_ONLY_DIRECTORY = 0o700;
 const LINE_END = 0x0a;
@@ -51,8 +60,7 @@ async function writeAll(file: AppendFile, lines: readonly Buffer[]): Promise<num
 export async function openAuditFiles(options: AuditFilesOptions): Promise<AuditFiles> {
   const { directory, maxFileBytes, maxFiles, openFile = openToAppend } = options;
   await mkdir(directory, { recursive: true, mode: OWNER_ONLY_DIRECTORY });
-  const pathOf = (number: number): string =>
-    join(directory, `audit-${String(number).padStart(8, '0')}.jsonl`);
+  const pathOf = (number: number): string => join(directory, fileName(number));
   let current: Current | undefined;
   let lastNumber = (await numbers()).at(-1) ?? 0;
   /** The last file of the process before; it is gone on with, so that restarts do not use files up. */
@@ -60,10 +68,7 @@ export async function openAuditFiles(options: AuditFilesOptions): Promise<AuditF
 
   async function numbers(): Promise<number[]> {
     const names = await readdir(directory);
-    return names
-      .flatMap((name) => NAME.exec(name)?.[1] ?? [])
-      .map(Number)
-      .sort((a, b) => a - b);
+    return names.flatMap((name) => fileNumber(name) ?? []).sort((a, b) => a - b);
   }
 
   async function syncDirectory(): Promise<void> {

@@ -1,6 +1,13 @@
 /** The audit log of a node that keeps nothing: entries go to the log of the process, and cannot be read back. */
 import type { Audit } from './audit.ts';
+import { GENESIS } from './chain.ts';
 import { type AuditEvent, redacted } from './entry.ts';
+import { type FilesToVerify, verifyAudit } from './verify.ts';
+
+const NO_FILES: FilesToVerify = {
+  list: () => Promise.resolve([]),
+  read: () => Promise.reject(new Error('nothing is kept')),
+};
 
 export function createLoggedAudit(logger: { info(fields: object, message: string): void }): Audit {
   let written = 0;
@@ -24,6 +31,8 @@ export function createLoggedAudit(logger: { info(fields: object, message: string
       }
     },
     read: () => Promise.resolve({ entries: [], next: undefined, unreadable: 0 }),
+    verify: (expected) => verifyAudit({ files: NO_FILES, head: undefined, expected }),
+    head: () => GENESIS,
     failure: () => undefined,
     onAlarm: () => () => {},
     onEntry(listener) {

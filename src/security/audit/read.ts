@@ -1,5 +1,6 @@
 /** Reading the audit log from its end, a bounded part at a time. */
 import type { FileHandle } from 'node:fs/promises';
+import { type ChainHead, hashOfLine } from './chain.ts';
 import { type AuditEntry, type AuditResult, decodeEntry } from './entry.ts';
 import type { AuditFiles } from './files.ts';
 
@@ -22,6 +23,22 @@ export interface AuditPage {
   readonly next: string | undefined;
   /** Lines that are no entries: cut off by a crash or a full disk. */
   readonly unreadable: number;
+}
+
+/** The last line of the log that is an entry; undefined in an empty one. */
+export async function lastEntry(files: AuditFiles): Promise<ChainHead | undefined> {
+  for (const { number, bytes } of (await files.list()).toReversed()) {
+    const file = await files.read(number);
+    try {
+      for await (const { text } of backwards(file, bytes)) {
+        const entry = decodeEntry(text);
+        if (entry !== undefined) return { sequence: entry.sequence, hash: hashOfLine(Buffer.from(text)) };
+      }
+    } finally {
+      await file.close();
+    }
+  }
+  return undefined;
 }
 
 const CHUNK_BYTES = 64 * 1024;

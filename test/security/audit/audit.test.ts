@@ -105,6 +105,7 @@ describe('the audit log', () => {
       result: 'ok',
       durationMs: 3,
       input: { name: 'r' },
+      previous: '',
     });
   });
 
@@ -134,7 +135,7 @@ describe('the audit log', () => {
     const first = await openIn(directory, { maxFileBytes: 1000, maxFiles: 3 });
     for (let i = 0; i < 30; i++) await first.note(event());
     await first.close();
-    const names = (await readdir(directory)).toSorted();
+    const names = (await readdir(directory)).filter((name) => name !== 'head').toSorted();
     expect(names).toHaveLength(3);
     const second = await openIn(directory, { maxFileBytes: 1000, maxFiles: 3 });
     await second.note(event());
@@ -145,7 +146,7 @@ describe('the audit log', () => {
       await again.note(event());
       await again.close();
     }
-    expect((await readdir(directory)).length).toBeLessThanOrEqual(3);
+    expect((await readdir(directory)).filter((name) => name !== 'head').length).toBeLessThanOrEqual(3);
   });
 
   it('many at once are one write, in order', async () => {
@@ -207,7 +208,7 @@ describe('the audit log', () => {
     expect(audit.failure()).toBeUndefined();
     const [first, last] = [(await everything(audit, 3))[0], (await everything(audit, 3)).at(-1)];
     expect([first?.operation, last?.sequence]).toEqual(['after', 1]);
-    expect(await readdir(directory)).toHaveLength(2);
+    expect((await readdir(directory)).filter((name) => name !== 'head')).toHaveLength(2);
   });
 });
 
