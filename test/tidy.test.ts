@@ -188,6 +188,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'src/node.ts',
     'src/package-version.ts',
     'src/protocols',
+    'src/security/audit',
     'src/storage',
   ],
 };
