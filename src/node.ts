@@ -6,7 +6,6 @@ import { randomUUID } from 'node:crypto';
 import { totalmem } from 'node:os';
 import type { Logger } from 'pino';
 import { type Administration, startAdministration } from './administration.ts';
-import { demoPages } from './browser/pages.ts';
 import type { Config } from './config/config.ts';
 import { createNodeTables, type NodeTables } from './durable-tables.ts';
 import { openDurableTier } from './durable-tier.ts';
@@ -19,10 +18,8 @@ import type { RetainedStore } from './kernel/retained.ts';
 import type { Router } from './kernel/router.ts';
 import { createStreams } from './kernel/streams/streams.ts';
 import { type Admission, createAdmission } from './net/admission.ts';
-import type { Listener, ListenerContext } from './net/listener.ts';
-import { startTcpListener, startUnixListener } from './net/tcp-listener.ts';
-import { startTlsListener } from './net/tls-listener.ts';
-import { startSecureWebSocketListener, startWebSocketListener } from './net/websocket-listener.ts';
+import type { Listener } from './net/listener.ts';
+import { startListeners } from './node-listeners.ts';
 import { openCopies, recoverLost } from './object-tier.ts';
 import { packageVersion } from './package-version.ts';
 import { createKafkaFrontEnd, type KafkaFrontEnd } from './protocols/kafka/front-end.ts';
@@ -42,6 +39,7 @@ import { type OpenSecurity, openSecurity } from './security/open-security.ts';
 import { tenantOfTopic } from './security/tenants/tenants.ts';
 import { type DataDirectory, openDataDirectory } from './storage/data-directory/data-directory.ts';
 import { createTelemetry } from './telemetry/telemetry.ts';
+import { createTraceHub } from './telemetry/trace-hub.ts';
 import { createDataPlane } from './wasm/create-data-plane.ts';
 import type { DataPlane } from './wasm/data-plane.ts';
 
@@ -92,7 +90,6 @@ export interface NodeDependencies {
 
 /** One process owns all of them. */
 const STRIPES = 1024;
-const WEBSOCKET_SLACK_BYTES = 64 * 1024;
 
 export async function startNode(config: Config, dependencies: NodeDependencies): Promise<RunningNode> {
   const { logger, clock } = dependencies;
@@ -176,8 +173,10 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     version: packageVersion(),
     nodeId: (directory ?? dependencies.dataDirectory)?.nodeId ?? '',
   });
+  const traces = createTraceHub();
+  if (telemetry?.tracing !== undefined) traces.add(telemetry.tracing);
   const mqtt = createMqttFrontEnd({
-    tracing: telemetry?.tracing,
+    tracing: traces,
     config,
     clock,
     logger,
@@ -199,7 +198,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
   });
   const kafka = isServed(config.listeners.kafka, config.listeners.kafkas)
     ? await createKafkaFrontEnd({
-        tracing: telemetry?.tracing,
+        tracing: traces,
         config,
         clock,
         logger,
@@ -309,6 +308,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
         process: { ...reloading, stop: dependencies.stopProcess },
         events,
         mqtt: mqtt.context,
+        traces,
         connectLocal: mqtt.connectLocal,
         tier,
         streams,
@@ -376,38 +376,4 @@ async function openDirectory(
 ): Promise<DataDirectory | undefined> {
   if (config.storage.engine === 'memory') return undefined;
   return dataDirectory ?? openDataDirectory(config.dataDir);
-}
-
-interface Tiers {
-  readonly dataPlane: DataPlane;
-  readonly mqtt: MqttFrontEnd;
-  readonly kafka: KafkaFrontEnd | undefined;
-  readonly admission: Admission;
-  readonly logger: Logger;
-  readonly clock: Clock;
-}
-
-async function startListeners(config: Config, tiers: Tiers, started: Listener[]): Promise<void> {
-  const { mqtt, mqtts, ws, wss, unix, kafka, kafkas } = config.listeners;
-  const context: ListenerContext = {
-    window: { bytes: tiers.dataPlane.readWindow },
-    accept: (transport) => tiers.mqtt.accept(transport),
-    logger: tiers.logger,
-    clock: tiers.clock,
-    admission: tiers.admission,
-    maxMessageBytes: config.mqtt.maxPacketBytes + WEBSOCKET_SLACK_BYTES,
-  };
-  const withPages = (path: string, wanted: boolean): ListenerContext =>
-    wanted ? { ...context, pages: demoPages({ webSocketPath: path }) } : context;
-
-  if (mqtt.enabled) started.push(await startTcpListener('mqtt', mqtt, context));
-  if (mqtts.enabled) started.push(await startTlsListener('mqtts', mqtts, context));
-  if (ws.enabled) started.push(await startWebSocketListener('ws', ws, withPages(ws.path, ws.demoPage)));
-  if (wss.enabled) {
-    started.push(await startSecureWebSocketListener('wss', wss, withPages(wss.path, wss.demoPage)));
-  }
-  if (unix.enabled) started.push(await startUnixListener('unix', unix, context));
-  const forKafka: ListenerContext = { ...context, accept: (transport) => tiers.kafka?.accept(transport) };
-  if (kafka.enabled) started.push(await startTcpListener('kafka', kafka, forKafka));
-  if (kafkas.enabled) started.push(await startTlsListener('kafkas', kafkas, forKafka));
 }

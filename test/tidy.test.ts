@@ -67,6 +67,7 @@ const FRONT_END = [
   'src/net/transport.ts',
   'src/security',
   'src/metrics/histogram.ts',
+  'src/telemetry/trace-hub.ts',
   'src/telemetry/tracing.ts',
   'src/telemetry/traceparent.ts',
 ];
@@ -115,6 +116,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'src/protocols',
     'src/security',
     'src/storage/records',
+    'src/telemetry',
   ],
   'src/definitions': ['src/admin/schema.ts', 'src/kernel', 'src/protocols/kafka', 'src/security'],
   'src/durable-tables.ts': ['src/config', 'src/kernel', 'src/protocols', 'src/wasm'],
@@ -156,7 +158,16 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'src/storage/records',
   ],
   'src/reload.ts': ['src/config', 'src/security'],
+  'src/node-listeners.ts': [
+    'src/browser',
+    'src/config',
+    'src/kernel/clock.ts',
+    'src/net',
+    'src/protocols',
+    'src/wasm',
+  ],
   'src/node.ts': [
+    'src/node-listeners.ts',
     'src/reload.ts',
     'src/administration.ts',
     'src/schema-registry-tier.ts',

@@ -23,6 +23,7 @@ import type { ProcessView } from './operations/node.ts';
 import type { SubscriptionsView } from './operations/subscriptions.ts';
 import type { TailView } from './operations/tail.ts';
 import type { TopicsView } from './operations/topics.ts';
+import type { TracesView } from './operations/trace.ts';
 import type {
   Health,
   PartitionView,
@@ -99,6 +100,7 @@ export interface NodeView {
   readonly groups: GroupsView;
   readonly messages: MessagesView;
   readonly tail: TailView;
+  readonly traces: TracesView;
   readonly delayed: DelayedView;
   readonly deadLetters: DeadLettersView;
   readonly certificates: CertificatesView;

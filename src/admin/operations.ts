@@ -33,6 +33,7 @@ import { streamOperations } from './operations/streams.ts';
 import { subscriptionOperations } from './operations/subscriptions.ts';
 import { tailOperations } from './operations/tail.ts';
 import { topicOperations } from './operations/topics.ts';
+import { traceOperations } from './operations/trace.ts';
 import { userOperations } from './operations/users.ts';
 
 export const OPERATIONS = {
@@ -48,6 +49,7 @@ export const OPERATIONS = {
   ...retainedOperations,
   ...messageOperations,
   ...tailOperations,
+  ...traceOperations,
   ...delayedOperations,
   ...deadLetterOperations,
   ...streamOperations,

@@ -13,12 +13,14 @@ export interface Followed<In, Item> {
   readonly count: number | undefined;
   /** What is left out where the reader is too slow. */
   readonly things: string;
+  /** Ends that are none too early. */
+  readonly isGoodEnd?: (reason: string) => boolean;
 }
 
 export function follow<In, Item>(
   options: AdminOptions,
   io: Io,
-  { operation, input, line, count = Number.POSITIVE_INFINITY, things }: Followed<In, Item>,
+  { operation, input, line, count = Number.POSITIVE_INFINITY, things, isGoodEnd }: Followed<In, Item>,
 ): Promise<number> {
   const form = formOf(options);
   if (form === 'json' || form === 'yaml') {
@@ -34,7 +36,11 @@ export function follow<In, Item>(
     try {
       for await (const { event, data } of client.follow(operation, input, stop.signal)) {
         const said = JSON.parse(data) as Item & { readonly reason?: string; readonly dropped?: number };
-        if (event === 'end') throw ended(said.reason ?? '');
+        if (event === 'end') {
+          const { reason = '' } = said;
+          if (isGoodEnd?.(reason) === true) return ExitCode.Ok;
+          throw ended(reason);
+        }
         if (event === 'dropped') {
           if (isNdjson) await write(io.out, `${data}\n`);
           else await write(io.err, `up to ${said.dropped} ${things} are left out here\n`);

@@ -2,6 +2,7 @@
 import { type Command, Option } from 'commander';
 import { CHECKS } from '../admin/operations/checks.ts';
 import { MAX_PER_SECOND } from '../admin/operations/tail.ts';
+import { MAX_TRACE_SECONDS, MAX_TRACED_PER_SECOND } from '../admin/operations/trace.ts';
 import { EVENT_KINDS } from '../events/event.ts';
 import { withAdminOptions } from './admin-target.ts';
 import type { Io } from './io.ts';
@@ -61,6 +62,30 @@ export function addWatchingVerbs(program: Command, io: Io, ends: Ends): void {
       ),
     )
     .action(async (filters, options) => ends((await import('./tail.ts')).tail(filters, options, io)));
+  withAdminOptions(
+    program
+      .command('trace')
+      .description('What becomes of messages, step by step: taken, routed, written, delivered.'),
+  )
+    .option('--topic <filter>', "only messages to these topics; a topic of Kafka is one with '/' for '.'")
+    .option('--client <id>', "only of this publisher; 'dev-*' is all whose identifiers begin so")
+    .option(
+      '--rate <number>',
+      'messages followed in a second; the rest is counted',
+      wholeNumber(1, MAX_TRACED_PER_SECOND),
+      10,
+    )
+    .option('--seconds <number>', 'end after so long', wholeNumber(1, MAX_TRACE_SECONDS), 600)
+    .option('-n, --count <number>', 'end after this many steps', wholeNumber(1))
+    .addHelpText(
+      'after',
+      `\nSteps of a message begin with the same eight digits, and come in the order in which they end.\n${examples(
+        'trace --client sensor-17',
+        "trace --topic 'orders/#' --rate 1",
+        "trace --topic 'orders/#' --seconds 60 -o ndjson | jq 'select(.step == \"deliver\") | .micros'",
+      )}`,
+    )
+    .action(async (options) => ends((await import('./trace.ts')).trace(options, io)));
   withAdminOptions(
     program
       .command('check')

@@ -19,6 +19,7 @@ import type { Streams } from '../kernel/streams/streams.ts';
 import type { KafkaFrontEnd } from '../protocols/kafka/front-end.ts';
 import type { Mqtt } from '../protocols/mqtt/context.ts';
 import type { MqttFrontEnd } from '../protocols/mqtt/front-end.ts';
+import type { TraceHub } from '../telemetry/trace-hub.ts';
 import { backupsView } from './backups.ts';
 import { certificatesView } from './certificates.ts';
 import { checksView } from './checks.ts';
@@ -38,10 +39,13 @@ import { streamsView } from './streams.ts';
 import { subscriptionsView } from './subscriptions.ts';
 import { tailView } from './tail.ts';
 import { topicsView } from './topics.ts';
+import { tracesView } from './traces.ts';
 
 export interface NodeParts {
   readonly config: Config;
   readonly mqtt: Mqtt;
+  /** Who looks at messages. */
+  readonly traces: TraceHub;
   readonly connectLocal: MqttFrontEnd['connectLocal'];
   readonly events: Events;
   readonly alarms: Pick<Alarms, 'active' | 'history'> & { readonly figures: AlarmFigures };
@@ -82,6 +86,7 @@ export function createNodeView(parts: NodeParts): NodeView {
     topics: topicsView(parts.kafka),
     groups: groupsView(parts.kafka),
     messages: messagesView(parts.mqtt, parts.security),
+    traces: tracesView(parts.mqtt, parts.traces),
     tail: tailView({
       ...parts,
       hasKafkaTopic: (address) => parts.kafka?.context.topics.get(address.replaceAll('/', '.')) !== undefined,

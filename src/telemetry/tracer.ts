@@ -27,6 +27,10 @@ export interface TracerOptions {
   /** Of spans that wait to be handed out. */
   readonly maxSpans: number;
   readonly randomBytes: (length: number) => Buffer;
+  /** Who decided before whether a message is traced is followed. Otherwise only the trace is theirs. */
+  readonly followsParents?: boolean;
+  /** There is one more to take. */
+  readonly onSpan?: () => void;
 }
 
 export interface Tracer extends Tracing {
@@ -41,7 +45,7 @@ const MAX_LINKS = 16;
 const MAX_TEXT = 256;
 
 export function createTracer(options: TracerOptions): Tracer {
-  const { rules, clock, maxPerSecond, maxSpans, randomBytes } = options;
+  const { rules, clock, maxPerSecond, maxSpans, randomBytes, followsParents = true, onSpan } = options;
   let spans: Span[] = [];
   let dropped = 0;
   let limited = 0;
@@ -68,6 +72,7 @@ export function createTracer(options: TracerOptions): Tracer {
   function put(span: Span): void {
     if (spans.length < maxSpans) spans.push(span);
     else dropped++;
+    onSpan?.();
   }
 
   function traceOf(arrival: Arrival, parents: readonly TraceContext[]): Trace {
@@ -139,10 +144,10 @@ export function createTracer(options: TracerOptions): Tracer {
       const rule = rules.find(arrival.topic, arrival.clientId);
       if (rule === undefined) return undefined;
       const said = arrival.parents.flatMap((text) => parseTraceparent(text) ?? []);
-      const parents = said.filter(({ isSampled }) => isSampled);
+      const parents = followsParents ? said.filter(({ isSampled }) => isSampled) : said;
       // Who decided before is followed, both ways; the rest is counted off.
-      const isWanted =
-        said.length > 0 ? parents.length > 0 : rule.oneIn > 0 && rule.seen++ % rule.oneIn === 0;
+      const isDecided = followsParents && said.length > 0;
+      const isWanted = isDecided ? parents.length > 0 : rule.oneIn > 0 && rule.seen++ % rule.oneIn === 0;
       return isWanted && isWithinLimit() ? traceOf(arrival, parents) : undefined;
     },
     within(trace, action) {

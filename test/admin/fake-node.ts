@@ -144,6 +144,7 @@ export function createFakeNode(security: SecurityParts = absent('security')): Fa
     groups: absent('groups'),
     messages: absent('messages'),
     tail: absent('tail'),
+    traces: absent('traces'),
     delayed: absent('delayed'),
     deadLetters: absent('dead letters'),
     certificates: absent('certificates'),

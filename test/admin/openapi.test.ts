@@ -36,6 +36,7 @@ describe('the table of operations', () => {
       'events.list',
       'events.follow',
       'messages.tail',
+      'messages.trace',
       'streams.partitions',
       'streams.read',
       'backups.begin',

@@ -17,7 +17,7 @@ import { createFollower } from '../../kernel/crossing/follower.ts';
 import type { Partitions } from '../../kernel/log/partitions.ts';
 import type { StateLog } from '../../kernel/state/state-log.ts';
 import type { ConnectionHandler, Transport } from '../../net/transport.ts';
-import type { Tracing } from '../../telemetry/tracing.ts';
+import type { TraceHub } from '../../telemetry/trace-hub.ts';
 import type { LogKernel } from '../../wasm/log.ts';
 import { createClientMetrics } from './admin/client-metrics.ts';
 import { createCollector } from './admin/collector.ts';
@@ -47,7 +47,7 @@ import { captureTopics } from './topics/captured.ts';
 import { openTopics } from './topics/topics.ts';
 
 export interface KafkaFrontEndOptions {
-  readonly tracing?: Tracing | undefined;
+  readonly tracing?: TraceHub | undefined;
   readonly config: Config;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -223,7 +223,9 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
     authorizer: security.authorizer,
     clientMetrics,
     telemetry,
-    tracing: options.tracing,
+    get tracing() {
+      return options.tracing?.isActive === true ? options.tracing : undefined;
+    },
     settings: options.tables.settings,
     groups,
     groupConfigs,

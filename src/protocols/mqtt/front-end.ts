@@ -19,7 +19,7 @@ import type { RetainedStore } from '../../kernel/retained.ts';
 import type { Router } from '../../kernel/router.ts';
 import { TimerWheel } from '../../kernel/timer-wheel.ts';
 import type { ConnectionHandler, Transport } from '../../net/transport.ts';
-import type { Tracing } from '../../telemetry/tracing.ts';
+import type { TraceHub } from '../../telemetry/trace-hub.ts';
 import type { DataPlane } from '../../wasm/data-plane.ts';
 import {
   type Authenticator,
@@ -56,11 +56,11 @@ import { followRevocations, type Revocations } from './security/revocation.ts';
 import type { SessionRegistry } from './session-registry.ts';
 import { wakeGroup } from './shared.ts';
 import { createSysTopics } from './sys-topics.ts';
-import { createMqttTracing } from './tracing.ts';
+import { followTraces } from './tracing.ts';
 import { createTurn } from './turn.ts';
 
 export interface MqttFrontEndOptions {
-  readonly tracing?: Tracing | undefined;
+  readonly tracing?: TraceHub | undefined;
   readonly config: Config;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -199,7 +199,6 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
   const mqtt: Mqtt = late;
   const output = createOutput(mqtt);
   late.output = output;
-  late.tracing = options.tracing && createMqttTracing(mqtt, options.tracing);
   late.flows = createFlows(mqtt);
   const congestion = createCongestion(mqtt);
   late.congestion = congestion;
@@ -208,6 +207,9 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
   const access = createAccess(mqtt);
   late.access = access;
   late.quotas = createSessionQuotas(mqtt);
+  followTraces(mqtt, options.tracing, (tracing) => {
+    late.tracing = tracing;
+  });
   authorizer.onChange(() => access.changed());
   const stopFollowing =
     options.revocations === undefined ? undefined : followRevocations(mqtt, options.revocations);

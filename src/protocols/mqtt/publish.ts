@@ -179,8 +179,12 @@ function take(
 }
 
 /** A flow would carry its messages where nobody follows them. */
-const isTraced = ({ tracing }: Mqtt, { session }: Connection, topic: Uint8Array): boolean =>
-  tracing?.covers(topic, session?.clientId ?? '') === true;
+function isTraced({ tracing, access }: Mqtt, connection: Connection, topic: Uint8Array): boolean {
+  if (tracing?.covers(topic, connection.session?.clientId ?? '') !== true) return false;
+  // From now on not of the class of those whose messages others have decided.
+  access.classOf(connection);
+  return true;
+}
 
 const followed = (
   { tracing }: Mqtt,

@@ -4,6 +4,7 @@
  */
 import type { Message } from '../../kernel/message.ts';
 import { userProperty } from '../../kernel/user-properties.ts';
+import type { TraceHub } from '../../telemetry/trace-hub.ts';
 import { formatTraceparent } from '../../telemetry/traceparent.ts';
 import type { Arrival, Step, Trace, Tracing } from '../../telemetry/tracing.ts';
 import type { Mqtt } from './context.ts';
@@ -46,7 +47,7 @@ interface Waiting {
   readonly startedMs: number;
 }
 
-export function createMqttTracing(mqtt: Mqtt, tracing: Tracing): MqttTracing {
+function createMqttTracing(mqtt: Mqtt, tracing: Tracing): MqttTracing {
   const { clock } = mqtt;
   /** Put out in this turn. */
   let leaving: Step[] = [];
@@ -158,4 +159,19 @@ export function createMqttTracing(mqtt: Mqtt, tracing: Tracing): MqttTracing {
       if (waiting.length > 0) waiting = waiting.filter((each) => !isOver(each));
     },
   };
+}
+
+/** Gives it to `use` while somebody looks: where nobody does there is nothing to ask. */
+export function followTraces(
+  mqtt: Mqtt,
+  hub: TraceHub | undefined,
+  use: (tracing: MqttTracing | undefined) => void,
+): void {
+  const traced = hub && createMqttTracing(mqtt, hub);
+  const look = (): void => use(hub?.isActive === true ? traced : undefined);
+  look();
+  hub?.follow(() => {
+    look();
+    mqtt.access.reclassify();
+  });
 }

@@ -24,6 +24,8 @@ export interface Access {
   drained(session: Session): void;
   /** Of its publishes as they are decided now; the data plane knows it. */
   classOf(connection: Connection): number;
+  /** Who is traced has changed: publishers' classes and decisions about their messages are stale. */
+  reclassify(): void;
   /** Rules have changed. */
   changed(): void;
 }
@@ -35,6 +37,7 @@ const SINGLED_OUT = 0x7fff_ffff;
 export function createAccess(mqtt: Mqtt): Access {
   const { authorizer, dataPlane, router, sessions } = mqtt;
   let epoch = 0;
+  let classEpoch = 0;
   let isLooking = false;
 
   const isSingledOut = ({ clientId }: Principal): boolean =>
@@ -98,15 +101,22 @@ export function createAccess(mqtt: Mqtt): Access {
     classOf(connection) {
       const { identity } = connection;
       if (identity === undefined) return 0;
-      if (connection.classEpoch === epoch && connection.classOwner === identity) return connection.classId;
-      connection.classEpoch = epoch;
+      if (connection.classEpoch === classEpoch && connection.classOwner === identity) {
+        return connection.classId;
+      }
+      connection.classEpoch = classEpoch;
       connection.classOwner = identity;
       connection.classId = isSingledOut(identity) ? SINGLED_OUT : authorizer.publisherClass(identity);
       if (connection.isOpen) dataPlane.setClass(connection.slot, connection.classId);
       return connection.classId;
     },
+    reclassify() {
+      classEpoch++;
+      dataPlane.invalidateAll();
+    },
     changed() {
       epoch++;
+      classEpoch++;
       dataPlane.invalidateAll();
       lookAgain();
     },
