@@ -148,6 +148,16 @@ describe('a tail', () => {
     });
     expect(items).toEqual([{ data: expect.objectContaining({ topic: 'open/b' }) }]);
     expect(feed.take()).toBeUndefined();
+
+    const other = [{ effect: 'allow', actions: ['subscribe'], filters: ['open/c'] }];
+    await node.patch('/roles/reader', { rules: other });
+    for (const topic of ['open/b', 'open/c']) await node.post('/messages', { topic, payload: 'x' });
+    await until('the allowed one is there', () => {
+      const item = feed.take();
+      if (item !== undefined) items.push(item);
+      return items.length > 1;
+    });
+    expect(items[1]?.data).toMatchObject({ topic: 'open/c' });
     await node.patch('/users/ada', { isDisabled: true });
     await until('it is ended', () => ended.length > 0);
     expect(ended).toEqual(['the user is disabled']);

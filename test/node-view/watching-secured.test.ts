@@ -47,6 +47,25 @@ describe('what was shown to be let in', () => {
   });
 });
 
+describe('a tail over the control socket', () => {
+  it('shows what tenants publish, under the names that the broker has for it', async () => {
+    await node.post('/users', { name: 'tina', tenant: 'acme', password: SECRET, isSuperuser: true });
+    const tailing = testIo();
+    const args = ['--count', '1', '-o', 'ndjson', '--data-dir', node.folder];
+    const tail = run(['tail', '$tenant/acme/#', ...args], tailing);
+    let isDone = false;
+    void tail.finally(() => {
+      isDone = true;
+    });
+    const client = await node.connect({ clientId: 't', username: 'tina', password: SECRET });
+    while (!isDone) await client.publish({ topic: 'a', payload: 'x', qos: 1 });
+    expect([await tail, JSON.parse(tailing.outText())]).toEqual([
+      0,
+      expect.objectContaining({ topic: '$tenant/acme/a', payload: 'x' }),
+    ]);
+  });
+});
+
 describe('robustmq events and tail of a broker elsewhere', () => {
   it('follow with an API key, and end with code 4 when it is revoked', async () => {
     const listener = node.node.listeners.find(({ name }) => name === 'http')?.address;
