@@ -39,6 +39,7 @@ describe('the table of operations', () => {
       'messages.trace',
       'streams.partitions',
       'streams.read',
+      'audit.verify',
       'backups.begin',
       'backups.renew',
       'backups.end',
