@@ -20,6 +20,7 @@ import type { EventsView } from './operations/events.ts';
 import type { GroupsView } from './operations/groups.ts';
 import type { MessagesView } from './operations/messages.ts';
 import type { ProcessView } from './operations/node.ts';
+import type { RecordsView } from './operations/records.ts';
 import type { SubscriptionsView } from './operations/subscriptions.ts';
 import type { TailView } from './operations/tail.ts';
 import type { TopicsView } from './operations/topics.ts';
@@ -106,6 +107,7 @@ export interface NodeView {
   readonly certificates: CertificatesView;
   readonly backups: BackupsView;
   readonly definitions: DefinitionsView;
+  readonly topicRecords: RecordsView;
 
   health(): Awaitable<Health>;
   status(): Awaitable<Status>;

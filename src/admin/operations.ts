@@ -25,6 +25,7 @@ import { keyOperations } from './operations/keys.ts';
 import { messageOperations } from './operations/messages.ts';
 import { nodeOperations } from './operations/node.ts';
 import { queueOperations } from './operations/queues.ts';
+import { recordOperations } from './operations/records.ts';
 import { retainedOperations } from './operations/retained.ts';
 import { roleOperations } from './operations/roles.ts';
 import { sessionOperations } from './operations/sessions.ts';
@@ -64,6 +65,7 @@ export const OPERATIONS = {
   ...auditOperations,
   ...backupOperations,
   ...definitionOperations,
+  ...recordOperations,
 };
 
 export const ALL_OPERATIONS: readonly AnyOperation[] = Object.values(OPERATIONS);

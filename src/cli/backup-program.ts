@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander';
 import { withAdminOptions } from './admin-target.ts';
 import type { Io } from './io.ts';
-import { examples, withConfig } from './options.ts';
+import { examples, wholeNumber, withConfig } from './options.ts';
 
 type Ends = (run: Promise<number>) => Promise<void>;
 
@@ -48,7 +48,7 @@ export function addBackupVerbs(program: Command, io: Io, ends: Ends): void {
       ends((await import('./restore.ts')).restore(folder, options, io)),
     );
 
-  withAdminOptions(
+  const exporting = withAdminOptions(
     program
       .command('export')
       .description(
@@ -61,7 +61,7 @@ export function addBackupVerbs(program: Command, io: Io, ends: Ends): void {
     .action(async (file: string | undefined, options) =>
       ends((await import('./definitions.ts')).exportDefinitions(file, options, io)),
     );
-  withAdminOptions(
+  const importing = withAdminOptions(
     program
       .command('import')
       .description('Take in such a document: as a whole, or not at all.')
@@ -80,5 +80,55 @@ export function addBackupVerbs(program: Command, io: Io, ends: Ends): void {
     )
     .action(async (file: string, options) =>
       ends((await import('./definitions.ts')).importDefinitions(file, options, io)),
+    );
+  addDataVerbs(exporting, importing, io, ends);
+}
+
+/** The verb above has options of the same names, and takes them wherever they stand. */
+function given<T extends object>(command: Command): T {
+  const { parent } = command;
+  const above = Object.entries(parent?.opts() ?? {});
+  const own = above.filter(([name]) => parent?.getOptionValueSource(name) === 'cli');
+  return { ...command.opts<T>(), ...Object.fromEntries(own) };
+}
+
+function addDataVerbs(exporting: Command, importing: Command, io: Io, ends: Ends): void {
+  withAdminOptions(
+    exporting
+      .command('data')
+      .description('Write records or retained messages to standard output, one JSON object a line.'),
+  )
+    .option('--topic <name>', 'records of a topic of Kafka; of transactions those that were committed')
+    .option('--stream <name>', 'records of a stream, also where Kafka is not served')
+    .option('--retained <filter>', 'retained messages whose topics the filter matches')
+    .option('--partition <number>', 'only this partition', wholeNumber(0, 65_535))
+    .option('--offset <number>', 'from this offset of the partition on', wholeNumber(0))
+    .addHelpText(
+      'after',
+      examples(
+        'export data --topic orders > orders.ndjson',
+        'export data --topic orders --partition 0 --offset 1200 >> orders.ndjson',
+        "export data --retained 'sensors/#' > retained.ndjson",
+      ),
+    )
+    .action(async (_options, command: Command) =>
+      ends((await import('./export-data.ts')).exportData(given(command), io)),
+    );
+  withAdminOptions(
+    importing
+      .command('data')
+      .description(
+        'Append records to their partitions and publish retained messages, in the order of the lines.',
+      )
+      .argument('<file>', "of `export data`; '-' is standard input"),
+  )
+    .option('--topic <name>', 'in place of the topic that records came from')
+    .option('--skip <lines>', 'go on behind so many lines', wholeNumber(0), 0)
+    .addHelpText(
+      'after',
+      examples('import data orders.ndjson', 'import data orders.ndjson --topic copy --skip 5000'),
+    )
+    .action(async (file: string, _options, command: Command) =>
+      ends((await import('./import-data.ts')).importData(file, given(command), io)),
     );
 }

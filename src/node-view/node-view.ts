@@ -33,6 +33,7 @@ import { messagesView } from './messages.ts';
 import { type ProcessParts, processView } from './process.ts';
 import { queuesView } from './queues.ts';
 import { retainedView } from './retained.ts';
+import { recordsView } from './records.ts';
 import { sessionsView } from './sessions.ts';
 import { statusView } from './status.ts';
 import { streamsView } from './streams.ts';
@@ -94,7 +95,7 @@ export function createNodeView(parts: NodeParts): NodeView {
     delayed: delayedView(parts.mqtt, parts.delayed),
     deadLetters: deadLettersView(parts.config, parts.streams),
     backups: backupsView(parts.tier.backups),
-    certificates: certificatesView(parts.config, () => parts.mqtt.clock.wallMs()),
+    topicRecords: recordsView(parts.kafka),
     definitions: definitionsView({
       security: parts.security,
       kafka: parts.kafka,

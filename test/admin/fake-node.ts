@@ -150,6 +150,7 @@ export function createFakeNode(security: SecurityParts = absent('security')): Fa
     certificates: absent('certificates'),
     backups: absent('backups'),
     definitions: absent('definitions'),
+    topicRecords: absent('topicRecords'),
     sessionTable: new Map(
       [session('kitchen'), session('cellar/ä b', false)].map((each) => [each.clientId, each]),
     ),

@@ -45,6 +45,8 @@ describe('the table of operations', () => {
       'backups.end',
       'definitions.export',
       'definitions.import',
+      'records.read',
+      'records.append',
     ]);
     const words = ALL_OPERATIONS.flatMap(({ verb }) => (verb === undefined ? [] : [verb.words]));
     expect(new Set(words).size).toBe(words.length);
