@@ -19,21 +19,22 @@ import type { Streams } from '../kernel/streams/streams.ts';
 import type { KafkaFrontEnd } from '../protocols/kafka/front-end.ts';
 import type { Mqtt } from '../protocols/mqtt/context.ts';
 import type { MqttFrontEnd } from '../protocols/mqtt/front-end.ts';
+import type { OpenSecurity } from '../security/open-security.ts';
 import type { TraceHub } from '../telemetry/trace-hub.ts';
 import { backupsView } from './backups.ts';
 import { certificatesView } from './certificates.ts';
 import { checksView } from './checks.ts';
 import { clientsView } from './clients.ts';
 import { deadLettersView } from './dead-letters.ts';
-import { delayedView } from './delayed.ts';
 import { definitionsView } from './definitions.ts';
+import { delayedView } from './delayed.ts';
 import { eventsView } from './events.ts';
 import { groupsView } from './groups.ts';
 import { messagesView } from './messages.ts';
 import { type ProcessParts, processView } from './process.ts';
 import { queuesView } from './queues.ts';
-import { retainedView } from './retained.ts';
 import { recordsView } from './records.ts';
+import { retainedView } from './retained.ts';
 import { sessionsView } from './sessions.ts';
 import { statusView } from './status.ts';
 import { streamsView } from './streams.ts';
@@ -103,6 +104,7 @@ export function createNodeView(parts: NodeParts): NodeView {
       maxBans: parts.config.guard.maxBans,
       wallMs: () => parts.mqtt.clock.wallMs(),
     }),
+    certificates: certificatesView(parts.config, () => parts.mqtt.clock.wallMs()),
     ...status,
     ...sessionsView(parts.mqtt),
     ...queuesView(parts.mqtt),
