@@ -97,6 +97,10 @@ const DEFINITIONS = {
   robustmq_kafka_partitions: gauge('Partitions.'),
   robustmq_kafka_groups: gauge('Consumer and share groups.'),
   robustmq_kafka_in_flight_bytes: gauge('Bytes of requests that arrive or are under way.'),
+  robustmq_kafka_delayed_records_total: counter(
+    'Records that were delayed, and what became of those that were due.',
+    'outcome',
+  ),
 
   robustmq_kafka_request_seconds: histogram(
     'From a request that begins to its answer, with what it waits for: Fetch for records, Produce for the journal.',

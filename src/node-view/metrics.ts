@@ -184,6 +184,9 @@ function kafkaSource({ kafka }: MetricParts): MetricSource {
     for (const topic of topics.list()) partitions += topic.partitions.length;
     to.add('robustmq_kafka_partitions', partitions);
     to.add('robustmq_kafka_groups', groups.count);
+    for (const [outcome, count] of Object.entries(kafka.context.delays.counters)) {
+      to.add('robustmq_kafka_delayed_records_total', count, { outcome });
+    }
     for (const [api, histogram] of kafka.requestTimes.all()) {
       to.addHistogram('robustmq_kafka_request_seconds', histogram, { api });
     }

@@ -121,26 +121,31 @@ test.each(ENDS)(
   },
 );
 
-test('of a tenant: rules are asked with its names, and its dead letters stay its own', async () => {
-  const broker = await startDurable({ settings: SETTINGS });
-  const { users } = broker.node.security;
-  const add = (name: string) =>
-    users.create({ name, password: new Secret(PASSWORD), tenant: 'acme', roles: ['writer'] });
-  for (const name of ['ann', 'tim', 'tom']) expect(await add(name)).toEqual({ isDone: true });
-  const ann = await as(broker, 'ann');
-  await make(ann, 'late.dead');
-  await make(ann, 'late.x', { 'robustmq.delay.enable': 'true', 'robustmq.dead.letter.topic': 'late.dead' });
-  await make(ann, 'other', { 'robustmq.delay.enable': 'true', 'robustmq.dead.letter.topic': 'late.dead' });
-  const nowMs = (): number => broker.node.kafka?.context.clock.wallMs() ?? 0;
-  await delay(await as(broker, 'tim'), 'late.x', 'by tim', nowMs());
-  await delay(await as(broker, 'tim'), 'other', 'by tim', nowMs());
-  // Of the tenant everybody may write below late, and of the rest who is a writer.
-  await users.update('tim', { roles: [] });
-  await broker.advance(5100);
-  await broker.node.mqtt.context.durable.log.drained();
-  expect((await read(ann, 'late.x')).map(({ value }) => value)).toEqual(['by tim']);
-  expect(await read(ann, 'other')).toEqual([]);
-  expect(await read(ann, 'late.dead')).toMatchObject([
-    { value: 'by tim', headers: { 'dead-letter-reason': 'denied', 'dead-letter-topic': 'other' } },
-  ]);
-});
+test.each(ENDS)(
+  'of a tenant: rules are asked with its names, and its dead letters stay its own, over a %s',
+  async (end) => {
+    const broker = await startDurable({ settings: SETTINGS });
+    const { users } = broker.node.security;
+    const add = (name: string) =>
+      users.create({ name, password: new Secret(PASSWORD), tenant: 'acme', roles: ['writer'] });
+    for (const name of ['ann', 'tim', 'tom']) expect(await add(name)).toEqual({ isDone: true });
+    const ann = await as(broker, 'ann');
+    await make(ann, 'late.dead');
+    await make(ann, 'late.x', { 'robustmq.delay.enable': 'true', 'robustmq.dead.letter.topic': 'late.dead' });
+    await make(ann, 'other', { 'robustmq.delay.enable': 'true', 'robustmq.dead.letter.topic': 'late.dead' });
+    const nowMs = (): number => broker.node.kafka?.context.clock.wallMs() ?? 0;
+    await delay(await as(broker, 'tim'), 'late.x', 'by tim', nowMs());
+    await delay(await as(broker, 'tim'), 'other', 'by tim', nowMs());
+    // Of the tenant everybody may write below late, and of the rest who is a writer.
+    await users.update('tim', { roles: [] });
+    await broker.restart(end);
+    await broker.advance(5100);
+    await broker.node.mqtt.context.durable.log.drained();
+    const later = await as(broker, 'ann');
+    expect((await read(later, 'late.x')).map(({ value }) => value)).toEqual(['by tim']);
+    expect(await read(later, 'other')).toEqual([]);
+    expect(await read(later, 'late.dead')).toMatchObject([
+      { value: 'by tim', headers: { 'dead-letter-reason': 'denied', 'dead-letter-topic': 'other' } },
+    ]);
+  },
+);

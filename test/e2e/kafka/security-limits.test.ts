@@ -114,3 +114,31 @@ test('rates of all protocols are throttle time, and connections above a limit ar
   expect(await alice.closed()).toHaveLength(0);
   expect(await (await open()).closed()).toHaveLength(0);
 });
+
+test('a tenant has its rates and its connections for all of its clients together, and others have theirs', async () => {
+  const { as, user, open, logIn } = await start({
+    'tenants.limits.maxMessagesPerSecond': 10,
+    'tenants.limits.maxConnections': 2,
+    'authorization.noMatch': 'allow',
+  });
+  for (const name of ['ann', 'art']) await user(name, { tenant: 'acme' });
+  await user('bea', { tenant: 'beta' });
+  await user('ned');
+  const [ann, art] = [await as('ann'), await as('art')];
+  expect(await create(ann, 't')).toEqual([0]);
+  const many = batchFrom(Array.from({ length: 20 }, () => ({ value: 'x' })));
+  const first = await ann.call(Apis.produce, 9, produceRequest('t', many));
+  expect(first.responses[0]?.partitionResponses[0]?.errorCode).toBe(0);
+  expect(first.throttleTimeMs).toBeGreaterThan(500);
+  const own = await art.call(Apis.produce, 9, produceRequest('t', batchFrom([{ value: 'x' }])));
+  expect(own.throttleTimeMs).toBeGreaterThan(500);
+  for (const name of ['bea', 'ned']) {
+    const client = await as(name);
+    expect(await create(client, 't')).toEqual([0]);
+    const other = await client.call(Apis.produce, 9, produceRequest('t', batchFrom([{ value: 'x' }])));
+    expect([name, other.throttleTimeMs]).toEqual([name, 0]);
+  }
+  expect((await logIn(await open(), 'art')).errorCode).toBe(ErrorCode.SASL_AUTHENTICATION_FAILED);
+  ann.close();
+  await expect.poll(async () => (await logIn(await open(), 'art')).errorCode).toBe(0);
+});

@@ -2,8 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { ChangeRefused } from '../../../../src/kernel/state/errors.ts';
 import { ErrorCode } from '../../../../src/protocols/kafka/messages/errors.ts';
 import { aclHandlers } from '../../../../src/protocols/kafka/security/acl-requests.ts';
+import type { Subject } from '../../../../src/protocols/kafka/security/authorizer.ts';
 import { CLUSTER, Operation, ResourceType } from '../../../../src/protocols/kafka/security/vocabulary.ts';
-import { bench, nobody, subject } from './support.ts';
+import { admin, bench, nobody, subject } from './support.ts';
 
 const creation = {
   resourceType: ResourceType.Topic as number,
@@ -127,5 +128,52 @@ describe('requests about access control lists', () => {
     const { results } = await ask('createAcls', { creations: [creation] });
     expect(results[0]?.errorCode).toBe(ErrorCode.KAFKA_STORAGE_ERROR);
     expect(kafka.security.acls?.count).toBe(0);
+  });
+});
+
+describe('access control lists of tenants', () => {
+  const ofTenant = (name: string, tenant: string, isSuperuser = false) =>
+    subject(`User:${name}`, '10.0.0.3', { tenant, isSuperuser });
+  const ann = ofTenant('ann', 'acme', true);
+  const bea = ofTenant('bea', 'beta', true);
+  const every = { ...creation, resourceName: '*', principal: 'User:*' };
+
+  it('are made by a superuser of the tenant, are about its names and users, and are seen by nobody else', async () => {
+    const { ask, kafka } = bench(aclHandlers);
+    expect((await ask('createAcls', { creations: [every] }, ann)).results[0]?.errorCode).toBe(0);
+    const may = (who: Subject, name: string): boolean =>
+      kafka.authorizer.allows(who, Operation.Read, ResourceType.Topic, name);
+    const tim = ofTenant('tim', 'acme');
+    expect(may(tim, '$tenant.acme.a')).toBe(true);
+    expect(may(tim, '$tenant.beta.a')).toBe(false);
+    expect(may(tim, 'a')).toBe(false);
+    expect(may(ofTenant('tim', 'beta'), '$tenant.beta.a')).toBe(false);
+    expect(may(nobody, 'a')).toBe(false);
+    expect(may(nobody, '$tenant.acme.a')).toBe(false);
+    const seen = async (who: Subject | undefined): Promise<number> =>
+      (await ask('describeAcls', anything, who)).resources.length;
+    expect([await seen(ann), await seen(bea), await seen(undefined)]).toEqual([1, 0, 0]);
+    const deleted = async (who: Subject): Promise<number | undefined> =>
+      (await ask('deleteAcls', { filters: [anything] }, who)).filterResults[0]?.matchingAcls.length;
+    expect([await deleted(bea), await deleted(ann)]).toEqual([0, 1]);
+    expect(may(tim, '$tenant.acme.a')).toBe(false);
+  });
+
+  it('do not reach a tenant from without, nor make somebody a superuser whose name the node knows', async () => {
+    const { ask, kafka } = bench(aclHandlers);
+    expect((await ask('createAcls', { creations: [every] })).results[0]?.errorCode).toBe(0);
+    const reads = (who: Subject, type: ResourceType, name: string): boolean =>
+      kafka.authorizer.allows(who, Operation.Read, type, name);
+    expect(reads(nobody, ResourceType.Topic, 'a')).toBe(true);
+    for (const name of ['admin', 'tim']) {
+      const who = ofTenant(name, 'acme');
+      expect(reads(who, ResourceType.Topic, '$tenant.acme.a')).toBe(false);
+      expect(reads(who, ResourceType.Group, 'acme\0g')).toBe(false);
+      expect((await ask('createAcls', { creations: [every] }, who)).results[0]?.errorCode).toBe(
+        ErrorCode.CLUSTER_AUTHORIZATION_FAILED,
+      );
+    }
+    expect(reads(nobody, ResourceType.Topic, '$tenant.acme.a')).toBe(false);
+    expect(reads(admin, ResourceType.Group, 'acme\0g')).toBe(false);
   });
 });
