@@ -84,6 +84,8 @@ const CHECK_MS = 1000;
 /** Notes and markers of a write-ahead log in files; some are of its tier. */
 const MARKER = /^(?:(\d{10})\.(?:open|sealing|seal)|moved|gone-\d+-\d+-\d+)$/;
 const MOVED = 'moved';
+/** Lines are only ever added to it. What notes where it ends is written over, and would be ahead of it. */
+const AUDIT_LOG = /^audit-\d+\.jsonl$/;
 
 interface Lease {
   readonly id: string;
@@ -157,7 +159,8 @@ export function createBackups(options: BackupsOptions): Backups {
   }
 
   async function otherFiles(): Promise<BackupFile[]> {
-    const audit = (await disk.list(`${dataDirectory}/audit`)).toSorted().map((name) => `audit/${name}`);
+    const names = (await disk.list(`${dataDirectory}/audit`)).filter((name) => AUDIT_LOG.test(name));
+    const audit = names.toSorted().map((name) => `audit/${name}`);
     const files: BackupFile[] = [];
     for (const path of ['format.json', 'node.json', ...audit]) {
       const bytes = await sizeOf(path);

@@ -56,6 +56,11 @@ describe('a backup of a journal that is written to', () => {
           await node.clean();
           await node.journal.close();
           await checkBackup(disk, TARGET, WATCH);
+          expect(manifest.files.map(({ path }) => path).slice(0, 3)).toEqual([
+            'format.json',
+            'node.json',
+            'audit/audit-00000001.jsonl',
+          ]);
           await restoreOn(disk);
           const restored = await openOn(disk, RESTORED);
           expect(await numbersIn(restored)).toEqual(range(0, next));

@@ -45,6 +45,7 @@ export async function startOn(disk: Disk, options: Partial<BackupsOptions> = {})
     await put(disk, `${DATA}/node.json`, JSON.stringify({ nodeId: NODE_ID }));
     await put(disk, `${DATA}/audit/audit-00000001.jsonl`, '{"operation":"start"}\n');
     await put(disk, `${DATA}/format.json`, '{"version":1}\n');
+    await put(disk, `${DATA}/audit/head`, 'ahead of what is copied');
     await disk.syncDirectory(DATA);
     await disk.syncDirectory(`${DATA}/audit`);
   }
