@@ -116,7 +116,8 @@ function admit(
 ): void {
   const refusal = enter(mqtt, connection, principal);
   if (refusal !== undefined) {
-    refuseConnect(mqtt, connection, refusal);
+    const isTooMany = refusal === ReasonCode.QuotaExceeded;
+    refuseConnect(mqtt, connection, refusal, isTooMany ? 'too many connections of the tenant' : undefined);
     return;
   }
   const { will } = packet;

@@ -84,9 +84,13 @@ export function isReserved(levels: Levels, isPublish: boolean): boolean {
 /** What tenants have is kept below these: only for who is everything without a tenant. */
 export const isOfTenants = (levels: Levels): boolean => OTHER_TENANTS.has(levels[0] ?? '');
 
-/** A topic there that is no tenant's: it would match what a tenant subscribes to, and have no name for it. */
-export const isNameless = (levels: Levels): boolean =>
-  isOfTenants(levels) && (levels.length < 3 || (levels.length === 3 && levels[2] === ''));
+/** A topic there that no tenant writes: it would match what one subscribes to, and have no name for it, or a wrong one. */
+export function isNameless(levels: Levels): boolean {
+  if (!isOfTenants(levels)) return false;
+  const [space, , first = ''] = levels;
+  if (levels.length < 3 || (levels.length === 3 && first === '')) return true;
+  return first.startsWith('$') !== (space === '$tenant$');
+}
 
 /** Names that begin with `$` are published to by whom a rule lets, never because there is no rule. */
 export const needsRule = (levels: Levels, isPublish: boolean): boolean =>

@@ -92,6 +92,9 @@ describe('users', () => {
     expect(refusal(await users.create({ name: 'x'.repeat(1025) }))).toBe('invalid');
     expect(refusal(await users.create({ name: 'bob', password: password('short') }))).toBe('invalid');
     expect(refusal(await users.create({ name: 'bob', roles: ['a', 'a'] }))).toBe('invalid');
+    for (const tenant of ['Acme', 'a.b', 'a/b', '+', '-a', 'a'.repeat(64)]) {
+      expect(refusal(await users.create({ name: 'bob', tenant })), tenant).toBe('invalid');
+    }
     expect(refusal(await users.update('bob', {}))).toBe('unknown');
     expect(refusal(await users.setPassword('bob', password('long enough')))).toBe('unknown');
     expect(refusal(await users.delete('bob'))).toBe('unknown');

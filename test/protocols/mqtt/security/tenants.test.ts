@@ -329,8 +329,17 @@ describe('what tenants may name', () => {
     expect(await got(root)).toEqual([0, 1, 2].map((i) => `$tenant/acme/a/b=${i}`));
     for (let i = 3; i < 6; i++) await root.publish({ topic: '$tenant/acme/a/b', payload: `${i}`, qos: 1 });
     expect(await got(subscriber)).toEqual([0, 1, 2, 3, 4, 5].map((i) => `a/b=${i}`));
-    expect(await root.publish({ topic: '$tenant/acme', payload: 'x', qos: 1 })).toBe(0x87);
-    expect(await root.publish({ topic: '$tenant/acme/', payload: 'x', qos: 1 })).toBe(0x87);
+    const nameless = [
+      '$tenant',
+      '$tenant/acme',
+      '$tenant/acme/',
+      '$tenant$/acme/',
+      '$tenant/acme/$a',
+      '$tenant$/acme/a',
+    ];
+    for (const topic of nameless) {
+      expect(await root.publish({ topic, payload: 'x', qos: 1 }), topic).toBe(0x87);
+    }
   });
 
   test('rules are about what clients write, and a placeholder about whose they are', async () => {
