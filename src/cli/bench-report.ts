@@ -26,7 +26,8 @@ export interface BenchReport {
   readonly publishers: number;
   readonly subscribers: number;
   readonly qos: number;
-  readonly messageBytes: number;
+  /** Payload of what is sent. */
+  readonly messageBytes: number | null;
   /** Asked for; null is as fast as possible. */
   readonly rate: number | null;
   readonly sent: number | null;
@@ -63,7 +64,7 @@ export interface Asked {
   readonly publishers: number;
   readonly subscribers: number;
   readonly qos: number;
-  readonly messageBytes: number;
+  readonly messageBytes: number | null;
   readonly rate: number;
   readonly version: number;
 }
@@ -185,7 +186,7 @@ export function reportText(report: BenchReport): string {
           ...(publishers > 0 ? [plural(publishers, 'publisher')] : []),
           ...(subscribers > 0 ? [plural(subscribers, 'subscriber')] : []),
           `QoS ${qos}`,
-          ...(kind === 'sub' ? [] : [`${grouped(messageBytes)} bytes`]),
+          ...(messageBytes === null ? [] : [`${grouped(messageBytes)} bytes`]),
         ].join(', ');
   const asked = rate === null ? '' : `, ${grouped(rate)}/s asked for`;
   const lines: [string, string][] = [];

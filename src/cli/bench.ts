@@ -169,7 +169,7 @@ export async function benchMessages(kind: MessageKind, options: BenchOptions, io
     publishers: plan.publishers,
     subscribers: plan.subscribers,
     qos: options.qos,
-    messageBytes: options.size,
+    messageBytes: kind === 'sub' ? null : options.size,
     rate: options.rate,
     version: clients.version,
   };
@@ -224,7 +224,7 @@ export async function benchConnections(options: BenchConnOptions, io: Io): Promi
     publishers: options.clients,
     subscribers: 0,
     qos: 0,
-    messageBytes: 0,
+    messageBytes: null,
     rate: options.rate,
     version: clients.version,
   };

@@ -41,6 +41,8 @@ export interface Connection extends ScanState {
   /** Given up, or ended by us. */
   isOver: boolean;
   connack: Connack | undefined;
+  /** On the monotonic clock. */
+  pingDueMs: number;
   tail: Uint8Array;
   tailBytes: number;
   packetId: number;
@@ -172,6 +174,7 @@ export function openConnection(options: ConnectionOptions, shared: Shared): Conn
     ready: false,
     isOver: false,
     connack: undefined,
+    pingDueMs: 0,
     tail: NO_BYTES,
     tailBytes: 0,
     packetId: 0,

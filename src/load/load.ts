@@ -95,6 +95,7 @@ const DRAIN_MS = 15_000;
 const QUIET_MS = 2000;
 const LOOK_MS = 10;
 const MAX_PING_MS = 15_000;
+const LOOK_FOR_PINGS_MS = 500;
 
 /** Resolves when `until` holds, looked at again and again. */
 function wait(ms: number, until: () => boolean): Promise<void> {
@@ -108,23 +109,26 @@ function wait(ms: number, until: () => boolean): Promise<void> {
   });
 }
 
-/** Pings of many connections, spread over the time that each may be silent. */
+/** Pings of connections, each before it has been silent for half of what it, or the broker, has asked for. */
 export function keepAlive(
   connections: () => readonly (Connection | undefined)[],
   seconds: number,
 ): () => void {
-  if (seconds === 0) return () => {};
-  const periodMs = Math.min((seconds * 1000) / 2, MAX_PING_MS);
-  const sliceMs = Math.min(1000, periodMs / 2);
-  let cursor = 0;
-  const timer = setInterval(() => {
-    const all = connections();
-    const now = Math.ceil((all.length * sliceMs) / periodMs);
-    for (let i = 0; i < now && all.length > 0; i++) {
-      const connection = all[cursor++ % all.length];
-      if (connection?.ready === true && !connection.isOver) connection.writer?.write(PINGREQ);
-    }
-  }, sliceMs);
+  const timer = setInterval(
+    () => {
+      const nowMs = performance.now();
+      for (const connection of connections()) {
+        if (connection === undefined || !connection.ready || connection.isOver) continue;
+        const { keepAliveSeconds = seconds } = connection.connack ?? {};
+        if (keepAliveSeconds === 0 || nowMs < connection.pingDueMs) continue;
+        // Right after it was made it need not, but those that were made together do not ping together then.
+        connection.pingDueMs =
+          nowMs + Math.min(keepAliveSeconds * 500, MAX_PING_MS) * (0.75 + Math.random() / 4);
+        connection.writer?.write(PINGREQ);
+      }
+    },
+    seconds === 0 ? LOOK_FOR_PINGS_MS : Math.min(LOOK_FOR_PINGS_MS, seconds * 100),
+  );
   timer.unref();
   return () => clearInterval(timer);
 }

@@ -169,7 +169,7 @@ describe('bench pubsub', () => {
       missing: null,
       acknowledged: null,
     });
-    expect(reports[1]?.report()).toMatchObject({ sent: null, received: 0 });
+    expect(reports[1]?.report()).toMatchObject({ sent: null, received: 0, messageBytes: null });
   });
 });
 

@@ -46,6 +46,7 @@ function harness(changes: Partial<PublishingOptions>) {
       ready: true,
       isOver: false,
       connack: { code: 0, receiveMaximum: 65_535, keepAliveSeconds: undefined },
+      pingDueMs: 0,
       tail: new Uint8Array(0),
       tailBytes: 0,
       packetId: 0,
