@@ -77,7 +77,7 @@ let full: Document | undefined;
 let empty: ViewedNode | undefined;
 afterAll(() => empty?.stop());
 
-describe('definitions', () => {
+describe('definitions (item 47)', () => {
   it('go from one node to another, and come out of it as the same bytes', async () => {
     const old = await filled();
     const document = await exported(old);
