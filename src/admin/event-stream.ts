@@ -27,13 +27,14 @@ export interface Feed {
 }
 
 export interface EventStreams {
-  /** Throws an OperationError where there is no room for one more. */
-  checkRoom(): void;
-  /** Resolves when it is over. `mayGoOn` is asked every second. */
+  /** Throws an OperationError where there is no room for one more, or for one more of this user. */
+  checkRoom(user: string | undefined): void;
+  /** Resolves when it is over, and rejects as `checkRoom` throws. `mayGoOn` is asked every second. */
   serve(
     feed: Feed,
     request: IncomingMessage,
     response: ServerResponse,
+    user: string | undefined,
     mayGoOn: (needs: readonly NodeScope[]) => Promise<boolean>,
   ): Promise<void>;
   /** Ends all, and lets none begin. */
@@ -44,9 +45,12 @@ export interface EventStreams {
 export interface EventStreamsOptions {
   readonly clock: Clock;
   readonly maxStreams?: number;
+  /** Who may open the control socket is one user. */
+  readonly maxStreamsPerUser?: number;
 }
 
 const MAX_STREAMS = 64;
+const MAX_STREAMS_PER_USER = 16;
 /** Of one reader, in its socket. */
 export const MAX_LAG_BYTES = 256 * 1024;
 const CHUNK_CHARACTERS = 64 * 1024;
@@ -56,14 +60,24 @@ const HEARTBEAT_CHECKS = 15;
 const MAX_STALLED_CHECKS = 60;
 const LINE_ENDS = /[\r\n]/g;
 
-export function createEventStreams({ clock, maxStreams = MAX_STREAMS }: EventStreamsOptions): EventStreams {
-  const open = new Set<(reason: string) => void>();
+export function createEventStreams({
+  clock,
+  maxStreams = MAX_STREAMS,
+  maxStreamsPerUser = MAX_STREAMS_PER_USER,
+}: EventStreamsOptions): EventStreams {
+  /** What ends it, and whose it is. */
+  const open = new Map<(reason: string) => void, string | undefined>();
   let isClosed = false;
 
-  const checkRoom = (): void => {
+  const checkRoom = (user: string | undefined): void => {
     if (isClosed) throw new OperationError(503, 'stopping', 'the broker is stopping');
     if (open.size >= maxStreams) {
       throw new OperationError(503, 'too-many-streams', `at most ${maxStreams} streams are served at a time`);
+    }
+    const own = [...open.values()].filter((each) => each === user).length;
+    if (own >= maxStreamsPerUser) {
+      const message = `at most ${maxStreamsPerUser} streams of one user are served at a time`;
+      throw new OperationError(429, 'too-many-streams', message);
     }
   };
 
@@ -72,15 +86,22 @@ export function createEventStreams({ clock, maxStreams = MAX_STREAMS }: EventStr
     get count() {
       return open.size;
     },
-    serve: (feed, request, response, mayGoOn) =>
-      new Promise((resolve) => {
+    serve: (feed, request, response, user, mayGoOn) =>
+      new Promise((resolve, reject) => {
+        try {
+          checkRoom(user);
+        } catch (error) {
+          feed.close();
+          reject(error as Error);
+          return;
+        }
         response.writeHead(200, {
           'content-type': 'text/event-stream; charset=utf-8',
           'cache-control': 'no-store',
           // Proxies that gather answers before they pass them on are asked not to.
           'x-accel-buffering': 'no',
         });
-        if (request.method === 'HEAD' || isClosed || response.destroyed) {
+        if (request.method === 'HEAD' || response.destroyed) {
           response.end();
           feed.close();
           resolve();
@@ -135,7 +156,7 @@ export function createEventStreams({ clock, maxStreams = MAX_STREAMS }: EventStr
           if (++checks % HEARTBEAT_CHECKS === 0 && hasRoom()) response.write(': \n\n');
           void check();
         });
-        open.add(end);
+        open.set(end, user);
         response.once('close', release);
         response.on('drain', schedule);
         response.write('retry: 1000\n\n');
@@ -144,7 +165,7 @@ export function createEventStreams({ clock, maxStreams = MAX_STREAMS }: EventStr
       }),
     close() {
       isClosed = true;
-      for (const end of [...open]) end('the broker is stopping');
+      for (const end of [...open.keys()]) end('the broker is stopping');
     },
   };
 }

@@ -82,7 +82,7 @@ async function answer(
       throw new OperationError(403, 'forbidden', `this needs the scope ${row.scope}`);
     }
     const input = await inputOf(row, raw, query, request);
-    if (row.isStream === true) streams.checkRoom();
+    if (row.isStream === true) streams.checkRoom(caller.user);
     event = { ...event, input: withoutSecrets(row, input), result: 'failed' };
     const lastEventId = request.headers['last-event-id']?.toString();
     const run = (): Promise<unknown> =>
@@ -104,10 +104,12 @@ async function answer(
   }
   if (problem !== undefined) refuse(response, problem);
   else if (row.isStream === true) {
-    await streams.serve(body as Feed, request, response, async (needs) => {
+    const served = streams.serve(body as Feed, request, response, event?.user, async (needs) => {
       const { may } = await identify(request);
       return [row.scope, ...needs].every(may);
     });
+    // Others may have taken the last place meanwhile.
+    await served.catch((error: unknown) => refuse(response, problemOf(error)));
   } else send(response, status, 'application/json', body);
 }
 

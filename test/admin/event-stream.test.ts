@@ -59,7 +59,7 @@ let lengths: number[];
 
 beforeEach(async () => {
   clock = createManualClock();
-  streams = createEventStreams({ clock, maxStreams: 2 });
+  streams = createEventStreams({ clock, maxStreamsPerUser: 2 });
   source = fakeFeed();
   isAllowed = true;
   asked = [];
@@ -72,10 +72,11 @@ beforeEach(async () => {
       lengths.push(response.writableLength);
       return result;
     }) as typeof response.write;
-    void streams.serve(source.feed, request, response, async (needs) => {
+    const served = streams.serve(source.feed, request, response, 'ada', async (needs) => {
       asked.push(needs);
       return isAllowed;
     });
+    served.catch((error: Error) => response.writeHead(503, { reason: error.message }).end());
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -162,9 +163,9 @@ describe('a stream of events', () => {
     const reader = await follow();
     streams.close();
     expect(await reader.next()).toMatchObject({ event: 'end', data: '{"reason":"the broker is stopping"}' });
-    expect(() => streams.checkRoom()).toThrow('the broker is stopping');
+    expect(() => streams.checkRoom('ada')).toThrow('the broker is stopping');
     const late = await follow();
-    expect(await late.next()).toBeUndefined();
+    expect(late.response.headers.reason).toBe('the broker is stopping');
   });
 
   it('ends where its source does', async () => {
@@ -173,12 +174,20 @@ describe('a stream of events', () => {
     expect(await reader.next()).toMatchObject({ event: 'end' });
   });
 
-  it('is one of a bounded number, and makes room when its reader goes', async () => {
+  it('is one of a bounded number, also of one user, and makes room when its reader goes', async () => {
     const [first] = [await follow(), await follow()];
-    expect(() => streams.checkRoom()).toThrow('at most 2 streams are served at a time');
+    streams.checkRoom('eve');
+    expect(() => streams.checkRoom('ada')).toThrow('at most 2 streams of one user are served at a time');
+    expect((await follow()).response.headers.reason).toMatch(/^at most 2 streams of one user/);
     first?.close();
     while (streams.count > 1) await turn();
-    streams.checkRoom();
+    streams.checkRoom('ada');
+  });
+
+  it('is one of a bounded number in all', async () => {
+    streams = createEventStreams({ clock, maxStreams: 1 });
+    await follow();
+    expect(() => streams.checkRoom('eve')).toThrow('at most 1 streams are served at a time');
   });
 
   it('is not begun by who asks for its head', async () => {
