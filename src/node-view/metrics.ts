@@ -1,7 +1,6 @@
 /** What the parts of a node count, for src/metrics/. Each source reads numbers that are there anyway. */
 import { performance } from 'node:perf_hooks';
 import type { HttpTimes } from '../admin/request-times.ts';
-import type { Clock } from '../kernel/clock.ts';
 import { Histogram } from '../metrics/histogram.ts';
 import type { MetricSource } from '../metrics/metrics.ts';
 import type { KafkaFrontEnd } from '../protocols/kafka/front-end.ts';
@@ -34,7 +33,7 @@ export function metricSources(parts: MetricParts): {
   readonly sources: readonly MetricSource[];
   stop(): void;
 } {
-  const runtime = runtimeSource(parts.mqtt.clock);
+  const runtime = runtimeSource();
   return {
     sources: [
       nodeSource(parts),
@@ -230,14 +229,15 @@ const httpSource =
 
 const LOOK_MS = 20;
 
-function runtimeSource(clock: Clock): { readonly source: MetricSource; stop(): void } {
+/** Of the process: in real time whatever the clock. */
+function runtimeSource(): { readonly source: MetricSource; stop(): void } {
   const delays = new Histogram();
-  let lookedMs = clock.monotonicMs();
-  const stop = clock.every(LOOK_MS, () => {
-    const nowMs = clock.monotonicMs();
+  let lookedMs = performance.now();
+  const timer = setInterval(() => {
+    const nowMs = performance.now();
     delays.record(nowMs - lookedMs - LOOK_MS);
     lookedMs = nowMs;
-  });
+  }, LOOK_MS).unref();
   let last = performance.eventLoopUtilization();
   return {
     source(to) {
@@ -261,6 +261,6 @@ function runtimeSource(clock: Clock): { readonly source: MetricSource; stop(): v
       };
       for (const [kind, bytes] of Object.entries(memory)) to.add('robustmq_memory_bytes', bytes, { kind });
     },
-    stop,
+    stop: () => clearInterval(timer),
   };
 }

@@ -180,7 +180,10 @@ function take(
 
 /** A flow would carry its messages where nobody follows them. */
 function isTraced({ tracing, access }: Mqtt, connection: Connection, topic: Uint8Array): boolean {
-  if (tracing?.covers(topic, connection.session?.clientId ?? '') !== true) return false;
+  if (tracing === undefined) return false;
+  const clientId = connection.identity?.clientId ?? '';
+  // What one of those has installed would carry messages of another.
+  if (!tracing.covers(topic, clientId)) return tracing.singlesOut(clientId);
   // From now on not of the class of those whose messages others have decided.
   access.classOf(connection);
   return true;
@@ -188,15 +191,19 @@ function isTraced({ tracing, access }: Mqtt, connection: Connection, topic: Uint
 
 const followed = (
   { tracing }: Mqtt,
-  { session, transport }: Connection,
+  { identity, transport }: Connection,
   message: Message,
   options: Acceptance,
 ): PublishOptions =>
   tracing?.follow(
     {
       protocol: 'mqtt',
-      clientId: session?.clientId ?? '',
-      attributes: { 'robustmq.qos': message.qos, 'robustmq.listener': transport.listener },
+      clientId: identity?.clientId ?? '',
+      attributes: {
+        'robustmq.qos': message.qos,
+        'robustmq.listener': transport.listener,
+        ...(identity === undefined || identity.tenant === '' ? {} : { 'robustmq.tenant': identity.tenant }),
+      },
     },
     message,
     options,

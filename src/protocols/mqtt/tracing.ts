@@ -13,7 +13,7 @@ import type { Publication } from './durable/publication.ts';
 import type { PublishOptions } from './publish-message.ts';
 import { targetsOf } from './route.ts';
 import { Routed } from './routed.ts';
-import type { Session } from './session.ts';
+import { type Session, writtenClientId } from './session.ts';
 
 export interface MqttTracing {
   covers(topic: Uint8Array, clientId: string): boolean;
@@ -68,8 +68,8 @@ function createMqttTracing(mqtt: Mqtt, tracing: Tracing): MqttTracing {
     return { ...known, topic: Buffer.from(topic).toString('utf8'), bytes: payload.length, parents };
   }
 
-  const deliverTo = (trace: Trace, { clientId }: Session): Step =>
-    trace.step('deliver', { 'messaging.client.id': clientId });
+  const deliverTo = (trace: Trace, session: Session): Step =>
+    trace.step('deliver', { 'messaging.client.id': writtenClientId(session) });
 
   /** Sessions that the journal keeps it for: each delivery is followed until it has left. */
   function followKept(trace: Trace, { sessions, seqs }: Publication): void {
