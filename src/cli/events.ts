@@ -3,36 +3,36 @@
 import type { EventView } from '../admin/operations/events.ts';
 import { OPERATIONS } from '../admin/operations.ts';
 import { printable, printList, time } from './admin-output.ts';
-import { type AdminOptions, formOf, withAdmin } from './admin-target.ts';
+import { formOf, withAdmin } from './admin-target.ts';
 import { ExitCode } from './exit-codes.ts';
-import { follow } from './follow.ts';
+import { type FollowOptions, follow } from './follow.ts';
 import type { Io } from './io.ts';
 
-export interface EventsOptions extends AdminOptions {
+export interface EventsOptions extends FollowOptions {
   readonly follow?: boolean;
   readonly kind: readonly string[];
   readonly client?: string;
   readonly user?: string;
+  readonly tenant?: string;
   readonly last: number;
-  readonly count?: number;
 }
 
-const COLUMNS = ['atMs', 'kind', 'protocol', 'clientId', 'user', 'address', 'subject', 'reason'];
+const COLUMNS = ['atMs', 'kind', 'protocol', 'clientId', 'user', 'tenant', 'address', 'subject', 'reason'];
 const MAX_PAGE = 1000;
 
 export async function events(options: EventsOptions, io: Io): Promise<number> {
-  const { kind, client, user, last } = options;
+  const { kind, client, user, tenant, last } = options;
   const conditions = {
     ...(kind.length === 0 ? {} : { kinds: kind.join(',') }),
     ...(client === undefined ? {} : { client }),
     ...(user === undefined ? {} : { user }),
+    ...(tenant === undefined ? {} : { tenant }),
   };
   if (options.follow === true) {
     return follow(options, io, {
       operation: OPERATIONS.eventsFollow,
       input: { ...conditions, last: Math.min(last, MAX_PAGE) },
       line,
-      count: options.count,
       things: 'events',
     });
   }

@@ -23,8 +23,10 @@ export function addWatchingVerbs(program: Command, io: Io, ends: Ends): void {
     )
     .option('--client <id>', 'only of this client identifier')
     .option('--user <name>', 'only of this user')
+    .option('--tenant <name>', 'only of this tenant')
     .option('-n, --last <number>', 'so many that have happened come first', wholeNumber(0), 20)
     .option('--count <number>', 'with --follow: end after this many', wholeNumber(1))
+    .option('--retry', 'with --follow: go on when a broker that was lost is back')
     .addHelpText(
       'after',
       examples(
@@ -53,6 +55,7 @@ export function addWatchingVerbs(program: Command, io: Io, ends: Ends): void {
     )
     .option('--max-payload <size>', 'longer payloads are cut', size(0, 64 * 1024), 1024)
     .option('-n, --count <number>', 'end after this many', wholeNumber(1))
+    .option('--retry', 'go on when a broker that was lost is back')
     .addHelpText(
       'after',
       examples(

@@ -9,6 +9,7 @@ export interface ObservedClient {
   readonly clientId: string | null | undefined;
   /** Only of somebody who was let in: others type passwords there. */
   readonly user: string | undefined;
+  readonly tenant?: string | undefined;
 }
 
 /** Called when things have happened; keeps nothing of its arguments but strings. */
@@ -18,7 +19,7 @@ export interface ClientEvents {
   refused(client: ObservedClient, reason: string): void;
   /** Its session is another connection's now, `client`'s. */
   takenOver(client: ObservedClient): void;
-  sessionExpired(protocol: string, clientId: string, user: string | undefined): void;
+  sessionExpired(protocol: string, clientId: string, user: string | undefined, tenant?: string): void;
   subscribed(client: ObservedClient, filter: string): void;
   unsubscribed(client: ObservedClient, filter: string): void;
 }
@@ -42,7 +43,8 @@ export function clientEvents({ note }: Pick<Events, 'note'>): ClientEvents {
     disconnected: (client, reason) => note('client.disconnected', client, reason),
     refused: (client, reason) => note('client.refused', client, reason),
     takenOver: (client) => note('session.taken-over', client),
-    sessionExpired: (protocol, clientId, user) => note('session.expired', { protocol, clientId, user }),
+    sessionExpired: (protocol, clientId, user, tenant) =>
+      note('session.expired', { protocol, clientId, user, tenant }),
     subscribed: (client, filter) => note('client.subscribed', client, undefined, filter),
     unsubscribed: (client, filter) => note('client.unsubscribed', client, undefined, filter),
   };

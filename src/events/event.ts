@@ -26,6 +26,8 @@ export interface EventFacts {
   readonly address?: string | undefined;
   readonly clientId?: string | null | undefined;
   readonly user?: string | undefined;
+  /** Whose client it is; '' is nobody's. */
+  readonly tenant?: string | undefined;
   /** What it was about where that is no client: a filter, an alarm, an operation. */
   readonly subject?: string | undefined;
   /** Why, or what came of it. */
@@ -42,6 +44,7 @@ export interface Event {
   readonly address: string | null;
   readonly clientId: string | null;
   readonly user: string | null;
+  readonly tenant: string | null;
   readonly subject: string | null;
   readonly reason: string | null;
 }
@@ -51,7 +54,10 @@ export interface EventFilter {
   readonly kinds?: readonly EventKind[] | undefined;
   readonly clientId?: string | undefined;
   readonly user?: string | undefined;
+  readonly tenant?: string | undefined;
 }
 
-export const fitsEvent = (event: Event, { clientId, user }: EventFilter): boolean =>
-  (clientId === undefined || event.clientId === clientId) && (user === undefined || event.user === user);
+export const fitsEvent = (event: Event, { clientId, user, tenant }: EventFilter): boolean =>
+  (clientId === undefined || event.clientId === clientId) &&
+  (user === undefined || event.user === user) &&
+  (tenant === undefined || event.tenant === tenant);

@@ -80,6 +80,7 @@ export function createEvents({ clock, perKind = PER_KIND }: EventsOptions): Even
         address: shown(facts.address),
         clientId: shown(facts.clientId),
         user: shown(facts.user),
+        tenant: shown(facts.tenant),
         subject: shown(subject),
         reason: shown(reason),
       });

@@ -25,8 +25,8 @@ describe('robustmq events', () => {
     const { code, out } = await robustmq('events', '--kind', 'client', '--last', '3');
     expect(code).toBe(0);
     const lines = out.trimEnd().split('\n');
-    expect(lines[0]).toMatch(/^AT +KIND +PROTOCOL +CLIENT ID +USER +ADDRESS +SUBJECT +REASON$/);
-    expect(lines[1]).toMatch(/client\.connected +mqtt +kitchen +- +127\.0\.0\.1/);
+    expect(lines[0]).toMatch(/^AT +KIND +PROTOCOL +CLIENT ID +USER +TENANT +ADDRESS +SUBJECT +REASON$/);
+    expect(lines[1]).toMatch(/client\.connected +mqtt +kitchen +- +- +127\.0\.0\.1/);
     expect(lines[3]).toMatch(/client\.subscribed +mqtt +cellar \\u001b\[31m .* a\/\+/);
     expect((await robustmq('events', '--last', '0', '-o', 'ndjson')).out).toBe('');
   });
@@ -66,6 +66,24 @@ describe('robustmq events', () => {
     await other.stop();
     expect([await following, io.errText()]).toEqual([5, 'robustmq: the broker is stopping\n']);
   });
+});
+
+it('goes on behind what it has seen when the broker is back, where that is asked for', async () => {
+  const first = await startViewed({ 'storage.engine': 'memory' });
+  const io = testIo();
+  const args = ['events', '-f', '--retry', '--kind', 'client.connected', '-o', 'ndjson'];
+  const following = run([...args, '--data-dir', first.folder], io);
+  await first.connect({ clientId: 'before' });
+  await io.outMatches(/"before"/);
+  await first.halt();
+  const second = await startViewed({ 'storage.engine': 'memory' }, first.folder);
+  await second.connect({ clientId: 'behind' });
+  await io.outMatches(/"behind"/);
+  io.signal('SIGINT');
+  expect(await following).toBe(0);
+  expect(io.outText().match(/"(?:before|behind)"/g)).toEqual(['"before"', '"behind"']);
+  expect(io.errText()).toContain('the broker is stopping; trying again\n');
+  await second.stop();
 });
 
 describe('robustmq tail', () => {

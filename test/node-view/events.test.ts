@@ -55,6 +55,7 @@ describe('events', () => {
         address: '127.0.0.1',
         clientId: 'kitchen',
         user: null,
+        tenant: null,
         subject: null,
         reason: null,
       },

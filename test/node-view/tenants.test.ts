@@ -70,6 +70,25 @@ it('are told from each other by their tenant', async () => {
   expect((await node.get('/subscriptions?tenant=acme')).status).toBe(400);
 });
 
+it('are told of in events', async () => {
+  const [ofTenant] = [await as('acme', 'c'), await as('', 'c')];
+  await ofTenant.subscribe([{ filter: 'a/#', qos: 1 }]);
+  const told = async (query: string) =>
+    (await node.all(`/events?client=c${query}`, 10)).map(({ kind, tenant, subject }) => [
+      kind,
+      tenant,
+      subject,
+    ]);
+  expect(await told('&tenant=acme')).toEqual([
+    ['client.subscribed', 'acme', 'a/#'],
+    ['client.connected', 'acme', null],
+  ]);
+  expect(await told('&kinds=client.connected')).toEqual([
+    ['client.connected', null, null],
+    ['client.connected', 'acme', null],
+  ]);
+});
+
 it('are kicked and ended one by one, and their queues emptied', async () => {
   const [ofTenant, ofNobody] = [await as('acme', 'c'), await as('', 'c')];
   await ofTenant.subscribe([{ filter: 'a/#', qos: 1 }]);

@@ -27,6 +27,7 @@ export const eventView = object({
   address: text('Where the client, or the administrator, comes from.'),
   clientId: text('Client identifier, cut where it is very long.'),
   user: text('User, who was let in under that name.'),
+  tenant: text('Tenant, whose client it is.'),
   subject: text('What it was about where that is no client: a filter, an alarm, an operation, a key.'),
   reason: text('Why, or what came of it.'),
 });
@@ -54,12 +55,14 @@ const conditions = {
   ),
   client: string('Only of this client identifier.', { maxLength: 65_535 }),
   user: string('Only of this user.', { maxLength: 1024 }),
+  tenant: string('Only of this tenant.', { maxLength: 63 }),
 };
 
 interface Conditions {
   readonly kinds?: string;
   readonly client?: string;
   readonly user?: string;
+  readonly tenant?: string;
 }
 
 function wantedKinds(kinds: string): EventKind[] {
@@ -75,7 +78,7 @@ function wantedKinds(kinds: string): EventKind[] {
 }
 
 /** Kinds that nobody named are left out where the caller may not see them; those that were named are refused. */
-function filterOf({ kinds, client, user }: Conditions, { may }: Caller): EventFilter {
+function filterOf({ kinds, client, user, tenant }: Conditions, { may }: Caller): EventFilter {
   const named = kinds === undefined ? undefined : wantedKinds(kinds);
   const isAllowed = (kind: EventKind): boolean => {
     const scope = OWN_SCOPES[kind];
@@ -85,7 +88,7 @@ function filterOf({ kinds, client, user }: Conditions, { may }: Caller): EventFi
   if (denied !== undefined) {
     throw new OperationError(403, 'forbidden', `${denied} needs the scope ${OWN_SCOPES[denied]}`);
   }
-  return { kinds: (named ?? EVENT_KINDS).filter(isAllowed), clientId: client, user };
+  return { kinds: (named ?? EVENT_KINDS).filter(isAllowed), clientId: client, user, tenant };
 }
 
 const needsOf = ({ kinds = [] }: EventFilter): NodeScope[] => kinds.flatMap((kind) => OWN_SCOPES[kind] ?? []);

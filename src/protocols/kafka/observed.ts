@@ -14,6 +14,7 @@ const described = ({ listener, remoteAddress, clientId, identity }: Visible): Ob
   address: remoteAddress,
   clientId,
   user: identity?.userName,
+  tenant: identity?.tenant,
 });
 
 /** What events tell of one connection: it is a client once a request of somebody who was let in is served. */

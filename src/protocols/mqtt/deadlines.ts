@@ -25,7 +25,8 @@ export function timeIsUp(mqtt: Mqtt, kind: number, key: number): void {
     } else {
       session.expiryTimer = 0;
       mqtt.counters.sessionsExpired++;
-      mqtt.events.sessionExpired('mqtt', writtenClientId(session), session.principal?.userName);
+      const { principal, tenant } = session;
+      mqtt.events.sessionExpired('mqtt', writtenClientId(session), principal?.userName, tenant.name);
       endSession(mqtt, session);
     }
     return;

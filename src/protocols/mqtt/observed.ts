@@ -9,5 +9,6 @@ export function observed({ transport, identity }: Connection, clientId?: string)
     address: transport.remoteAddress,
     clientId: identity?.clientId ?? clientId,
     user: identity?.userName,
+    tenant: identity?.tenant,
   };
 }
