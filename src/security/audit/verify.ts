@@ -163,6 +163,8 @@ export async function verifyAudit({ files, head, expected }: VerifyOptions): Pro
           if (known === undefined) breaks('the entry before it is not the one that it was written behind');
           else givenUp += last.count - known.count;
         }
+        // Nothing has ever given way before the first file.
+        if (firstSequence === null && number === 1 && sequence !== 1) breaks('entries before it are missing');
         if (firstSequence !== null && sequence <= last.sequence)
           breaks('its number is not above the one before');
         hasChain ||= previous !== undefined;

@@ -129,10 +129,11 @@ describe('the chain of the audit log', () => {
           );
           const { isSound, broken } = await verify(directory);
           await writeFile(join(directory, name), original.get(name) ?? '');
-          if (how === 'swap' && next === '') return expect(isSound).toBe(true);
-          expect(isSound).toBe(false);
+          // The last of a file has nobody to change places with.
+          const isTouched = how !== 'swap' || next !== '';
+          expect(isSound).toBe(!isTouched);
           // At the entry, or where it should have been followed.
-          expect(Math.abs((broken?.sequence ?? 0) - (at + 1))).toBeLessThanOrEqual(1);
+          if (isTouched) expect(Math.abs((broken?.sequence ?? 0) - (at + 1))).toBeLessThanOrEqual(1);
         },
       ),
       { numRuns: 30 },
