@@ -65,7 +65,7 @@ export function createTelemetry(options: TelemetryOptions): Telemetry | undefine
     maxWaiting: 2,
     maxAnswerBytes: MAX_ANSWER_BYTES,
     allowLinkLocal: false,
-    ...(telemetry.caFile === '' ? {} : { ca: readFileSync(telemetry.caFile, 'utf8') }),
+    ...(telemetry.caFile === '' ? {} : { ca: authoritiesIn(telemetry.caFile) }),
   });
   const tracer =
     telemetry.traces.rules.length === 0
@@ -168,6 +168,15 @@ export function createTelemetry(options: TelemetryOptions): Telemetry | undefine
       return stopping;
     },
   };
+}
+
+function authoritiesIn(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`telemetry.caFile cannot be read: ${reason}`);
+  }
 }
 
 function resourceOf({ config, version, nodeId }: TelemetryOptions): Resource {

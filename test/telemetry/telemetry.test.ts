@@ -131,6 +131,8 @@ describe('telemetry', () => {
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
     const base = { 'telemetry.endpoint': `https://localhost:${port}`, 'telemetry.metrics.interval': '1s' };
+    const absent = await load({ ...base, 'telemetry.caFile': join(folder, 'absent.pem') });
+    expect(() => begin(absent)).toThrow(/telemetry\.caFile cannot be read: ENOENT/);
     const stranger = begin(await load(base));
     await clock.advance(1000);
     await expect.poll(() => logged.length).toBe(1);
