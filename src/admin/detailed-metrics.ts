@@ -77,7 +77,7 @@ export const FAMILIES = {
   }),
   group: family({
     scope: 'groups:read',
-    labels: ['group', 'kind'],
+    labels: ['group', 'kind', 'tenant'],
     series: [
       { name: 'robustmq_group_members', help: 'Members of the group.' },
       {
@@ -87,9 +87,10 @@ export const FAMILIES = {
     ],
     page: (node, prefix, request) => node.groups.list({ ...request, prefix }),
     nameOf: ({ group }) => group,
-    async figuresOf({ groups }, { group, kind }) {
-      const detail = await groups.get(group);
-      return detail && { labels: { group, kind }, values: [detail.members, detail.lag] };
+    async figuresOf({ groups }, { group, kind, tenant }) {
+      const detail = await groups.get(group, tenant ?? undefined);
+      const labels = { group, kind, ...ofTenant(tenant) };
+      return detail && { labels, values: [detail.members, detail.lag] };
     },
   }),
   topic: family({

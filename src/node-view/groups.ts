@@ -12,6 +12,8 @@ import type { KafkaFrontEnd } from '../protocols/kafka/front-end.ts';
 import { ErrorCode } from '../protocols/kafka/messages/errors.ts';
 import { ZERO_UUID } from '../protocols/kafka/schema/fields.ts';
 import { stateOf } from '../protocols/kafka/share/group.ts';
+import { nameAsWritten, ownerOfName } from '../security/tenants/owners.ts';
+import { isTenantName, tenantOf } from '../security/tenants/tenants.ts';
 import { ask, expectDone } from './kafka-requests.ts';
 import { firstNames } from './pages.ts';
 import { served } from './topics.ts';
@@ -29,19 +31,38 @@ interface Place {
   readonly lag: number | undefined;
 }
 
+interface KnownGroup {
+  /** As the broker calls it. */
+  readonly id: string;
+  readonly summary: GroupSummary;
+}
+
+/** undefined where there can be no such tenant. */
+function idOf(group: string, tenant = ''): string | undefined {
+  return tenant === '' || isTenantName(tenant) ? tenantOf(tenant).toName(group) : undefined;
+}
+
+const written = (id: string) => ({ group: nameAsWritten(id), tenant: ownerOfName(id).name || null });
+
+function groupOf(kafka: Kafka, group: string, tenant?: string): KnownGroup | undefined {
+  const id = idOf(group, tenant);
+  const summary = id === undefined ? undefined : summaryOf(kafka, id);
+  return id === undefined || summary === undefined ? undefined : { id, summary };
+}
+
 function summaryOf({ groups, shares }: Kafka, id: string): GroupSummary | undefined {
   const share = shares.groups.find(id);
   if (share !== undefined) {
-    return { group: id, kind: 'share', state: stateOf(share), members: share.members.size };
+    return { ...written(id), kind: 'share', state: stateOf(share), members: share.members.size };
   }
   const group = groups.find(id);
   if (group === undefined) return undefined;
   const { kind, state } = groups.summaryOf(id);
-  return { group: id, kind, state, members: group.members.size };
+  return { ...written(id), kind, state, members: group.members.size };
 }
 
-async function placesOf(kafka: Kafka, { group, kind }: GroupSummary): Promise<Place[]> {
-  if (kind === 'share') {
+async function placesOf(kafka: Kafka, { id: group, summary }: KnownGroup): Promise<Place[]> {
+  if (summary.kind === 'share') {
     const { groups } = await ask(kafka, 'describeShareGroupOffsets', 1, {
       groups: [{ groupId: group, topics: null }],
     });
@@ -88,21 +109,22 @@ function byTopicOf(moves: readonly OffsetMove[]): ReadonlyMap<string, OffsetMove
   return byTopic;
 }
 
-async function detailOf(kafka: Kafka, summary: GroupSummary): Promise<GroupDetail> {
+async function detailOf(kafka: Kafka, known: KnownGroup): Promise<GroupDetail> {
+  const { id: name, summary } = known;
   const { groups, shares, topics } = kafka;
-  const members = shares.groups.find(summary.group)?.members ?? groups.find(summary.group)?.members;
+  const members = shares.groups.find(name)?.members ?? groups.find(name)?.members;
   const memberDetails: GroupDetail['memberDetails'][number][] = [];
   for (const { id, clientId, clientHost } of members?.values() ?? []) {
     if (memberDetails.length === MAX_MEMBERS) break;
     memberDetails.push({ memberId: id, clientId: clientId ?? '', host: clientHost });
   }
-  const places = (await placesOf(kafka, summary)).sort(byPlace);
-  const offsets = places.map(({ topic, partition, offset, lag: known }) => {
+  const places = (await placesOf(kafka, known)).sort(byPlace);
+  const offsets = places.map(({ topic, partition, offset, lag: said }) => {
     const there = topics.partition(topic, partition);
     const endOffset = there?.endOffset ?? null;
     const behind =
       there === undefined ? null : Math.max(0, there.endOffset - Math.max(offset, there.startOffset));
-    return { topic, partition, offset, endOffset, lag: known === undefined || known < 0 ? behind : known };
+    return { topic, partition, offset, endOffset, lag: said === undefined || said < 0 ? behind : said };
   });
   return {
     ...summary,
@@ -159,11 +181,11 @@ async function movesTo(kafka: Kafka, places: readonly OffsetMove[], target: Targ
 
 async function move(
   kafka: Kafka,
-  { group, kind }: GroupSummary,
+  { id: group, summary }: KnownGroup,
   moves: readonly OffsetMove[],
 ): Promise<void> {
   const byTopic = [...byTopicOf(moves)];
-  if (kind === 'share') {
+  if (summary.kind === 'share') {
     const answer = await ask(kafka, 'alterShareGroupOffsets', 0, {
       groupId: group,
       topics: byTopic.map(([topicName, ofTopic]) => ({
@@ -198,8 +220,8 @@ async function move(
 
 export function groupsView(frontEnd: KafkaFrontEnd | undefined): GroupsView {
   const idsOf = function* ({ groups, shares }: Kafka, prefix: string): Iterable<string> {
-    for (const id of groups.ids()) if (id.startsWith(prefix)) yield id;
-    for (const { id } of shares.groups.list()) if (id.startsWith(prefix)) yield id;
+    for (const id of groups.ids()) if (nameAsWritten(id).startsWith(prefix)) yield id;
+    for (const { id } of shares.groups.list()) if (nameAsWritten(id).startsWith(prefix)) yield id;
   };
   return {
     async list({ limit, after, prefix }) {
@@ -209,23 +231,24 @@ export function groupsView(frontEnd: KafkaFrontEnd | undefined): GroupsView {
       const last = found[limit - 1];
       return found.length > limit && last !== undefined ? { items, next: last } : { items };
     },
-    get(id) {
+    get(group, tenant) {
       const kafka = served(frontEnd);
-      const summary = summaryOf(kafka, id);
-      return summary && detailOf(kafka, summary);
+      const known = groupOf(kafka, group, tenant);
+      return known && detailOf(kafka, known);
     },
-    async remove(id) {
+    async remove(group, tenant) {
+      const id = idOf(group, tenant) ?? group;
       const { results } = await ask(served(frontEnd), 'deleteGroups', 2, { groupsNames: [id] });
-      expectDone(results[0], id);
+      expectDone(results[0], group);
     },
-    async reset(id, target, { topics, dryRun }) {
+    async reset(group, target, { topics, dryRun, tenant }) {
       const kafka = served(frontEnd);
-      const summary = summaryOf(kafka, id);
-      if (summary === undefined) throw new OperationError(404, 'not-found', 'the group has gone');
-      if (summary.members > 0) {
+      const own = groupOf(kafka, group, tenant);
+      if (own === undefined) throw new OperationError(404, 'not-found', 'the group has gone');
+      if (own.summary.members > 0) {
         throw new OperationError(409, 'non-empty-group', 'the group has members: stop its consumers first');
       }
-      const known = (await placesOf(kafka, summary)).sort(byPlace);
+      const known = (await placesOf(kafka, own)).sort(byPlace);
       const fromOf = (topic: string, partition: number): number | null =>
         known.find((each) => each.topic === topic && each.partition === partition)?.offset ?? null;
       const wanted: OffsetMove[] =
@@ -244,7 +267,7 @@ export function groupsView(frontEnd: KafkaFrontEnd | undefined): GroupsView {
               }));
             });
       const moves = await movesTo(kafka, wanted, target);
-      if (!dryRun && moves.length > 0) await move(kafka, summary, moves);
+      if (!dryRun && moves.length > 0) await move(kafka, own, moves);
       return moves;
     },
   };

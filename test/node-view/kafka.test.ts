@@ -121,11 +121,12 @@ describe('groups', () => {
   it('are listed, shown with their lag, and deleted', async () => {
     await commit('archive', 'orders', [0]);
     expect(await node.all('/groups', 1)).toEqual([
-      { group: 'archive', kind: 'classic', state: 'Empty', members: 0 },
-      { group: 'billing', kind: 'classic', state: 'Empty', members: 0 },
+      { group: 'archive', tenant: null, kind: 'classic', state: 'Empty', members: 0 },
+      { group: 'billing', tenant: null, kind: 'classic', state: 'Empty', members: 0 },
     ]);
     expect((await node.get('/groups/billing')).body).toEqual({
       group: 'billing',
+      tenant: null,
       kind: 'classic',
       state: 'Empty',
       members: 0,
@@ -136,6 +137,23 @@ describe('groups', () => {
         { topic: 'orders', partition: 1, offset: 1, endOffset: 1, lag: 0 },
       ],
     });
+    await commit('acme\0billing', 'orders', [1, 0]);
+    expect((await node.all('/groups?prefix=b', 5)).map(({ group, tenant }) => [group, tenant])).toEqual([
+      ['billing', 'acme'],
+      ['billing', null],
+    ]);
+    expect((await node.get('/groups/billing?tenant=acme')).body).toMatchObject({
+      group: 'billing',
+      tenant: 'acme',
+      lag: 4,
+    });
+    for (const other of ['beta', 'No']) {
+      expect((await node.get(`/groups/billing?tenant=${other}`)).status).toBe(404);
+    }
+    const reset = await node.post('/groups/billing:reset?tenant=acme', { to: 'latest' });
+    expect(reset.body).toMatchObject({ isDone: true, moves: [{ from: 1, to: 4 }, { from: 0, to: 1 }] });
+    expect((await node.remove('/groups/billing?tenant=acme')).body).toEqual({ removed: 1 });
+    expect((await node.get('/groups/billing')).body).toMatchObject({ tenant: null, lag: 2 });
     expect((await node.remove('/groups/archive')).body).toEqual({ removed: 1 });
     expect((await node.remove('/groups/archive')).status).toBe(404);
     expect((await node.all('/groups?prefix=b', 5)).map(({ group }) => group)).toEqual(['billing']);

@@ -12,10 +12,11 @@ import {
   shownPage,
 } from '../operation.ts';
 import { boolean, type Infer, integer, list, nullable, object, oneOf, string } from '../schema.ts';
-import { removedView } from '../views.ts';
+import { removedView, tenantField } from '../views.ts';
 
 const groupFields = {
   group: string('Identifier.'),
+  tenant: tenantField,
   kind: oneOf(['classic', 'consumer', 'share'], 'What kind of group it is.'),
   state: string('State.'),
   members: integer('Number of members.'),
@@ -67,17 +68,22 @@ export interface OffsetMove {
 /** What cannot be rejects with an OperationError. */
 export interface GroupsView {
   list(request: PageRequest & { readonly prefix: string }): Awaitable<Page<GroupSummary>>;
-  get(group: string): Awaitable<GroupDetail | undefined>;
-  remove(group: string): Promise<void>;
+  get(group: string, tenant?: string): Awaitable<GroupDetail | undefined>;
+  remove(group: string, tenant?: string): Promise<void>;
   /** Of `topics` all partitions; of none, those of which the group has offsets. */
   reset(
     group: string,
     target: Target,
-    options: { readonly topics: readonly string[]; readonly dryRun: boolean },
+    options: {
+      readonly topics: readonly string[];
+      readonly dryRun: boolean;
+      readonly tenant?: string | undefined;
+    },
   ): Promise<readonly OffsetMove[]>;
 }
 
 const group = string('Identifier of a group.', { maxLength: 32_767 });
+const tenant = string('Whose group it is; who has no tenant is looked for without.', { maxLength: 63 });
 
 /** Of other forms a guess would be made. */
 const ISO_TIME = /^\d{4}-\d{2}-\d{2}/;
@@ -107,7 +113,7 @@ export const groupOperations = {
     id: 'groups.list',
     verb: {
       words: 'group list',
-      columns: ['group', 'kind', 'state', 'members'],
+      columns: ['group', 'tenant', 'kind', 'state', 'members'],
       usualLimit: 1000,
     },
     method: 'GET',
@@ -129,8 +135,10 @@ export const groupOperations = {
     scope: 'groups:read',
     audit: 'none',
     pathParameters: { group },
+    queryParameters: { tenant },
     output: groupDetail,
-    run: async ({ groups }, input) => found(await groups.get(input.group), named('group', input.group)),
+    run: async ({ groups }, input) =>
+      found(await groups.get(input.group, input.tenant), named('group', input.group)),
   }),
   groupsDelete: operation({
     id: 'groups.delete',
@@ -141,10 +149,11 @@ export const groupOperations = {
     scope: 'groups:write',
     audit: 'change',
     pathParameters: { group },
+    queryParameters: { tenant },
     output: removedView,
     async run({ groups }, input) {
-      found(await groups.get(input.group), named('group', input.group));
-      await groups.remove(input.group);
+      found(await groups.get(input.group, input.tenant), named('group', input.group));
+      await groups.remove(input.group, input.tenant);
       return { removed: 1 };
     },
   }),
@@ -165,6 +174,7 @@ export const groupOperations = {
     scope: 'groups:write',
     audit: 'change',
     pathParameters: { group },
+    queryParameters: { tenant },
     body: object(
       { to: string('earliest, latest, an offset, +N, -N, or @ and a time.', { maxLength: 64 }) },
       {
@@ -188,11 +198,12 @@ export const groupOperations = {
         'Offsets that move.',
       ),
     }),
-    async run({ groups }, { group: id, body }) {
+    async run({ groups }, { group: id, tenant: whose, body }) {
       const { to, topics = [], dryRun = false } = body;
       const target = targetOf(to);
-      found(await groups.get(id), named('group', id));
-      return { isDone: !dryRun, moves: await groups.reset(id, target, { topics, dryRun }) };
+      found(await groups.get(id, whose), named('group', id));
+      const moves = await groups.reset(id, target, { topics, dryRun, tenant: whose });
+      return { isDone: !dryRun, moves };
     },
   }),
 };
