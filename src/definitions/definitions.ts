@@ -7,7 +7,8 @@
  * before anything is changed: what is unknown in it, or cannot be, refuses all of it. Settings change in one change of the
  * state log, all or none; topics are made before it and taken back when it is refused. Nothing is ever deleted.
  */
-import { list, SchemaFault } from '../admin/schema.ts';
+import { setImmediate as turn } from 'node:timers/promises';
+import { list, type Schema, SchemaFault } from '../admin/schema.ts';
 import type { Edit } from '../kernel/settings-table.ts';
 import {
   type AnySection,
@@ -21,6 +22,8 @@ import {
 export const FORMAT = 'robustmq-definitions';
 export const FORMAT_VERSION = 1;
 const MAX_ITEMS = 100_000;
+/** Items between which the broker works. */
+const AT_ONCE = 250;
 
 export type OnConflict = 'fail' | 'skip' | 'replace';
 export type Action = 'create' | 'update' | 'same' | 'skip' | 'conflict';
@@ -61,18 +64,35 @@ const plain = (value: unknown): unknown =>
         ? Object.fromEntries(Object.entries(value).map(([name, each]) => [name, plain(each)]))
         : value;
 
+/** The items one after the other, with turns of the event loop between some of them. */
+async function* unhurried<T>(items: Iterable<T>): AsyncIterable<T> {
+  let left = AT_ONCE;
+  for (const item of items) {
+    yield item;
+    if (--left > 0) continue;
+    left = AT_ONCE;
+    await turn();
+  }
+}
+
 /** What there is, as a document. */
-export function exported(sections: readonly AnySection[], only: readonly SectionName[]): object {
-  const lists = SECTIONS.flatMap((name) => {
+export async function exported(
+  sections: readonly AnySection[],
+  only: readonly SectionName[],
+): Promise<object> {
+  const lists: [SectionName, unknown[]][] = [];
+  for (const name of SECTIONS) {
     const section = sections.find((each) => each.name === name);
-    if (section === undefined || !only.includes(name)) return [];
-    return [[name, byName(section, section.current()).map(plain)] as const];
-  });
+    if (section === undefined || !only.includes(name)) continue;
+    const items: unknown[] = [];
+    for await (const item of unhurried(section.current())) items.push(item);
+    lists.push([name, byName(section, items).map(plain)]);
+  }
   return { format: FORMAT, version: FORMAT_VERSION, ...Object.fromEntries(lists) };
 }
 
-/** Throws a SchemaFault that names the place. */
-export function parse(document: unknown, sections: readonly AnySection[]): Parsed {
+/** Rejects with a SchemaFault that names the place. */
+export async function parse(document: unknown, sections: readonly AnySection[]): Promise<Parsed> {
   if (typeof document !== 'object' || document === null || Array.isArray(document)) {
     throw new SchemaFault('definitions must be an object');
   }
@@ -93,21 +113,27 @@ export function parse(document: unknown, sections: readonly AnySection[]): Parse
     }
     const section = sections.find((each) => each.name === known);
     if (section === undefined) throw new SchemaFault(`definitions.${known}: this node does not serve Kafka`);
-    const read = list(section.schema, '', { maxItems: MAX_ITEMS }).fromJson(items, `definitions.${known}`);
+    // One by one below: here it is only looked at whether it is a list.
+    const given = list(anything, '', { maxItems: MAX_ITEMS }).fromJson(items, `definitions.${known}`);
+    const read: unknown[] = [];
     const seen = new Map<string, number>();
-    for (const [i, item] of read.entries()) {
-      const before = seen.get(section.keyOf(item));
+    for await (const each of unhurried(given)) {
+      const at = `definitions.${known}[${read.length}]`;
+      const item = section.schema.fromJson(each, at);
+      const key = section.keyOf(item);
+      const before = seen.get(key);
       if (before !== undefined) {
-        throw new SchemaFault(
-          `definitions.${known}[${i}] is there already, as definitions.${known}[${before}]`,
-        );
+        throw new SchemaFault(`${at} is there already, as definitions.${known}[${before}]`);
       }
-      seen.set(section.keyOf(item), i);
+      seen.set(key, read.length);
+      read.push(item);
     }
     parsed.set(known, read);
   }
   return parsed;
 }
+
+const anything: Schema<unknown> = { json: {}, fromJson: (value) => value };
 
 const isSame = (section: Section<unknown>, a: unknown, b: unknown): boolean =>
   canonical(section.meaningOf(a)) === canonical(section.meaningOf(b));
@@ -124,13 +150,13 @@ function canonical(value: unknown): string {
 }
 
 /** Of the sections of `only`; the others are not looked at. */
-export function plan(
+export async function plan(
   parsed: Parsed,
   sections: readonly AnySection[],
   only: readonly SectionName[],
   onConflict: OnConflict,
   hasUser: (name: string) => boolean,
-): Plan {
+): Promise<Plan> {
   const users = only.includes('users') ? (parsed.get('users') ?? []) : [];
   const coming = new Set(users.map((item) => (item as { readonly name: string }).name));
   const world: World = { hasUser: (name) => coming.has(name) || hasUser(name) };
@@ -139,9 +165,10 @@ export function plan(
     const items = only.includes(name) ? parsed.get(name) : undefined;
     const section = sections.find((each) => each.name === name);
     if (items === undefined || section === undefined) continue;
-    const current = new Map(Array.from(section.current(), (item) => [section.keyOf(item), item]));
+    const current = new Map<string, unknown>();
+    for await (const item of unhurried(section.current())) current.set(section.keyOf(item), item);
     let count = current.size;
-    for (const item of byName(section, items)) {
+    for await (const item of unhurried(byName(section, items))) {
       const key = section.keyOf(item);
       const old = current.get(key);
       const step = (action: Action, reason = ''): Planned => ({
@@ -174,12 +201,13 @@ export function plan(
 const isChange = ({ action }: Step): boolean => action === 'create' || action === 'update';
 
 /** Edits of the settings of one table. */
-export const editsOf = ({ steps }: Plan, table: 'security' | 'kafka'): Edit[] =>
-  steps
-    .filter(isChange)
-    .flatMap(({ ofSection, item, old }) =>
-      isOfSettings(ofSection) && ofSection.table === table ? [ofSection.editOf(item, old)] : [],
-    );
+export async function editsOf({ steps }: Plan, table: 'security' | 'kafka'): Promise<Edit[]> {
+  const edits: Edit[] = [];
+  for await (const { ofSection, item, old } of unhurried(steps.filter(isChange))) {
+    if (isOfSettings(ofSection) && ofSection.table === table) edits.push(ofSection.editOf(item, old));
+  }
+  return edits;
+}
 
 /** What is to be made that is no setting. */
 export const itemsToMake = <T>(

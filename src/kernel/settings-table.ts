@@ -237,20 +237,20 @@ function commit(log: StateLog, staged: readonly (() => void)[]): Promise<Setting
 
 /**
  * One change of several tables on the same state log: all of it or nothing. `decide` gives the edits of each, in the order of
- * the tables; that order has to be the same for all who change them together.
+ * the tables; that order has to be the same for all who change them together. Nobody changes any of them while it decides.
  */
 export function changeTogether(
   log: StateLog,
   tables: readonly Settings[],
-  decide: () => readonly (readonly Edit[])[],
+  decide: () => Promise<readonly (readonly Edit[])[]>,
 ): Promise<SettingsOutcome> {
-  const within = (left: readonly Settings[]): Promise<SettingsOutcome> => {
+  const within = async (left: readonly Settings[]): Promise<SettingsOutcome> => {
     const [first, ...others] = left;
     if (first !== undefined) return first.reserve(() => within(others));
-    const edits = decide();
-    if (edits.every((each) => each.length === 0)) return Promise.resolve('changed');
+    const edits = await decide();
+    if (edits.every((each) => each.length === 0)) return 'changed';
     // Nothing of a change may be added before it is known that all of it fits.
-    if (!tables.every((table, i) => table.fits(edits[i] ?? []))) return Promise.resolve('full');
+    if (!tables.every((table, i) => table.fits(edits[i] ?? []))) return 'full';
     const staged = tables.map((table, i) => table.stage(edits[i] ?? []));
     return commit(
       log,

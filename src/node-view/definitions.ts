@@ -105,35 +105,35 @@ async function makeTopics(
 export function definitionsView(parts: Parts): DefinitionsView {
   const { security, kafka, log } = parts;
 
+  const planned = (
+    { only, onConflict }: ImportRequest,
+    parsed: Parsed,
+    sections: readonly AnySection[],
+  ): Promise<Plan> =>
+    plan(parsed, sections, only, onConflict, (name) => security.users.get(name) !== undefined);
+
   async function apply(
     request: ImportRequest,
     parsed: Parsed,
     sections: readonly AnySection[],
   ): Promise<Plan> {
-    const planned = (): Plan =>
-      plan(
-        parsed,
-        sections,
-        request.only,
-        request.onConflict,
-        (name) => security.users.get(name) !== undefined,
-      );
-    const first = planned();
-    if (request.isDryRun) return first;
-    refuseConflicts(first);
-    const topics = kafka?.context.topics;
-    const items = itemsToMake<TopicItem>(first, 'kafkaTopics');
-    const takeBack = topics === undefined ? async () => {} : await makeTopics(topics, items);
+    const tables: readonly Settings[] =
+      kafka === undefined ? [security.settings] : [security.settings, kafka.context.settings];
+    let made: Plan | undefined;
+    let takeBack = async (): Promise<void> => {};
     try {
-      const tables: readonly Settings[] =
-        kafka === undefined ? [security.settings] : [security.settings, kafka.context.settings];
-      const outcome = await changeTogether(log, tables, () => {
-        // Somebody may have changed something since.
-        const now = planned();
-        refuseConflicts(now);
-        return [editsOf(now, 'security'), ...(kafka === undefined ? [] : [editsOf(now, 'kafka')])];
+      const outcome = await changeTogether(log, tables, async () => {
+        const steps = await planned(request, parsed, sections);
+        refuseConflicts(steps);
+        const edits = [await editsOf(steps, 'security')];
+        if (kafka !== undefined) {
+          edits.push(await editsOf(steps, 'kafka'));
+          takeBack = await makeTopics(kafka.context.topics, itemsToMake<TopicItem>(steps, 'kafkaTopics'));
+        }
+        made = steps;
+        return edits;
       });
-      if (outcome === 'changed') return first;
+      if (outcome === 'changed' && made !== undefined) return made;
       throw new OperationError(
         409,
         `definitions-${outcome}`,
@@ -152,8 +152,9 @@ export function definitionsView(parts: Parts): DefinitionsView {
     async import(request) {
       const sections = sectionsOf(parts);
       // All of it, also what is left out now: a document with a fault somewhere is not one to trust.
-      const parsed = parse(request.definitions, sections);
-      const done = await apply(request, parsed, sections);
+      const parsed = await parse(request.definitions, sections);
+      const make = request.isDryRun ? planned : apply;
+      const done = await make(request, parsed, sections);
       return { isApplied: !request.isDryRun, steps: shownSteps(done) };
     },
   };

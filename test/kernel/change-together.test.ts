@@ -25,7 +25,7 @@ describe('a change of two tables', () => {
     const told: string[] = [];
     one.watch(1, (name) => told.push(`one ${name}`));
     two.watch(1, (name) => told.push(`two ${name}`));
-    const changed = changeTogether(log, [one, two], () => [[edit('a')], [edit('b')]]);
+    const changed = changeTogether(log, [one, two], async () => [[edit('a')], [edit('b')]]);
     await turn();
     expect([added, waiting.length, one.count + two.count]).toEqual([[1, 2], 1, 0]);
     waiting[0]?.(undefined, 0);
@@ -36,7 +36,7 @@ describe('a change of two tables', () => {
 
   it('that the journal refuses is none', async () => {
     const { waiting, log, one, two } = setUp();
-    const changed = changeTogether(log, [one, two], () => [[edit('a')], [edit('b')]]);
+    const changed = changeTogether(log, [one, two], async () => [[edit('a')], [edit('b')]]);
     await turn();
     waiting[0]?.(new ChangeRefused('full', 'the disk is full'), -1);
     expect(await changed).toBe('failed');
@@ -45,7 +45,7 @@ describe('a change of two tables', () => {
 
   it('that does not fit one of them adds nothing to either', async () => {
     const { added, waiting, log, one, two } = setUp(1);
-    const changed = changeTogether(log, [one, two], () => [[edit('a')], [edit('b'), edit('c')]]);
+    const changed = changeTogether(log, [one, two], async () => [[edit('a')], [edit('b'), edit('c')]]);
     expect(await changed).toBe('full');
     expect([added, waiting.length]).toEqual([[], 0]);
   });
@@ -54,7 +54,7 @@ describe('a change of two tables', () => {
     const { waiting, log, one, two } = setUp();
     const first = two.change(() => [edit('first')]);
     let seen: Uint8Array | undefined;
-    const both = changeTogether(log, [one, two], () => {
+    const both = changeTogether(log, [one, two], async () => {
       seen = two.get(1, 'first');
       return [[edit('a')], []];
     });
@@ -75,7 +75,7 @@ describe('a change of two tables', () => {
 
   it('that changes its mind leaves both as they were, and free', async () => {
     const { waiting, log, one, two } = setUp();
-    const refused = changeTogether(log, [one, two], () => {
+    const refused = changeTogether(log, [one, two], async () => {
       throw new Error('no');
     });
     await expect(refused).rejects.toThrow('no');

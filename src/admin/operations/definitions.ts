@@ -41,7 +41,7 @@ export interface ImportRequest {
 }
 
 export interface DefinitionsView {
-  export(only: readonly DefinitionSection[]): object;
+  export(only: readonly DefinitionSection[]): Promise<object>;
   /** Rejects with an OperationError where nothing was changed. */
   import(request: ImportRequest): Promise<DefinitionsReport>;
 }
