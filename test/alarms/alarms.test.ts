@@ -212,7 +212,7 @@ describe('the conditions', () => {
     expect(told).toEqual(['raised authentication', 'cleared authentication']);
   });
 
-  it('tell of a clock that was set, for a minute, and not of one that goes a little wrong', async () => {
+  it('tell of a clock that was set, for a minute, and not of one that goes a little wrong (item 51)', async () => {
     let offsetMs = 0;
     figures.clock = { monotonicMs: clock.monotonicMs, wallMs: () => clock.wallMs() + offsetMs };
     alarms.stop();

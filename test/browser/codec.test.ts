@@ -51,7 +51,7 @@ describe('frames', () => {
       return Uint8Array.from([first, ...length, ...body]);
     });
 
-  it('finds every packet whole, wherever the stream is cut', () => {
+  it('finds every packet whole, wherever the stream is cut (item 4)', () => {
     fc.assert(
       fc.property(
         fc.array(framed, { maxLength: 20 }),

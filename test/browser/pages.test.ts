@@ -32,7 +32,7 @@ describe('demo pages', () => {
     expect(pages('/assets/frames.wasm')?.type).toBe('application/wasm');
   });
 
-  it('serves nothing that is not in its list', () => {
+  it('serves nothing that is not in its list (item 44)', () => {
     const pages = demoPages({ directory });
     for (const path of [
       '',
@@ -53,7 +53,7 @@ describe('demo pages', () => {
     expect(html).toContain('content="/&#34;$&#38;&#60;x"');
   });
 
-  it('has nothing inline and nothing from elsewhere, so the policy holds', () => {
+  it('has nothing inline and nothing from elsewhere, so the policy holds (item 45)', () => {
     const html = readFileSync(join(source, 'page/index.html'), 'utf8');
     expect(html).not.toMatch(/ style=| on\w+=|<script(?![^>]*src=)|<style|https?:/);
   });

@@ -49,7 +49,7 @@ const stream = fc.oneof(packets, crowd, mutated, fc.uint8Array({ maxLength: 2000
 const limit = fc.constantFrom(50, 1000, 70_000, 1_048_576, 268_435_460, Number.POSITIVE_INFINITY);
 
 describe('the WebAssembly scanner', () => {
-  it('finds what scanFrames finds, in whole, cut, mutated and random streams', () => {
+  it('finds what scanFrames finds, in whole, cut, mutated and random streams (item 5)', () => {
     fc.assert(
       fc.property(stream, limit, fc.constantFrom(1, 3, 255, 256, 257, 600), (bytes, maxBytes, rows) => {
         const tables = [new Int32Array(rows * FRAME_ROW), new Int32Array(rows * FRAME_ROW)] as const;

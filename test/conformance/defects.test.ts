@@ -13,7 +13,7 @@ const broker = useBroker();
 
 describe('hostile connections', () => {
   test.skipIf(onMosquitto)(
-    'trap 18: a connection without CONNECT, whole or in part, ends in time',
+    'trap 18: a connection without CONNECT, whole or in part, ends in time (item 18)',
     async () => {
       const own = await startTestBroker({ 'limits.connectTimeout': '2s' });
       try {
@@ -203,7 +203,7 @@ describe.skipIf(onMosquitto)('consumers that do not read', () => {
     }
   });
 
-  test('traps 18 and 20: those that take all the room hold publishers back, and are closed in time', async () => {
+  test('traps 18 and 20: those that take all the room hold publishers back, and are closed in time (item 21)', async () => {
     const own = await startTestBroker({
       'mqtt.maxHeldSize': '8MiB',
       'dataplane.memorySize': '16MiB',

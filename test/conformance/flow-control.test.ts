@@ -91,7 +91,7 @@ describe('Receive Maximum of the client', () => {
     }
   });
 
-  test('Receive Maximum 0 is a protocol error', async () => {
+  test('Receive Maximum 0 is a protocol error (item 7)', async () => {
     const client = await broker.open();
     client.send(wire.connect({ clientId: unique(), properties: [[P.receiveMaximum, 0]] }));
     await client.expectRefusal(0x82, 0x81);
@@ -163,7 +163,7 @@ describe('Maximum Packet Size of the client', () => {
     await subscriber.quiet();
   });
 
-  test('Maximum Packet Size 0 is a protocol error', async () => {
+  test('Maximum Packet Size 0 is a protocol error (item 7)', async () => {
     const client = await broker.open();
     client.send(wire.connect({ clientId: unique(), properties: [[P.maximumPacketSize, 0]] }));
     await client.expectRefusal(0x82, 0x81);

@@ -104,7 +104,7 @@ const PLACES: readonly Place[] = [
 
 describe('which properties a packet may have', () => {
   for (const place of PLACES) {
-    test(`trap 16: ${place.name} is refused with any other property, and with a property twice`, async () => {
+    test(`trap 16: ${place.name} is refused with any other property, and with a property twice (item 7)`, async () => {
       for (const id of ALL.filter((i) => !place.allowed.includes(i)))
         await refuses(broker, 5, place.bytes(one(id)), 0x81, 0x82);
       for (const id of place.allowed.filter((i) => i !== P.userProperty))
@@ -112,7 +112,7 @@ describe('which properties a packet may have', () => {
     });
   }
 
-  test('trap 16: CONNECT is refused with any other property, and with a property twice', async () => {
+  test('trap 16: CONNECT is refused with any other property, and with a property twice (item 7)', async () => {
     for (const id of ALL.filter((i) => !(CONNECT_ALLOWED as readonly number[]).includes(i)))
       await refusesConnect(
         broker,
@@ -126,7 +126,7 @@ describe('which properties a packet may have', () => {
     }
   });
 
-  test('trap 16: a will is refused with any other property, and with a property twice', async () => {
+  test('trap 16: a will is refused with any other property, and with a property twice (item 7)', async () => {
     const bytes = (list: Properties) =>
       wire.connect({ clientId: unique(), will: { topic: 'w', properties: list } });
     for (const id of ALL.filter((i) => !(WILL_ALLOWED as readonly number[]).includes(i)))
@@ -162,7 +162,7 @@ describe('which properties a packet may have', () => {
       await refuses(broker, 5, bytes, 0x81);
   });
 
-  test('trap 16: values outside their range end the connection', async () => {
+  test('trap 16: values outside their range end the connection (item 7)', async () => {
     await refuses(broker, 5, wire.publish({ topic: 'a', properties: [[P.payloadFormat, 2]] }), 0x82, 0x81);
     for (const id of [P.requestProblemInfo, P.requestResponseInfo])
       await refusesConnect(
@@ -195,7 +195,7 @@ describe('lengths', () => {
     await refuses(broker, version, wire.packet(0x82, wire.u16(1), id, wire.sized('a'), wire.byte(0)), 0x81);
   });
 
-  test('trap 15: a remaining length of more than four bytes ends the connection', async () => {
+  test('trap 15: a remaining length of more than four bytes ends the connection (item 3)', async () => {
     for (const version of [4, 5] as const)
       await refuses(broker, version, Buffer.from([0x30, 0x80, 0x80, 0x80, 0x80, 0x01]), 0x81);
   });

@@ -167,7 +167,7 @@ describe('topics and filters', () => {
   });
 
   test.skipIf(process.env.ROBUSTMQ_TEST_BROKER === 'mosquitto')(
-    'topics with more levels or bytes than allowed are refused',
+    'topics with more levels or bytes than allowed are refused (item 6)',
     async () => {
       const own = await startTestBroker({ 'mqtt.maxTopicLevels': 8, 'mqtt.maxTopicSize': 64 });
       try {

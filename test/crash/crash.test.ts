@@ -52,7 +52,7 @@ test.runIf(isLong)(
 );
 
 test.each(Array.from({ length: RUNS }, (_, i) => FIRST_SEED + i))(
-  `${ROUNDS} kills, seed %i`,
+  `${ROUNDS} kills, seed %i (item 51)`,
   { timeout: 120_000 + ROUNDS * 20_000 },
   (seed) => check(seed, ROUNDS, true),
 );

@@ -79,7 +79,7 @@ async function readUpTo(client: RawClient, last: number): Promise<number[]> {
 }
 
 test.runIf(isMounted)(
-  'a full disk refuses publishers, lets readers go on, and is forgotten when there is space',
+  'a full disk refuses publishers, lets readers go on, and is forgotten when there is space (item 27)',
   { timeout: 120_000 },
   async () => {
     const ballast = join(disk, 'ballast');

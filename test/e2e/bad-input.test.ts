@@ -60,7 +60,7 @@ const attacker = (options: Omit<wire.ConnectOptions, 'clientId'> = {}): Promise<
   node.connect({ clientId: `attacker-${names++}`, ...options });
 
 describe('before CONNECT', () => {
-  test('connect-and-wait ends with the time to CONNECT', () =>
+  test('connect-and-wait ends with the time to CONNECT (item 18)', () =>
     abuse(
       () => counters().connectTimeouts,
       50,
@@ -73,7 +73,7 @@ describe('before CONNECT', () => {
       },
     ));
 
-  test('a CONNECT that comes byte by byte does not get more time', () =>
+  test('a CONNECT that comes byte by byte does not get more time (item 18)', () =>
     abuse(
       () => counters().connectTimeouts,
       2,
@@ -156,7 +156,7 @@ describe('from a connected client', () => {
     }),
   );
 
-  test('more QoS 2 at once than the broker allows', () =>
+  test('more QoS 2 at once than the broker allows (item 8)', () =>
     abuse(closed(0x93), 1, async () => {
       const client = await attacker();
       for (let id = 1; id <= 11; id++) client.send(wire.publish({ topic: 'flood', qos: 2, packetId: id }));
@@ -181,7 +181,7 @@ describe('from a connected client', () => {
       await deep.expectRefusal(0x90);
     }));
 
-  test('a flood of deep subscriptions stops at the limit and leaves nothing behind', () =>
+  test('a flood of deep subscriptions stops at the limit and leaves nothing behind (item 23)', () =>
     abuse(
       () => counters().connectionsClosed,
       1,
@@ -201,7 +201,7 @@ describe('from a connected client', () => {
       },
     ));
 
-  test('a flood of retained messages stops at the limit', () =>
+  test('a flood of retained messages stops at the limit (item 24)', () =>
     abuse(
       () => counters().retainedRefused,
       50,
@@ -220,7 +220,7 @@ describe('from a connected client', () => {
       },
     ));
 
-  test.each([0, 1])('who does not read holds a bounded amount of QoS %i', (qos) =>
+  test.each([0, 1])('who does not read holds a bounded amount of QoS %i (item 21)', (qos) =>
     abuse(
       () =>
         node.node.dataPlane.counters().droppedQueueFull +
@@ -274,7 +274,7 @@ describe('from a connected client', () => {
 });
 
 describe('connections', () => {
-  test('above the limit are refused, and accepted again when there is room', async () => {
+  test('above the limit are refused, and accepted again when there is room (item 22)', async () => {
     const own = await startTestNode({ 'limits.maxConnections': 3 });
     const inside = await Promise.all([1, 2, 3].map((i) => own.connect({ clientId: `inside${i}` })));
     for (let i = 0; i < 5; i++) {
@@ -290,7 +290,7 @@ describe('connections', () => {
     await own.stop();
   });
 
-  test('above the rate are refused until time has passed', async () => {
+  test('above the rate are refused until time has passed (item 22)', async () => {
     const own = await startTestNode({ 'limits.maxConnectionsPerSecond': 5 });
     const results: boolean[] = [];
     for (let i = 0; i < 12; i++) {

@@ -17,7 +17,7 @@ async function withNode(
 }
 
 describe('input in pieces', () => {
-  test('packets may be cut anywhere', () =>
+  test('packets may be cut anywhere (item 4)', () =>
     withNode({}, async (node) => {
       const watcher = await node.connect({ clientId: 'watcher' });
       await watcher.subscribe(['cut']);
@@ -43,7 +43,7 @@ describe('input in pieces', () => {
       await client.expect('puback');
     }));
 
-  test('a packet that does not arrive in time ends its connection', () =>
+  test('a packet that does not arrive in time ends its connection (item 4)', () =>
     withNode({ 'limits.writeTimeout': '10s' }, async (node) => {
       const client = await node.connect({ clientId: 'slow-sender' });
       client.sendHex('30 20 00');
@@ -53,7 +53,7 @@ describe('input in pieces', () => {
       expect(node.node.mqtt.counters.partialPacketTimeouts).toBe(1);
     }));
 
-  test('a length that is never filled costs no memory', () =>
+  test('a length that is never filled costs no memory (item 2)', () =>
     withNode(
       { 'mqtt.maxPacketSize': '100MiB', 'mqtt.maxHeldSize': '100MiB', 'mqtt.queue.maxSize': '100MiB' },
       async (node) => {
@@ -69,7 +69,7 @@ describe('input in pieces', () => {
 });
 
 describe('slow consumers', () => {
-  test('QoS 0 to a client that does not read is dropped, others get all of it', () =>
+  test('QoS 0 to a client that does not read is dropped, others get all of it (item 21)', () =>
     withNode({ 'mqtt.maxHeldSize': '1MiB' }, async (node) => {
       const slow = await node.connect({ clientId: 'slow' });
       const quick = await node.connect({ clientId: 'quick' });
@@ -104,7 +104,7 @@ describe('slow consumers', () => {
       expect((await limited.message()).payload.toString()).toBe('last');
     }));
 
-  test('a write that makes no progress ends the connection', () =>
+  test('a write that makes no progress ends the connection (item 21)', () =>
     withNode({ 'limits.writeTimeout': '5s', 'mqtt.maxHeldSize': '4MiB' }, async (node) => {
       const slow = await node.connect({ clientId: 'stuck' });
       await slow.subscribe([{ filter: 'flood', qos: 0 }]);
@@ -119,7 +119,7 @@ describe('slow consumers', () => {
     }));
 });
 
-test('connects, disconnects and takeovers leave nothing behind', { timeout: 60_000 }, () =>
+test('connects, disconnects and takeovers leave nothing behind (item 28)', { timeout: 60_000 }, () =>
   withNode({}, async (node) => {
     const { counters } = node.node.mqtt;
     const watcher = await node.connect({ clientId: 'watcher' });

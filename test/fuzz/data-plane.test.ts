@@ -26,7 +26,7 @@ afterEach(() => {
 describe.each(['release', 'debug'])('data plane, %s build', (build) => {
   const inputs = build === 'release' ? INPUTS : Math.ceil(INPUTS / 4);
 
-  it(`survives ${inputs} mutated sessions and gives all memory back (seed ${SEED})`, {
+  it(`survives ${inputs} mutated sessions and gives all memory back (seed ${SEED}) (item 5)`, {
     timeout: TIMEOUT_MS,
   }, () => {
     process.env.ROBUSTMQ_WASM = build;
@@ -71,7 +71,7 @@ describe.each(['release', 'debug'])('data plane, %s build', (build) => {
 });
 
 describe('cuts', () => {
-  it('means the same however the bytes are cut', { timeout: TIMEOUT_MS }, () => {
+  it('means the same however the bytes are cut (item 4)', { timeout: TIMEOUT_MS }, () => {
     const inputs = Math.ceil(INPUTS / 10);
     const random = createRandom(SEED ^ 0xc07);
     const whole = new FuzzHost(createRandom(1), false);

@@ -118,7 +118,7 @@ it.each([
   { flowCache: 'off', services: 'open', share: 0.2 },
   { flowCache: 'on', services: 'slow', share: 0.2 },
 ])(
-  `mutated sessions hurt nobody but themselves: flow cache $flowCache, $services services ($share of ${INPUTS} inputs, seed ${SEED})`,
+  `mutated sessions hurt nobody but themselves (item 5): flow cache $flowCache, $services services ($share of ${INPUTS} inputs, seed ${SEED})`,
   { timeout: TIMEOUT_MS },
   async ({ flowCache, services, share }) => {
     const inputs = Math.ceil(INPUTS * share);

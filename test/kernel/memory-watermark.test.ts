@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { watchMemory, watermarkBytes } from '../../src/kernel/memory-watermark.ts';
 
 describe('memory watermark', () => {
-  it('tells once when memory is high and once when it is normal again, below a lower mark', () => {
+  it('tells once when memory is high and once when it is normal again, below a lower mark (item 27)', () => {
     const heard: string[] = [];
     let bytes = 50;
     let tick: () => void = () => undefined;

@@ -57,7 +57,7 @@ describe('admission', () => {
     expect(admission.counters().refusedTooFast).toBe(400 + 475 + 400);
   });
 
-  it('admits nobody while suspended', () => {
+  it('admits nobody while suspended (item 27)', () => {
     const admission = createAdmission({ maxConnections: 2, maxConnectionsPerSecond: 0 }, manualClock());
     admission.suspend(true);
     expect(admission.enter()).toBe(false);

@@ -100,7 +100,7 @@ describe('PROXY protocol header', () => {
     }
   });
 
-  it('is refused with a reason when it bends the grammar', () => {
+  it('is refused with a reason when it bends the grammar (item 17)', () => {
     for (const { header, reason } of invalid) {
       const result = parseProxyHeader(header);
       expect(result.status, header.toString('latin1')).toBe('error');
@@ -108,7 +108,7 @@ describe('PROXY protocol header', () => {
     }
   });
 
-  it('never throws, never waits for more than its bound, and never decides differently when it comes in pieces', () => {
+  it('never throws, never waits for more than its bound, and never decides differently when it comes in pieces (item 17)', () => {
     const start = fc.oneof(
       fc.constantFrom(...valid.map(({ header }) => header), ...invalid.map(({ header }) => header)),
       fc.constant(signature),
@@ -202,7 +202,7 @@ for (const nodeInternals of [true, false]) {
       }
     });
 
-    it('closes on a bad header, a late one, an early end and an untrusted sender', async () => {
+    it('closes on a bad header, a late one, an early end and an untrusted sender (item 17)', async () => {
       const bench = createBench({ nodeInternals });
       const listener = await track(
         startTcpListener('mqtt', { ...config, proxyTimeoutMs: 100 }, bench.context),

@@ -160,7 +160,7 @@ describe('TLS transport', () => {
     expect(await shown('other.example')).toBe('localhost');
   });
 
-  it('closes handshakes that are not complete in time, are something else, or break off', async () => {
+  it('closes handshakes that are not complete in time, are something else, or break off (items 17, 18)', async () => {
     const bench = createBench();
     const config = tlsConfig({ certFile, keyFile, handshakeTimeoutMs: 150 });
     const listener = await track(startTlsListener('mqtts', config, bench.context));

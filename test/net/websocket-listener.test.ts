@@ -197,7 +197,7 @@ describe('WebSocket closing', () => {
     expect(connection.error).toBeUndefined();
   });
 
-  it('names the fault: text frames, messages above the bound, broken frames', async () => {
+  it('names the fault: text frames, messages above the bound, broken frames (item 16)', async () => {
     const bench = createBench({ more: { maxMessageBytes: 1000 } });
     const listener = await track(startWebSocketListener('ws', webSocketConfig, bench.context));
     const faults: [number, (client: WebSocket) => void][] = [
@@ -225,7 +225,7 @@ describe('WebSocket closing', () => {
     await eventually(() => bench.admission.counters().open === 0);
   });
 
-  it('drops a client that pings and does not read', async () => {
+  it('drops a client that pings and does not read (item 16)', async () => {
     const bench = createBench();
     const listener = await track(startWebSocketListener('ws', webSocketConfig, bench.context));
     const client = await opened(dial(listener));
@@ -266,7 +266,7 @@ describe('HTTP front of a WebSocket listener', () => {
     await expect(opened(dial(listener, { path: '/mqtt/' }))).rejects.toThrow('status 404');
   });
 
-  it('does not offer compression and does not believe forwarded addresses', async () => {
+  it('does not offer compression and does not believe forwarded addresses (item 16)', async () => {
     const bench = createBench();
     const listener = await track(startWebSocketListener('ws', webSocketConfig, bench.context));
     const client = await opened(
@@ -302,7 +302,7 @@ describe('HTTP front of a WebSocket listener', () => {
     expect(listener.counters().pending).toBe(0);
   });
 
-  it('refuses what is no proper request', async () => {
+  it('refuses what is no proper request (item 17)', async () => {
     const bench = createBench();
     const listener = await track(startWebSocketListener('ws', webSocketConfig, bench.context));
     expect(await answerTo(listener, '\x10\x0c\x00\x04MQTT\x04\x02\x00\x3c\x00\x00')).toMatch(
@@ -320,7 +320,7 @@ describe('HTTP front of a WebSocket listener', () => {
     await eventually(() => bench.admission.counters().open === 0);
   });
 
-  it('gives a client ten seconds to ask for something', async () => {
+  it('gives a client ten seconds to ask for something (item 18)', async () => {
     let nowMs = 0;
     const ticks = new Set<() => void>();
     const clock = {

@@ -67,7 +67,7 @@ test('storage.messages: at either bound new messages are refused, and taken agai
   }
 });
 
-test('storage.watermarkSize: publishers are refused below it, readers and settlements go on', async () => {
+test('storage.watermarkSize: publishers are refused below it, readers and settlements go on (item 27)', async () => {
   const broker = await startDurable();
   await away(broker);
   await reasons(broker, 't', ['before']);

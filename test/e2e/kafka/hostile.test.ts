@@ -44,18 +44,21 @@ const length = (size: number): Buffer => {
 };
 
 describe('a length', () => {
-  test.each([-1, 0, 7, 2 ** 20 + 1, 2 ** 31 - 1, -(2 ** 31)])('of %i closes the connection', async (size) => {
-    expect(await isRefused(length(size))).toBe(true);
-    await isServed();
-  });
+  test.each([-1, 0, 7, 2 ** 20 + 1, 2 ** 31 - 1, -(2 ** 31)])(
+    'of %i closes the connection (item 9)',
+    async (size) => {
+      expect(await isRefused(length(size))).toBe(true);
+      await isServed();
+    },
+  );
 
-  test('that is the start of HTTP or of TLS closes the connection', async () => {
+  test('that is the start of HTTP or of TLS closes the connection (item 17)', async () => {
     expect(await isRefused(Buffer.from('GET / HTTP/1.1\r\nHost: kafka\r\n\r\n'))).toBe(true);
     expect(await isRefused(Buffer.from('1603010200010001fc0303', 'hex'))).toBe(true);
     await isServed();
   });
 
-  test('that promises more than comes takes no memory for it', async () => {
+  test('that promises more than comes takes no memory for it (item 9)', async () => {
     const clients = await Promise.all(Array.from({ length: 50 }, open));
     for (const client of clients) client.send(length(2 ** 20));
     await isServed();
@@ -65,7 +68,7 @@ describe('a length', () => {
 });
 
 describe('a request', () => {
-  test('of an API that there is not closes the connection', async () => {
+  test('of an API that there is not closes the connection (item 9)', async () => {
     const frame = bystander.frame(Apis.metadata, 1, { topics: null });
     frame.writeInt16BE(4, 4);
     expect(await isRefused(frame)).toBe(true);
@@ -74,7 +77,7 @@ describe('a request', () => {
     await isServed();
   });
 
-  test('in a version that there is not closes the connection, but for ApiVersions', async () => {
+  test('in a version that there is not closes the connection, but for ApiVersions (item 9)', async () => {
     const frame = bystander.frame(Apis.metadata, 1, { topics: null });
     frame.writeInt16BE(99, 6);
     expect(await isRefused(frame)).toBe(true);
@@ -94,7 +97,7 @@ describe('a request', () => {
     client.close();
   });
 
-  test('that comes byte by byte is answered', async () => {
+  test('that comes byte by byte is answered (item 4)', async () => {
     const client = await open();
     for (const byte of client.frame(Apis.metadata, 12, { topics: [] })) {
       client.send(Uint8Array.of(byte));
@@ -131,7 +134,7 @@ describe('a request', () => {
     client.close();
   }
 
-  test('cut at any byte ends at worst its own connection', async () => {
+  test('cut at any byte ends at worst its own connection (item 4)', async () => {
     for (const frame of frames()) {
       const cuts = Array.from({ length: frame.length - 4 }, (_, end) => end);
       for (let at = 0; at < cuts.length; at += 20) {
@@ -147,7 +150,7 @@ describe('a request', () => {
     await isServed();
   });
 
-  test('with any byte changed ends at worst its own connection', async () => {
+  test('with any byte changed ends at worst its own connection (item 5)', async () => {
     const random = createRandom(Number(process.env.ROBUSTMQ_TEST_SEED ?? 7));
     const rounds = Number(process.env.ROBUSTMQ_TEST_ROUNDS ?? 200);
     const all = frames();
@@ -165,7 +168,7 @@ describe('a request', () => {
     await isServed();
   });
 
-  test('whose arrays claim more elements than there are bytes closes the connection', async () => {
+  test('whose arrays claim more elements than there are bytes closes the connection (item 9)', async () => {
     const frame = bystander.frame(Apis.metadata, 1, {
       topics: [{ name: 'a', topicId: 'AAAAAAAAAAAAAAAAAAAAAA' }],
     });

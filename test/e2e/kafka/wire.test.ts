@@ -137,7 +137,7 @@ describe('Produce', () => {
       ErrorCode.INVALID_TIMESTAMP,
     ],
     ['a batch above the limit', () => batchOf('x'.repeat(1_100_000)), ErrorCode.MESSAGE_TOO_LARGE],
-  ])('refuses %s, and stores nothing', async (_, records, errorCode) => {
+  ])('refuses %s, and stores nothing (item 10)', async (_, records, errorCode) => {
     expect(await produce(records())).toMatchObject({ errorCode, baseOffset: -1 });
     expect(await fetchOne()).toMatchObject({ highWatermark: 0 });
   });
@@ -243,7 +243,7 @@ describe('Fetch', () => {
     other.close();
   });
 
-  test('brings the first batch whatever its size, and whole batches up to the limit', async () => {
+  test('brings the first batch whatever its size, and whole batches up to the limit (item 26)', async () => {
     for (let i = 0; i < 5; i++) await produce(batchOf('x'.repeat(1000)));
     const first = await fetchOne({ partitionMaxBytes: 10 });
     expect(recordsIn(first?.records ?? null)).toHaveLength(1);

@@ -31,7 +31,7 @@ function world() {
 }
 
 describe('records that cross', () => {
-  it('are messages of the address of their topic, but for those that cannot be', () => {
+  it('are messages of the address of their topic, but for those that cannot be (item 26)', () => {
     const { crossing, published } = world();
     const records = ['one', 'x'.repeat(60), 'two'].map(record);
     expect(crossing.publish('a.b', records)).toEqual([{ record: records[1], index: 1, reason: 'too-large' }]);

@@ -44,7 +44,7 @@ describe('input', () => {
     );
   });
 
-  it('believes no length: memory is a small multiple of what has come', () => {
+  it('believes no length: memory is a small multiple of what has come (item 9)', () => {
     fc.assert(
       fc.property(fc.integer({ min: 5000, max: MAX }), fc.nat({ max: 4999 }), (size, arrived) => {
         const input = createFrameInput(MIN, () => MAX, createRequestMemory());

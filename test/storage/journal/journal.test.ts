@@ -117,7 +117,7 @@ describe('the journal', () => {
     await expect(journal.append([entry(1, 'os')], 'os')).rejects.toThrow(JournalReadOnly);
   });
 
-  it('is read-only at once when a sync fails: nothing concerned is acknowledged, reading goes on', async () => {
+  it('is read-only at once when a sync fails: nothing concerned is acknowledged, reading goes on (item 27)', async () => {
     const disk = faultyDisk(4);
     let told: Error | undefined;
     const journal = await openJournal({
@@ -252,7 +252,7 @@ describe('the journal', () => {
     for (const seen of await reading) expect(seen.at(-1)).toMatch(/^\d:29\d-/);
   });
 
-  it('names file and position of a damaged block, and never serves what was in it', async () => {
+  it('names file and position of a damaged block, and never serves what was in it (item 51)', async () => {
     const disk = faultyDisk(8);
     const journal = await openOn(disk);
     await fill(journal, 200);
@@ -271,7 +271,7 @@ describe('the journal', () => {
     expect(await again.verify()).toHaveLength(1);
   });
 
-  it('takes a bad block before synced ones for damage and refuses to start', async () => {
+  it('takes a bad block before synced ones for damage and refuses to start (item 51)', async () => {
     const disk = faultyDisk(9);
     const journal = await openOn(disk, {});
     for (let i = 0; i < 20; i++) await journal.append([entry(1, `${i}`)], 'sync');

@@ -256,7 +256,7 @@ function damage(disk: FaultyDisk, random: Random): boolean {
   return true;
 }
 
-it('keeps what it acknowledged, invents nothing and refuses what is damaged, whatever the disk does', {
+it('keeps what it acknowledged, invents nothing and refuses what is damaged, whatever the disk does (item 51)', {
   timeout: 60_000 + SCHEDULES * 300,
 }, async () => {
   let refused = 0;

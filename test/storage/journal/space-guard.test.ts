@@ -39,7 +39,7 @@ async function setUp(capacityBytes: number) {
 }
 
 describe('a disk that fills up', () => {
-  it('refuses writers before it is full, lets settlements go on from the reserve, and recovers by itself', async () => {
+  it('refuses writers before it is full, lets settlements go on from the reserve, and recovers by itself (item 27)', async () => {
     const { disk, clock, space, journal, append, fill } = await setUp(256 * KIB);
     expect(space.hasReserve).toBe(true);
     expect(await fill(false)).toBeGreaterThan(100);

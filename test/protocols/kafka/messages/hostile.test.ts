@@ -23,7 +23,7 @@ const LIES = [
 ];
 
 describe('bytes that lie', () => {
-  it.each(messages)('in $name make nothing large, wherever they are', (message) => {
+  it.each(messages)('in $name make nothing large, wherever they are (item 9)', (message) => {
     for (const version of someVersions(message)) {
       const [value] = fc.sample(valuesOf(message, version), { numRuns: 1, seed: version + 1 });
       const bytes = encoded(message, version, value);
@@ -44,7 +44,7 @@ describe('bytes that lie', () => {
     }
   });
 
-  it.each(messages)('and noise are no $name, or one that can be written', (message) => {
+  it.each(messages)('and noise are no $name, or one that can be written (item 5)', (message) => {
     for (const version of versionsOf(message)) {
       fc.assert(
         fc.property(fc.uint8Array({ maxLength: 120 }), (noise) => {

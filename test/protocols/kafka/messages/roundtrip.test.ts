@@ -19,7 +19,7 @@ describe('every message in every version', () => {
     }
   });
 
-  it.each(messages)('$name, cut anywhere, is truncated and not misread', (message) => {
+  it.each(messages)('$name, cut anywhere, is truncated and not misread (item 4)', (message) => {
     for (const version of versionsOf(message)) {
       const [value] = fc.sample(valuesOf(message, version), { numRuns: 1, seed: version });
       const bytes = encoded(message, version, value);

@@ -110,7 +110,7 @@ describe('batches of Apache Kafka', () => {
 });
 
 describe('what is inside compression', () => {
-  it('cannot become larger than a batch may be', async () => {
+  it('cannot become larger than a batch may be (item 10)', async () => {
     const records = [{ ...(goldenRecords[0] as LogRecord), value: new Uint8Array(2 << 20) }];
     for (const name of CODECS) {
       const codec = await loadCodec(name);

@@ -31,7 +31,7 @@ describe('what a producer sends', () => {
     });
   });
 
-  it('is one whole batch of version 2', () => {
+  it('is one whole batch of version 2 (item 10)', () => {
     expect(errorOf(null)).toBe('INVALID_RECORD');
     expect(errorOf(new Uint8Array(0))).toBe('INVALID_RECORD');
     expect(errorOf(goldenBatch('magic0'))).toBe('INVALID_RECORD');
@@ -45,13 +45,13 @@ describe('what a producer sends', () => {
     }
   });
 
-  it('has a right checksum', () => {
+  it('has a right checksum (item 10)', () => {
     const bytes = goldenBatch('none');
     bytes[80] = (bytes[80] as number) ^ 1;
     expect(errorOf(bytes)).toBe('CORRUPT_MESSAGE');
   });
 
-  it('is no larger than its topic allows', () => {
+  it('is no larger than its topic allows (item 10)', () => {
     const { length } = goldenBatch('none');
     expect(errorOf(goldenBatch('none'), { maxBatchBytes: length })).toBe('accepted');
     expect(errorOf(goldenBatch('none'), { maxBatchBytes: length - 1 })).toBe('MESSAGE_TOO_LARGE');
@@ -66,7 +66,7 @@ describe('what a producer sends', () => {
     expect(errorOf(goldenBatch('zstd'), { apiVersion: 7 })).toBe('accepted');
   });
 
-  it('has consistent numbers', () => {
+  it('has consistent numbers (item 10)', () => {
     const invalid = (change: (view: DataView) => void) =>
       expect(errorOf(changed(change))).toBe('INVALID_RECORD');
     invalid((view) => view.setBigInt64(Field.baseOffset, 1n));
@@ -92,7 +92,7 @@ describe('what a producer sends', () => {
     expect(errorOf(loose)).toBe('INVALID_RECORD');
   });
 
-  it('is refused or accepted, and never more, with any byte changed or cut', () => {
+  it('is refused or accepted, and never more, with any byte changed or cut (item 5)', () => {
     const bytes = goldenBatch('idempotent');
     for (let at = 0; at < bytes.length; at++) {
       expect(errorOf(bytes.subarray(0, at))).not.toBe('accepted');

@@ -216,7 +216,7 @@ describe('encodePublishHead', () => {
       { numRuns: 300 },
     );
   });
-  it('encodes lengths on both sides of every size of variable byte integer', () => {
+  it('encodes lengths on both sides of every size of variable byte integer (item 3)', () => {
     for (const payloadBytes of [119, 120, 127, 128, 16_375, 16_383, 16_384, 2_097_143, 2_097_152]) {
       const packet: PublishPacket = {
         ...{ type: PacketType.Publish, dup: false, qos: 0, retain: true, packetId: 0, topic: utf8('topic') },

@@ -67,7 +67,7 @@ describe.each(VERSIONS)('version %i', (version) => {
     );
   });
 
-  it('refuses every packet that is cut short', () => {
+  it('refuses every packet that is cut short (item 4)', () => {
     fc.assert(
       fc.property(encodedClient, encodedServer, (client, server) => {
         for (let length = 0; length < client.frame.length; length++) {
@@ -99,7 +99,7 @@ describe.each(VERSIONS)('version %i', (version) => {
     );
   });
 
-  it('never throws on a packet with one byte changed, and what it still accepts means what it says', () => {
+  it('never throws on a packet with one byte changed, and what it still accepts means what it says (item 5)', () => {
     fc.assert(
       fc.property(encodedClient, fc.integer({ min: 1, max: 255 }), ({ frame }, difference) => {
         for (let at = 0; at < frame.length; at++) {
@@ -137,7 +137,7 @@ describe.each(VERSIONS)('version %i', (version) => {
     );
   });
 
-  it('never throws on random bytes', () => {
+  it('never throws on random bytes (item 5)', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 40 }), fc.integer({ min: 0, max: 255 }), (body, first) => {
         const frame = Uint8Array.from([first, body.length, ...body]);
