@@ -20,6 +20,8 @@ export interface AdminClient {
     operation: Operation<In, unknown>,
     input: In,
     signal: AbortSignal,
+    /** It goes on behind that event. */
+    lastEventId?: string,
   ): AsyncGenerator<ServerSentEvent>;
   close(): void;
 }
@@ -83,9 +85,13 @@ function clientOver(line: Line): AdminClient {
       if (answer.type !== 'application/problem+json') return parsed as Out;
       throw refusal(answer.status, parsed);
     },
-    async *follow(operation, input, signal) {
+    async *follow(operation, input, signal, lastEventId) {
       const response = await opened(line, {
         ...line.options,
+        headers: {
+          ...line.options.headers,
+          ...(lastEventId === undefined ? {} : { 'last-event-id': lastEventId }),
+        },
         path: targetOf(operation, input as Readonly<Record<string, unknown>>),
         agent: false,
         timeout: SILENCE_TIMEOUT_MS,

@@ -2,15 +2,13 @@
 import { OPERATIONS } from '../admin/operations.ts';
 import type { PayloadView, PropertyView } from '../admin/views.ts';
 import { printable, time } from './admin-output.ts';
-import type { AdminOptions } from './admin-target.ts';
-import { follow } from './follow.ts';
+import { type FollowOptions, follow } from './follow.ts';
 import type { Io } from './io.ts';
 
-export interface TailOptions extends AdminOptions {
+export interface TailOptions extends FollowOptions {
   readonly format: 'text' | 'json' | 'hex';
   readonly rate: number;
   readonly maxPayload: number;
-  readonly count?: number;
 }
 
 interface Seen extends PayloadView {
@@ -30,7 +28,6 @@ export function tail(filters: readonly string[], options: TailOptions, io: Io): 
       maxPayloadBytes: options.maxPayload,
     },
     line: (seen) => line(seen, options.format),
-    count: options.count,
     things: 'messages',
   });
 }

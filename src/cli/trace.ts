@@ -3,17 +3,15 @@
 import { TIME_IS_OVER } from '../admin/operations/trace.ts';
 import { OPERATIONS } from '../admin/operations.ts';
 import { printable, time } from './admin-output.ts';
-import type { AdminOptions } from './admin-target.ts';
 import { CliError, ExitCode } from './exit-codes.ts';
-import { follow } from './follow.ts';
+import { type FollowOptions, follow } from './follow.ts';
 import type { Io } from './io.ts';
 
-export interface TraceOptions extends AdminOptions {
+export interface TraceOptions extends FollowOptions {
   readonly topic?: string;
   readonly client?: string;
   readonly rate: number;
   readonly seconds: number;
-  readonly count?: number;
 }
 
 interface SeenStep {
@@ -31,7 +29,7 @@ interface SeenStep {
 const SHOWN_DIGITS = 8;
 
 export async function trace(options: TraceOptions, io: Io): Promise<number> {
-  const { topic, client, rate, seconds, count } = options;
+  const { topic, client, rate, seconds } = options;
   if (topic === undefined && client === undefined) {
     throw new CliError(ExitCode.Usage, 'say of which messages: --topic, --client, or both');
   }
@@ -44,7 +42,6 @@ export async function trace(options: TraceOptions, io: Io): Promise<number> {
       seconds,
     },
     line,
-    count,
     things: 'messages or steps',
     isGoodEnd: (reason) => reason === TIME_IS_OVER,
   });

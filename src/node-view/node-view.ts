@@ -7,6 +7,7 @@
  * broker works, and an answer is bounded whatever is asked for; a change resolves when it is as durable as the
  * configuration says, and is refused where the journal takes nothing any more.
  */
+import { randomBytes } from 'node:crypto';
 import type { NodeView, SecurityParts } from '../admin/node-view.ts';
 import type { Alarms } from '../alarms/alarms.ts';
 import type { AlarmFigures } from '../alarms/conditions.ts';
@@ -82,7 +83,7 @@ export function createNodeView(parts: NodeParts): NodeView {
       health: status.health,
       listeners: parts.listenerNames,
     }),
-    events: eventsView(parts.events, parts.mqtt.clock.wallMs().toString(36)),
+    events: eventsView(parts.events, randomBytes(6).toString('hex')),
     clients: clientsView(parts.mqtt, parts.kafka),
     subscriptions: subscriptionsView(parts.mqtt),
     topics: topicsView(parts.kafka),
