@@ -10,6 +10,7 @@ import { decodeOwner } from '../security/owner.ts';
 import type { Session } from '../session.ts';
 import type { SessionRegistry } from '../session-registry.ts';
 import { type DeliveryOptions, qosOf, setIndexOf } from './delivery-options.ts';
+import { createDirtyPages } from './dirty-pages.ts';
 import { groupOf, KIND_META, KIND_SESSIONS, KIND_SETS, keyOf, numberOf, serialsOf } from './page-keys.ts';
 import { readName, readRun, readSet, readSigned, readWill, SessionEntry } from './session-entries.ts';
 import { readSession, writeSession } from './session-page.ts';
@@ -48,24 +49,12 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
   const { sessions, router, store, options } = parts;
   const pools = createReferencePools();
   const bySerial = new Map<number, Session>();
-  let dirty: Session[] = [];
-  /** Pages to be looked at again besides those of the sessions in `dirty`. */
-  const dirtyKeys = new Map<string, Uint8Array>();
+  const dirty = createDirtyPages();
+  const { touch, touchKey } = dirty;
   let metaSerial = 0;
 
-  function touchKey(key: Uint8Array): void {
-    dirtyKeys.set(Buffer.from(key).toString('latin1'), key);
-  }
-
-  function touch(session: Session): void {
-    const { durable } = session;
-    if (durable === undefined || durable.isDirty) return;
-    durable.isDirty = true;
-    dirty.push(session);
-  }
-
   function touchSet(index: number): void {
-    touchKey(keyOf(KIND_SETS, pageOfSet(index)));
+    touchKey(KIND_SETS, pageOfSet(index));
   }
 
   function setsInUse(): Set<number> {
@@ -86,7 +75,7 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
     bySerial.set(session.serial, session);
     if (session.serial > metaSerial) {
       metaSerial = session.serial;
-      touchKey(keyOf(KIND_META, 0));
+      touchKey(KIND_META, 0);
     }
   }
 
@@ -100,7 +89,7 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
     queue.clear();
     bySerial.delete(session.serial);
     session.durable = undefined;
-    touchKey(keyOf(KIND_SESSIONS, groupOf(session.serial)));
+    touchKey(KIND_SESSIONS, groupOf(session.serial));
   }
 
   function settle(session: Session, seq: number): boolean {
@@ -294,19 +283,6 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
     enter(session, durable);
   }
 
-  /** Of what was touched. */
-  function markPages(): void {
-    const groups = new Set<number>();
-    for (const session of dirty) {
-      const { serial, durable } = session;
-      if (durable === undefined) continue;
-      durable.isDirty = false;
-      groups.add(groupOf(serial));
-    }
-    dirty = [];
-    for (const group of groups) touchKey(keyOf(KIND_SESSIONS, group));
-  }
-
   function write(to: ByteWriter, session: Session, durable: DurableState): void {
     writeSession(to, session, durable, router.subscriptionsOf(session.number), (slot) => store.idOf(slot));
   }
@@ -408,16 +384,7 @@ export function createSessionsTable(parts: SessionsTableOptions): SessionsTable 
         if (key[0] === KIND_SETS) return encodeSets(options, number, VERSION);
         return groupPage(number);
       },
-      takeDirty(max) {
-        markPages();
-        const taken: Uint8Array[] = [];
-        for (const [name, key] of dirtyKeys) {
-          if (taken.length >= max) break;
-          dirtyKeys.delete(name);
-          taken.push(key);
-        }
-        return taken;
-      },
+      takeDirty: (max) => dirty.take(max),
     },
   );
 }
