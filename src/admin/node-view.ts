@@ -8,8 +8,8 @@
  * while somebody turns pages may or may not be seen; nothing else is missed or repeated.
  */
 import type { OpenSecurity } from '../security/open-security.ts';
-import type { BackupsView } from './operations/backups.ts';
 import type { AlarmsView } from './operations/alarms.ts';
+import type { BackupsView } from './operations/backups.ts';
 import type { CertificatesView } from './operations/certificates.ts';
 import type { ChecksView } from './operations/checks.ts';
 import type { ClientsView } from './operations/clients.ts';

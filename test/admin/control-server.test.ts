@@ -122,7 +122,11 @@ describe('the control socket', () => {
     ['/sessions?limit=0', 400, 'limit must be a whole number from 1 to 1000'],
     ['/sessions?limit=1&limit=2', 400, 'limit is there twice'],
     ['/sessions?connected=perhaps', 400, 'connected must be a boolean'],
-    ['/sessions?limits=1', 400, 'there is no parameter "limits"; there are limit, cursor, connected, prefix, tenant'],
+    [
+      '/sessions?limits=1',
+      400,
+      'there is no parameter "limits"; there are limit, cursor, connected, prefix, tenant',
+    ],
     ['/sessions/%ff', 400, 'clientId is not percent-encoded UTF-8'],
     ['/sessions/nobody', 404, 'there is no session "nobody"'],
     ['/queues/nobody/messages', 404, 'there is no queue "nobody"'],
