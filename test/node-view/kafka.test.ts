@@ -151,7 +151,13 @@ describe('groups', () => {
       expect((await node.get(`/groups/billing?tenant=${other}`)).status).toBe(404);
     }
     const reset = await node.post('/groups/billing:reset?tenant=acme', { to: 'latest' });
-    expect(reset.body).toMatchObject({ isDone: true, moves: [{ from: 1, to: 4 }, { from: 0, to: 1 }] });
+    expect(reset.body).toMatchObject({
+      isDone: true,
+      moves: [
+        { from: 1, to: 4 },
+        { from: 0, to: 1 },
+      ],
+    });
     expect((await node.remove('/groups/billing?tenant=acme')).body).toEqual({ removed: 1 });
     expect((await node.get('/groups/billing')).body).toMatchObject({ tenant: null, lag: 2 });
     expect((await node.remove('/groups/archive')).body).toEqual({ removed: 1 });

@@ -264,9 +264,11 @@ export function createUsers(options: UsersOptions): Users {
 
   const editsOfScram = (wanted: readonly ScramEdit[]): Edit[] => {
     const changed = new Map<string, UserRecord>();
+    const makers = new Map<string, string>();
     for (const { userName, mechanism, credential, tenant = '' } of wanted) {
       if (configured.has(userName)) continue;
       const old = changed.get(userName) ?? records.get(userName) ?? { ...emptyRecord(), tenant };
+      makers.set(userName, tenant);
       const scram = new Map(old.scram);
       scram.delete(mechanism);
       if (credential !== undefined) scram.set(mechanism, credential);
@@ -283,7 +285,7 @@ export function createUsers(options: UsersOptions): Users {
       const isNothing =
         record.scram.size === 0 &&
         record.roles.length === 0 &&
-        record.tenant === '' &&
+        record.tenant === makers.get(name) &&
         !record.isSuperuser &&
         !record.isDisabled;
       return edit(name, isNothing ? undefined : record);

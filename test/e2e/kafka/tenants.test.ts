@@ -335,6 +335,12 @@ describe('administration of a tenant', () => {
       );
     expect(await seen(ann)).toEqual(['intern']);
     expect(await seen(bea)).toEqual([]);
+    const deletions = [{ name: 'intern', mechanism: 1 }];
+    const remove = (client: typeof ann) =>
+      client.call(Apis.alterUserScramCredentials, 0, { deletions, upsertions: [] });
+    expect((await remove(bea)).results[0]?.errorCode).toBe(ErrorCode.UNACCEPTABLE_CREDENTIAL);
+    expect((await remove(ann)).results[0]?.errorCode).toBe(0);
+    expect(bench.broker.node.security.users.get('intern')).toBeUndefined();
   });
 
   test('sets quotas for the clients of the tenant', async () => {
