@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { CATALOGUE } from '../../src/metrics/catalogue.ts';
+import { Secret } from '../../src/security/secret.ts';
 import { type KafkaNode, startKafkaNode } from './kafka/node.ts';
 
 let broker: KafkaNode | undefined;
@@ -85,6 +86,37 @@ describe('a node over HTTP', () => {
       'robustmq_telemetry_items_total',
       'robustmq_telemetry_traces_limited_total',
     ]);
+  });
+
+  it('shows single sessions and topics to who may see them, also on this machine', async () => {
+    const url = await start();
+    expect((await fetch(`${url}/metrics/detailed?family=session`)).status).toBe(401);
+    await broker?.node.security.users.create({
+      name: 'watcher',
+      password: new Secret('correct horse battery'),
+      roles: ['viewer'],
+    });
+    const admin = broker?.client().admin();
+    await admin?.connect();
+    await admin?.createTopics({ topics: [{ topic: 'orders', numPartitions: 3 }] });
+    await admin?.disconnect();
+    const authorization = `Basic ${Buffer.from('watcher:correct horse battery').toString('base64')}`;
+    const answer = await fetch(`${url}/metrics/detailed?family=session,queue,group,topic&match=ord*`, {
+      headers: { authorization },
+    });
+    expect(answer.headers.get('content-type')).toContain('version=0.0.4');
+    expect((await answer.text()).split('\n').filter((line) => !line.startsWith('#'))).toEqual([
+      'robustmq_topic_partitions{topic="orders"} 3',
+      'robustmq_topic_records{topic="orders"} 0',
+      'robustmq_topic_bytes{topic="orders"} 0',
+      '',
+    ]);
+  });
+
+  it('has a page of its API, under a policy of its own', async () => {
+    const { headers } = await fetch(`${await start()}/api/v1/docs`);
+    expect(headers.get('content-security-policy')).toMatch(/^default-src 'none'; style-src 'sha256-/);
+    expect(headers.get('x-frame-options')).toBe('DENY');
   });
 
   it('shows what the dashboards and alerts ask for', () => {
