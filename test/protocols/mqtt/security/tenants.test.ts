@@ -1,5 +1,10 @@
 /** Tenants on one node: the same names everywhere, and nothing of one reaches another. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { type ConnectRequest, principalFrom } from '../../../../src/protocols/mqtt/auth.ts';
+import { createAuthenticator } from '../../../../src/protocols/mqtt/security/log-in.ts';
+import type { Authentication } from '../../../../src/security/authentication/authentication.ts';
+import type { Guard } from '../../../../src/security/guard/guard.ts';
+import type { Verdict } from '../../../../src/security/security.ts';
 import { type PacketOf, property, type RawClient } from '../../../support/raw-client.ts';
 import * as wire from '../../../support/wire.ts';
 import { P } from '../../../support/wire.ts';
@@ -377,4 +382,32 @@ describe('what tenants may name', () => {
     expect((await client.subscribe([long])).reasons).toEqual([0x8f]);
     expect((await client.unsubscribe([long])).reasons).toEqual([0x8f]);
   });
+});
+
+const request: ConnectRequest = {
+  clientId: 'c',
+  version: 5,
+  userName: 'ann',
+  password: undefined,
+  certificate: undefined,
+  remoteAddress: '127.0.0.1',
+  listener: 'mqtt',
+  transport: 'tcp',
+};
+const principal = principalFrom(request, 'ann');
+
+test('who is of a tenant that cannot be one is let in by nobody', async () => {
+  const warnings: string[] = [];
+  const letIn = (tenant: string): Verdict => ({ isLetIn: true, principal: { ...principal, tenant } });
+  const answerTo = async (tenant: string) => {
+    const authenticator = createAuthenticator({
+      authentication: { authenticate: async () => letIn(tenant) } as unknown as Authentication,
+      guard: { mayLogIn: () => undefined, logIns: { succeeded() {} } } as unknown as Guard,
+      logger: { warn: (_, message) => void warnings.push(message) },
+    });
+    return (await authenticator.authenticate(request)).allow;
+  };
+  expect(await Promise.all(['', 'acme'].map(answerTo))).toEqual([true, true]);
+  expect(await Promise.all(['Acme', 'a/b', '+', 'a\0b', '$x'].map(answerTo))).toEqual(Array(5).fill(false));
+  expect(warnings).toHaveLength(5);
 });
