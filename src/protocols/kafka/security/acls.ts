@@ -37,6 +37,8 @@ const ANY = 1;
 /** Decisions and subjects that are remembered; above, all are forgotten. */
 const MAX_REMEMBERED = 65_536;
 const MAX_SUBJECTS = 4096;
+/** Decisions about longer names are not remembered: they would be more memory than work. */
+const MAX_NAME_CHARS = 1024;
 
 const is = (filter: number, value: number): boolean => filter === ANY || filter === value;
 
@@ -219,6 +221,7 @@ export function createAcls(options: AclOptions): Acls {
     const found = knownOf(subject)[type]?.get(name);
     if (found !== undefined) return found;
     const decided = decide(subject, type, name);
+    if (name.length > MAX_NAME_CHARS) return decided;
     if (remembered >= MAX_REMEMBERED) forget();
     knownOf(subject)[type]?.set(name, decided);
     remembered++;

@@ -38,11 +38,14 @@ const isVeiled = (name: string): boolean => name.startsWith(NOBODYS);
 
 const MAX_TENANTS = 1024;
 const MAX_NAMES = 4096;
+/** Longer ones are no topics. */
+const MAX_NAME_CHARS = 249;
 
 /** The same text for the same name, so that tables need not look at it twice. */
 function remembered(make: (name: string) => string): (name: string) => string {
   const names = new Map<string, string>();
   return (name) => {
+    if (name.length > MAX_NAME_CHARS) return make(name);
     let made = names.get(name);
     if (made === undefined) {
       if (names.size >= MAX_NAMES) names.clear();

@@ -49,6 +49,8 @@ const OF_CLIENTS: ReadonlySet<ResourceType> = new Set([ResourceType.Group, Resou
 
 /** Decisions that are remembered; above, all are forgotten. */
 const MAX_REMEMBERED = 131_072;
+/** Longer ones are no topics, and quickly decided about. */
+const MAX_NAME_CHARS = 249;
 
 const isSaid = ({ reason }: Decision): boolean => reason !== 'no-match' && reason !== 'malformed';
 
@@ -96,6 +98,7 @@ export function createCommonRules({ authorization, isOpen }: CommonRulesOptions)
         if (principal.isSuperuser) return allowing(EVERY_OPERATION, 0);
         return type === ResourceType.Cluster ? ofCluster(principal) : allowing(0, 0);
       }
+      if (name.length > MAX_NAME_CHARS) return ofTopic(principal, name);
       let topics = known.get(principal);
       const found = topics?.get(name);
       if (found !== undefined) return found;
