@@ -97,7 +97,7 @@ export function createNodeView(parts: NodeParts): NodeView {
     delayed: delayedView(parts.mqtt, parts.delayed),
     deadLetters: deadLettersView(parts.config, parts.streams),
     backups: backupsView(parts.tier.backups),
-    topicRecords: recordsView(parts.kafka),
+    topicRecords: recordsView(parts.kafka, parts.security),
     definitions: definitionsView({
       security: parts.security,
       kafka: parts.kafka,

@@ -1,7 +1,10 @@
 /** Records of Kafka's topics: on the ways that those of producers and consumers go. */
+import type { Caller } from '../admin/caller.ts';
+import type { SecurityParts } from '../admin/node-view.ts';
 import { OperationError } from '../admin/operation.ts';
 import type { NewRecord, RecordsView } from '../admin/operations/records.ts';
 import type { StreamRecord } from '../admin/views.ts';
+import { mqttAddress } from '../kernel/crossing/addresses.ts';
 import type { Kafka } from '../protocols/kafka/context.ts';
 import type { KafkaFrontEnd } from '../protocols/kafka/front-end.ts';
 import { ErrorCode } from '../protocols/kafka/messages/errors.ts';
@@ -12,6 +15,7 @@ import { encodeHeaders, type LogRecord } from '../storage/records/record.ts';
 import { readRecordBatch } from '../storage/records/record-batch.ts';
 import { ask, expectDone } from './kafka-requests.ts';
 import { headersOf } from './message-properties.ts';
+import { principalOf } from './messages.ts';
 import { served } from './topics.ts';
 
 /** The last version with names of topics. */
@@ -59,7 +63,21 @@ function recordOf(record: NewRecord, nowMs: number): LogRecord {
   };
 }
 
-export function recordsView(frontEnd: KafkaFrontEnd | undefined): RecordsView {
+export function recordsView(
+  frontEnd: KafkaFrontEnd | undefined,
+  security: Pick<SecurityParts, 'users' | 'authorization'>,
+): RecordsView {
+  function check(topic: string, by: Pick<Caller, 'user' | 'tenant'>, action: 'read' | 'append to'): void {
+    const { authorization } = security;
+    const principal = principalOf(security, by);
+    const address = mqttAddress(topic);
+    const isAllowed =
+      action === 'read'
+        ? authorization.maySubscribe(principal, address) === true
+        : authorization.mayPublish(principal, address);
+    if (!isAllowed) throw new OperationError(403, 'forbidden', `rules do not allow to ${action} this topic`);
+  }
+
   async function fetch(kafka: Kafka, topic: string, partition: number, offset: number, maxBytes: number) {
     const answer = await ask(kafka, 'fetch', FETCH, {
       clusterId: null,
@@ -98,8 +116,9 @@ export function recordsView(frontEnd: KafkaFrontEnd | undefined): RecordsView {
   }
 
   return {
-    async read({ topic, partition: number, fromOffset, limit, maxBytes }) {
+    async read({ topic, partition: number, fromOffset, limit, maxBytes, by }) {
       const kafka = served(frontEnd);
+      check(topic, by, 'read');
       const partition = kafka.topics.partition(topic, number);
       if (partition === undefined) return undefined;
       let nextOffset = Math.min(Math.max(fromOffset, partition.startOffset), partition.endOffset);
@@ -123,8 +142,9 @@ export function recordsView(frontEnd: KafkaFrontEnd | undefined): RecordsView {
       }
       return { records, nextOffset };
     },
-    async append(topic, number, records) {
+    async append(topic, number, records, by) {
       const kafka = served(frontEnd);
+      check(topic, by, 'append to');
       const nowMs = kafka.clock.wallMs();
       const batch = buildBatch(
         kafka.kernel,

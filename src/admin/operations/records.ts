@@ -1,4 +1,5 @@
 /** Records of Kafka's topics, as those read and write them who are no consumers and producers. */
+import type { Caller } from '../caller.ts';
 import { found, named, OperationError, operation } from '../operation.ts';
 import { integer, list, object, string } from '../schema.ts';
 import { MAX_PAYLOAD_BYTES, showRecord } from '../show.ts';
@@ -12,6 +13,9 @@ export interface NewRecord {
   readonly payload: Uint8Array | null;
 }
 
+type By = Pick<Caller, 'user' | 'tenant'>;
+
+/** Rules are asked about who reads and appends, as they are about clients; what they forbid rejects with an OperationError. */
 export interface RecordsView {
   /** Of transactions only those that were committed. Undefined when there is no such topic or partition. */
   read(request: {
@@ -21,9 +25,10 @@ export interface RecordsView {
     readonly fromOffset: number;
     readonly limit: number;
     readonly maxBytes: number;
+    readonly by: By;
   }): Promise<{ readonly records: readonly StreamRecord[]; readonly nextOffset: number } | undefined>;
   /** As one batch, durably; gives the offset of the first. */
-  append(topic: string, partition: number, records: readonly NewRecord[]): Promise<number>;
+  append(topic: string, partition: number, records: readonly NewRecord[], by: By): Promise<number>;
 }
 
 const MAX_RECORDS = 1000;
@@ -54,6 +59,10 @@ const record = object(
   },
 );
 
+const given = list(record, 'Records, at least one.', { maxItems: MAX_RECORDS });
+/** What clients are told is not for the audit log. */
+const newRecords = { ...given, json: { ...given.json, writeOnly: true } };
+
 function bytesOf(plain: string | undefined, encoded: string | undefined, what: string): Uint8Array | null {
   if (plain !== undefined && encoded !== undefined) {
     throw new OperationError(400, 'invalid-input', `${what} is there as text and in base64`);
@@ -80,13 +89,14 @@ export const recordOperations = {
       limit: integer('Most records of an answer.', { min: 1, max: MAX_RECORDS }),
     },
     output: pageOfRecords,
-    async run(node, { name: topic, partition: number, offset, limit }) {
+    async run(node, { name: topic, partition: number, offset, limit }, { caller }) {
       const page = await node.topicRecords.read({
         topic,
         partition: number,
         fromOffset: offset ?? 0,
         limit: limit ?? MAX_RECORDS,
         maxBytes: MAX_READ_BYTES,
+        by: caller,
       });
       const { records, nextOffset } = found(page, `${named('topic', topic)} with a partition ${number}`);
       return { items: records.map((each) => showRecord(number, each, MAX_PAYLOAD_BYTES)), nextOffset };
@@ -101,9 +111,9 @@ export const recordOperations = {
     audit: 'change',
     maxBodyBytes: MAX_BODY_BYTES,
     pathParameters: { name, partition },
-    body: object({ records: list(record, 'Records, at least one.', { maxItems: MAX_RECORDS }) }),
+    body: object({ records: newRecords }),
     output: object({ baseOffset: integer('Offset of the first.'), records: integer('How many.') }),
-    async run(node, { name: topic, partition: number, body: { records } }) {
+    async run(node, { name: topic, partition: number, body: { records } }, { caller }) {
       if (records.length === 0) throw new OperationError(400, 'invalid-input', 'records: there are none');
       const read = records.map((each, i) => ({
         timeMs: each.timeMs,
@@ -114,7 +124,10 @@ export const recordOperations = {
           value: bytesOf(header.value, header.valueBase64, `records[${i}].headers`),
         })),
       }));
-      return { baseOffset: await node.topicRecords.append(topic, number, read), records: records.length };
+      return {
+        baseOffset: await node.topicRecords.append(topic, number, read, caller),
+        records: records.length,
+      };
     },
   }),
 };
