@@ -152,6 +152,8 @@ export interface MqttConfig {
   readonly subscriptionIdentifiersAvailable: boolean;
   /** 0 = as the client asks; otherwise the server's keep alive (v5 clients are told). Seconds. */
   readonly serverKeepAliveSeconds: number;
+  /** What a client gets that asks for more, or for none; 0 = no limit. Seconds. */
+  readonly maxKeepAliveSeconds: number;
   /** What MQTT 5 clients that ask for Response Information are told; empty = nothing. */
   readonly responseInformation: string;
   /** Cap on Session Expiry Interval and what an MQTT 3 persistent session gets. Seconds; 0xffffffff = never expires. */
@@ -185,6 +187,8 @@ export interface LimitsConfig {
   readonly maxConnectionsPerSecond: number;
   /** From accept to a complete CONNECT. */
   readonly connectTimeoutMs: number;
+  /** Of all connections together that have not been let in. */
+  readonly maxUnauthenticatedBytes: number;
   readonly maxSubscriptionsPerSession: number;
   readonly maxSessions: number;
   /** For a write to end, and for a packet that has begun to arrive whole; both get more time for more bytes. */

@@ -185,6 +185,13 @@ export const schema = section('Configuration of a RobustMQ node.', {
         max: 65_535,
       }),
     ),
+    maxKeepAliveSeconds: forNewConnections(
+      seconds(
+        0,
+        'Longest keep alive; who asks for more or for none gets this one, MQTT 3 clients without being told. 0 is no limit.',
+        { max: 65_535 },
+      ),
+    ),
     responseInformation: forNewConnections(
       string(
         '',
@@ -243,7 +250,15 @@ export const schema = section('Configuration of a RobustMQ node.', {
       count(0, 'New connections per second, all listeners together; 0 is no limit.'),
     ),
     connectTimeoutMs: forNewConnections(
-      milliseconds(5000, 'From accept to a complete CONNECT.', { min: 10, max: 600_000 }),
+      milliseconds(5000, 'From accept to a complete CONNECT, or to the log-in of a client of Kafka.', {
+        min: 10,
+        max: 600_000,
+      }),
+    ),
+    maxUnauthenticatedBytes: bytes(
+      64 * MiB,
+      'Incomplete CONNECT packets of all connections together; above, the connection that sends more of one is closed.',
+      { min: 64 * KiB, max: 4 * GiB },
     ),
     maxSubscriptionsPerSession: live(count(10_000, 'Most subscriptions of one session.', { min: 1 })),
     maxSessions: count(1_000_000, 'Most sessions, those away included.', { min: 1 }),

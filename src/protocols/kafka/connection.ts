@@ -66,7 +66,7 @@ export class KafkaConnection implements ConnectionHandler, Caller {
   #isEnding = false;
   #isPumping = false;
   #unmute: (() => void) | undefined;
-  #mutedUntilMs = 0;
+  mutedUntilMs = 0;
   #closers: Set<() => void> | undefined;
   readonly #observation: Observation;
 
@@ -351,8 +351,8 @@ export class KafkaConnection implements ConnectionHandler, Caller {
   mute(forMs: number): void {
     const { clock } = this.#host.kafka;
     const untilMs = clock.monotonicMs() + forMs;
-    if (this.#unmute !== undefined && untilMs <= this.#mutedUntilMs) return;
-    this.#mutedUntilMs = untilMs;
+    if (this.#unmute !== undefined && untilMs <= this.mutedUntilMs) return;
+    this.mutedUntilMs = untilMs;
     this.#unmute?.();
     const stop = clock.every(forMs, () => {
       stop();

@@ -94,6 +94,8 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
   const config = broughtToLife(options.config, options.tables.settings);
   const settings = config.kafka;
   const connections = new Set<KafkaConnection>();
+  /** Not logged in, with the time of their coming. */
+  const strangers = new Map<KafkaConnection, number>();
   /** With produced batches that wait for room. */
   const held = new Set<KafkaConnection>();
   let lastNumber = 0;
@@ -275,6 +277,7 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
     },
     closed(connection) {
       connections.delete(connection);
+      strangers.delete(connection);
       held.delete(connection);
       options.security.guard.leave(connection.listener, connection.remoteAddress);
     },
@@ -287,8 +290,20 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
     for (const connection of waiting) connection.pump();
   }
 
+  /** Neither a decision of ours nor a delay that a quota has set counts as their time. */
+  function endStrangers(): void {
+    const beforeMs = clock.monotonicMs() - config.limits.connectTimeoutMs;
+    for (const [connection, sinceMs] of strangers) {
+      const { authentication, mutedUntilMs } = connection;
+      if (authentication.isThrough) strangers.delete(connection);
+      else if (!authentication.isDeciding && Math.max(sinceMs, mutedUntilMs) <= beforeMs)
+        connection.end('it has not logged in in time');
+    }
+  }
+
   const stopSweeping = clock.every(SWEEP_MS, () => {
     release();
+    endStrangers();
     const before = clock.monotonicMs() - settings.maxIdleMs;
     for (const connection of connections) {
       if (connection.activeMs > before) continue;
@@ -309,6 +324,7 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
       }
       const connection = new KafkaConnection(host, transport);
       connections.add(connection);
+      strangers.set(connection, clock.monotonicMs());
       return connection;
     },
     setMemoryHigh(isHigh) {

@@ -267,12 +267,17 @@ function establish(mqtt: Mqtt, connection: Connection, packet: ConnectPacket, se
   }
 }
 
-/** MQTT 3 has no way to tell the client of another keep alive: it gets what it asked for. */
+/**
+ * MQTT 3 has no way to tell the client of another keep alive: it gets what it asked for, up to the longest there is. A client that is silent
+ * for longer is one that a server may take for dead whatever was agreed (MQTT 3.1.1 section 3.1.2.10).
+ */
 function keepAliveOf(mqtt: Mqtt, packet: ConnectPacket): number {
-  const { serverKeepAliveSeconds } = mqtt.config.mqtt;
-  return packet.version === 5 && serverKeepAliveSeconds > 0
-    ? serverKeepAliveSeconds
-    : packet.keepAliveSeconds;
+  const { serverKeepAliveSeconds, maxKeepAliveSeconds } = mqtt.config.mqtt;
+  if (packet.version === 5 && serverKeepAliveSeconds > 0) return serverKeepAliveSeconds;
+  const asked = packet.keepAliveSeconds;
+  return maxKeepAliveSeconds > 0 && (asked === 0 || asked > maxKeepAliveSeconds)
+    ? maxKeepAliveSeconds
+    : asked;
 }
 
 function connack(

@@ -54,6 +54,8 @@ export class Connection implements ConnectionHandler {
   /** undefined: no rate limits it. */
   meter: Meter | undefined;
   keepAliveSeconds = 0;
+  /** Of input that is kept while nobody has been let in (strangers.ts). */
+  strangerBytes = 0;
   /** Wall-clock time at which it took up its session. */
   connectedAtMs = 0;
   /** Publishers of one class share flows. */

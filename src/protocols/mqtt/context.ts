@@ -46,6 +46,8 @@ export interface Mqtt {
   readonly timers: TimerWheel;
   readonly turn: Turn;
   readonly counters: Counters;
+  /** Input that is kept of those who have not been let in. */
+  readonly strangers: { bytes: number };
   readonly events: ClientEvents;
   readonly deliveryTimes: DeliveryTimes;
   /** Undefined where nothing is traced. */

@@ -11,6 +11,7 @@ import { countClose } from './counters.ts';
 import { detach } from './lifecycle.ts';
 import { observed } from './observed.ts';
 import { leave } from './security/standing.ts';
+import { accountStranger } from './strangers.ts';
 
 export interface Ending {
   readonly reasonCode: number;
@@ -44,7 +45,7 @@ export function closeConnection(mqtt: Mqtt, connection: Connection, ending: Endi
   connection.saidGoodbye = ending.byClient === true;
   connection.pause(Paused.Closing);
   stopTimers(mqtt, connection);
-  forgetInput(connection);
+  forgetInput(mqtt, connection);
   leave(mqtt, connection);
   if (connection.session !== undefined) {
     const why = ending.byClient === true ? 'by the client' : (message ?? reasonName(reasonCode));
@@ -87,7 +88,7 @@ export function connectionClosed(mqtt: Mqtt, connection: Connection): void {
   if (connection.phase === 'closed') return;
   connection.phase = 'closed';
   stopTimers(mqtt, connection);
-  forgetInput(connection);
+  forgetInput(mqtt, connection);
   leave(mqtt, connection);
   mqtt.congestion.forget(connection);
   if (connection.session !== undefined) mqtt.events.disconnected(observed(connection), 'connection lost');
@@ -105,8 +106,9 @@ function stopTimers(mqtt: Mqtt, connection: Connection): void {
   connection.deadline = connection.keepAliveTimer = connection.partialTimer = connection.writeTimer = 0;
 }
 
-function forgetInput(connection: Connection): void {
+function forgetInput(mqtt: Mqtt, connection: Connection): void {
   connection.partial = undefined;
   connection.stalled = undefined;
+  accountStranger(mqtt, connection);
   connection.aliasesIn = undefined;
 }

@@ -174,6 +174,7 @@ export function createMqttFrontEnd(options: MqttFrontEndOptions): MqttFrontEnd {
     }),
     turn,
     counters,
+    strangers: { bytes: 0 },
     events: options.events ?? unobserved,
     deliveryTimes,
     sessions: options.sessions,

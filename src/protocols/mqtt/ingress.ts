@@ -11,6 +11,7 @@ import { controlPacket } from './control.ts';
 import { closeConnection } from './disconnect.ts';
 import { batchRow, hostPartRow, overflowRow, publishRow, releaseRow } from './publish.ts';
 import { pump } from './pump.ts';
+import { accountStranger } from './strangers.ts';
 
 /** `length` bytes are at the start of the read window. */
 export function readInput(mqtt: Mqtt, connection: Connection, length: number): void {
@@ -29,6 +30,7 @@ export function readInput(mqtt: Mqtt, connection: Connection, length: number): v
 export function continueInput(mqtt: Mqtt, connection: Connection): void {
   const kept = connection.stalled;
   connection.stalled = undefined;
+  accountStranger(mqtt, connection);
   if (kept === undefined) return;
   const { memory, readOffset, readWindow } = mqtt.dataPlane;
   // It ends with the window and begins where it must, at most in the room for carried bytes.
@@ -49,6 +51,7 @@ function keepForLater(mqtt: Mqtt, connection: Connection, offset: number, length
   if (connection.stalled !== undefined) kept.set(connection.stalled);
   kept.set(memory.subarray(offset, offset + length), before);
   connection.stalled = kept;
+  bound(mqtt, connection);
 }
 
 /** The next piece of a packet that began earlier. */
@@ -57,9 +60,11 @@ function complete(mqtt: Mqtt, connection: Connection, partial: Partial, length: 
   const missing = partial.needBytes - partial.filled;
   if (missing > length) {
     extend(partial, memory.subarray(readOffset, readOffset + length));
+    bound(mqtt, connection);
     return;
   }
   connection.partial = undefined;
+  accountStranger(mqtt, connection);
   if (partial.filled <= carryBytes) {
     const offset = readOffset - partial.filled;
     memory.set(partial.bytes.subarray(0, partial.filled), offset);
@@ -186,4 +191,12 @@ function keepPartial(
   if (connection.partialTimer === 0 && writeTimeoutMs > 0) {
     connection.partialTimer = startTimer(mqtt, writeTimeoutMs, TimerKind.PartialPacket, connection.slot);
   }
+  bound(mqtt, connection);
+}
+
+/** Who has not been let in and finds no more room for strangers is closed. */
+function bound(mqtt: Mqtt, connection: Connection): void {
+  if (accountStranger(mqtt, connection) || connection.isOpen) return;
+  const message = 'no room for more input of those who have not been let in';
+  closeConnection(mqtt, connection, { reasonCode: ReasonCode.QuotaExceeded, message });
 }
