@@ -162,6 +162,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
     clock,
     stripeOf: (kind, key) => stripeOf('', kind, key, STRIPES),
     settledFloor: built.tables.kafka.settledFloor,
+    opener: built.tables.opener,
     logger,
   });
   const copies = await openCopies(config, built.tables, tier.log, clock, STRIPES, logger);

@@ -88,6 +88,10 @@ describe('records', () => {
       headers: [{ name: 'trace', value: 't4' }],
     });
     expect(Object.keys(lines.at(2) ?? {})).not.toContain('payload');
+    // As a stream it is all that lies there.
+    const stored = await exported('--stream', 'orders');
+    expect(stored.filter(({ payload }) => payload !== 'abort')).toEqual(lines);
+    expect(stored.length).toBe(32);
     const { code, io } = await verb('import', 'data', keep('orders.ndjson', lines), '--topic', 'copy');
     expect([code, io.errText()]).toEqual([0, '31 lines were imported\n']);
     const copied = await exported('--topic', 'copy');

@@ -10,9 +10,9 @@ import type { StreamConfig } from '../../config/config.ts';
 import type { Level } from '../../storage/journal/journal.ts';
 import { messageToRecord, recordToMessage } from '../../storage/records/message-record.ts';
 import type { LogRecord } from '../../storage/records/record.ts';
-import { readRecordBatch } from '../../storage/records/record-batch.ts';
 import type { LogKernel } from '../../wasm/log.ts';
 import type { Clock } from '../clock.ts';
+import { type BatchOpener, withoutCodecs } from '../log/batch-opener.ts';
 import type { AppendRefusal, Partition, Partitions } from '../log/partitions.ts';
 import type { Message } from '../message.ts';
 import type { Storage } from '../state/state-log.ts';
@@ -108,6 +108,8 @@ export interface StreamsOptions {
   /** Below it every consumer group has passed everything that has said how far it is; undefined as long as none has. */
   readonly settledFloor?: (stream: string, partition: number) => number | undefined;
   readonly logger?: { warn(fields: object, message: string): void };
+  /** Without it compressed batches are passed over. */
+  readonly opener?: Pick<BatchOpener, 'open'>;
 }
 
 const CLEAN_INTERVAL_MS = 10_000;
@@ -128,7 +130,7 @@ export async function createStreams(
   configs: readonly StreamConfig[],
   options: StreamsOptions,
 ): Promise<Streams> {
-  const { partitions: logs, kernel, clock, logger } = options;
+  const { partitions: logs, kernel, clock, logger, opener = withoutCodecs(kernel) } = options;
 
   async function ensure(config: StreamConfig): Promise<readonly Partition[]> {
     const { name, storage } = config;
@@ -265,8 +267,10 @@ export async function createStreams(
         next = Math.max(next, partition.startOffset);
         const read = await logs.read(partition, next, Math.min(READ_BYTES, bytesLeft));
         for (const { bytes } of read.batches) {
-          const { batch } = readRecordBatch(kernel, bytes);
-          for (let i = 0; batch !== undefined && i < batch.length && !isFull(); i++) {
+          const { batch } = await opener.open(bytes);
+          // Marks of transactions are no records.
+          if (batch === undefined || batch.isControl) continue;
+          for (let i = 0; i < batch.length && !isFull(); i++) {
             if (batch.offset(i) < next) continue;
             const record = batch.record(i);
             const { key, value, headers, timestampMs } = record;
