@@ -69,8 +69,8 @@ describe('status', () => {
 describe('session', () => {
   it('lists as a table', async () => {
     expect((await runs('session', 'list')).out.split('\n').slice(0, 2)).toEqual([
-      'CLIENT ID   CONNECTED  ADDRESS          CONNECTED AT          SUBSCRIPTIONS  WAITING  IN FLIGHT  WAITING BYTES  EXPIRES AT',
-      'kitchen     yes        127.0.0.1:50123  2026-01-02T03:04:05Z  1              0        0          60 B           -',
+      'CLIENT ID   TENANT  CONNECTED  ADDRESS          CONNECTED AT          SUBSCRIPTIONS  WAITING  IN FLIGHT  WAITING BYTES  EXPIRES AT',
+      'kitchen     -       yes        127.0.0.1:50123  2026-01-02T03:04:05Z  1              0        0          60 B           -',
     ]);
   });
 
@@ -109,7 +109,7 @@ describe('session', () => {
 
 describe('queue', () => {
   it('lists and shows', async () => {
-    expect((await runs('queue', 'list')).out).toMatch(/^\$share\/workers\/jobs\/# +shared +3 +1 +100 B/m);
+    expect((await runs('queue', 'list')).out).toMatch(/^\$share\/workers\/jobs\/# +- +shared +3 +1 +100 B/m);
     const { messages: _, ...expected } = node.queueTable.get(group) ?? { messages: [] };
     expect(JSON.parse((await runs('queue', 'show', group, '--json')).out)).toEqual(expected);
   });
