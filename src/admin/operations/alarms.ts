@@ -25,7 +25,11 @@ export const alarmOperations = {
   alarmsList: operation({
     ...rowOf,
     id: 'alarms.list',
-    verb: { words: 'alarm list', columns: ['alarm', 'severity', 'raisedAtMs', 'message'] },
+    verb: {
+      words: 'alarm list',
+      examples: ['alarm list', 'alarm list -o json | jq length'],
+      columns: ['alarm', 'severity', 'raisedAtMs', 'message'],
+    },
     path: '/alarms',
     summary: 'Alarms that are active.',
     output: pageOf(alarmView),

@@ -37,7 +37,11 @@ function done(outcome: BanOutcome): void {
 export const banOperations = {
   bansList: operation({
     id: 'bans.list',
-    verb: { words: 'ban list', columns: ['kind', 'value', 'tenant', 'reason', 'by', 'expiresAtMs'] },
+    verb: {
+      words: 'ban list',
+      examples: ['ban list'],
+      columns: ['kind', 'value', 'tenant', 'reason', 'by', 'expiresAtMs'],
+    },
     method: 'GET',
     path: '/bans',
     summary: 'Who is kept out.',
@@ -82,7 +86,7 @@ export const banOperations = {
   }),
   bansDelete: operation({
     id: 'bans.delete',
-    verb: { words: 'ban delete', done: () => 'the ban is lifted' },
+    verb: { words: 'ban delete', examples: ['ban delete client sensor-17'], done: () => 'the ban is lifted' },
     method: 'DELETE',
     path: '/bans/{kind}/{value}',
     summary: 'Lifts a ban.',

@@ -27,6 +27,7 @@ export const certificateOperations = {
     id: 'certificates.list',
     verb: {
       words: 'cert list',
+      examples: ['cert list'],
       columns: ['listener', 'serverName', 'subject', 'notAfterMs', 'problem'],
     },
     method: 'GET',
@@ -41,7 +42,7 @@ export const certificateOperations = {
   }),
   certificatesShow: operation({
     id: 'certificates.show',
-    verb: { words: 'cert show' },
+    verb: { words: 'cert show', examples: ['cert show mqtts'] },
     method: 'GET',
     path: '/certificates/{listener}',
     summary: 'The certificates of a listener.',

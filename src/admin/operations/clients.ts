@@ -96,7 +96,7 @@ export const clientOperations = {
   }),
   clientsShow: operation({
     id: 'clients.show',
-    verb: { words: 'client show' },
+    verb: { words: 'client show', examples: ['client show sensor-17', 'client show kafka:42'] },
     method: 'GET',
     path: '/clients/{id}',
     summary: 'A connected client.',

@@ -31,6 +31,7 @@ export const delayedOperations = {
     id: 'delayed.list',
     verb: {
       words: 'delayed list',
+      examples: ['delayed list --limit 20'],
       columns: ['id', 'dueAtMs', 'topic', 'qos', 'payloadBytes', 'expiresAtMs'],
       usualLimit: 1000,
     },
@@ -46,7 +47,7 @@ export const delayedOperations = {
   }),
   delayedShow: operation({
     id: 'delayed.show',
-    verb: { words: 'delayed show' },
+    verb: { words: 'delayed show', examples: ['delayed show 17'] },
     method: 'GET',
     path: '/delayed/{id}',
     summary: 'A delayed message.',
@@ -72,7 +73,12 @@ export const delayedOperations = {
   }),
   delayedCancel: operation({
     id: 'delayed.cancel',
-    verb: { words: 'delayed cancel', isFinal: true, done: () => 'the message will not be published' },
+    verb: {
+      words: 'delayed cancel',
+      examples: ['delayed cancel 17'],
+      isFinal: true,
+      done: () => 'the message will not be published',
+    },
     method: 'DELETE',
     path: '/delayed/{id}',
     summary: 'Removes a delayed message before its time.',

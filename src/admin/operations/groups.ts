@@ -113,6 +113,7 @@ export const groupOperations = {
     id: 'groups.list',
     verb: {
       words: 'group list',
+      examples: ['group list --prefix bill'],
       columns: ['group', 'tenant', 'kind', 'state', 'members'],
       usualLimit: 1000,
     },
@@ -128,7 +129,7 @@ export const groupOperations = {
   }),
   groupsShow: operation({
     id: 'groups.show',
-    verb: { words: 'group show' },
+    verb: { words: 'group show', examples: ['group show billing'] },
     method: 'GET',
     path: '/groups/{group}',
     summary: 'A group with its members, and how far it has come.',
@@ -142,7 +143,12 @@ export const groupOperations = {
   }),
   groupsDelete: operation({
     id: 'groups.delete',
-    verb: { words: 'group delete', isFinal: true, done: () => 'the group is deleted' },
+    verb: {
+      words: 'group delete',
+      examples: ['group delete billing'],
+      isFinal: true,
+      done: () => 'the group is deleted',
+    },
     method: 'DELETE',
     path: '/groups/{group}',
     summary: 'Deletes a group without members, with its offsets.',

@@ -28,6 +28,7 @@ export const keyOperations = {
     id: 'keys.list',
     verb: {
       words: 'key list',
+      examples: ['key list --owner alice'],
       columns: ['id', 'owner', 'description', 'scopes', 'expiresAtMs', 'lastUsedAtMs'],
     },
     method: 'GET',
@@ -81,7 +82,12 @@ export const keyOperations = {
   }),
   keysRevoke: operation({
     id: 'keys.revoke',
-    verb: { words: 'key revoke', isFinal: true, done: () => 'the key works no more' },
+    verb: {
+      words: 'key revoke',
+      examples: ['key revoke 4f1c2a90'],
+      isFinal: true,
+      done: () => 'the key works no more',
+    },
     method: 'DELETE',
     path: '/keys/{id}',
     summary: 'Revokes an API key.',
@@ -101,6 +107,7 @@ export const keyOperations = {
     id: 'logins.list',
     verb: {
       words: 'login list',
+      examples: ['login list'],
       columns: ['id', 'user', 'address', 'createdAtMs', 'lastSeenAtMs', 'userAgent'],
     },
     method: 'GET',
@@ -134,7 +141,7 @@ export const keyOperations = {
   }),
   loginsRevoke: operation({
     id: 'logins.revoke',
-    verb: { words: 'login revoke', done: () => 'the log-in has ended' },
+    verb: { words: 'login revoke', examples: ['login revoke 4f1c2a90'], done: () => 'the log-in has ended' },
     method: 'DELETE',
     path: '/logins/{id}',
     summary: 'Ends a log-in.',

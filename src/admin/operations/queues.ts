@@ -14,6 +14,7 @@ export const queueOperations = {
     id: 'queues.list',
     verb: {
       words: 'queue list',
+      examples: ['queue list --limit 20', 'queue list -o ndjson | jq .waiting'],
       columns: ['name', 'tenant', 'kind', 'waiting', 'inFlight', 'bytes', 'memberCount', 'consumers'],
       usualLimit: 1000,
     },
@@ -29,7 +30,7 @@ export const queueOperations = {
   }),
   queuesShow: operation({
     id: 'queues.show',
-    verb: { words: 'queue show' },
+    verb: { words: 'queue show', examples: ['queue show sensor-17', "queue show '$share/workers/jobs/#'"] },
     method: 'GET',
     path: '/queues/{name}',
     summary: 'A queue with its bounds and members.',
@@ -83,6 +84,7 @@ export const queueOperations = {
     id: 'queues.purge',
     verb: {
       words: 'queue purge',
+      examples: ['queue purge sensor-17'],
       isFinal: true,
       done: ({ removed }) => `${removed} ${removed === 1 ? 'message' : 'messages'} removed`,
     },

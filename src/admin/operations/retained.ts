@@ -50,7 +50,11 @@ export const retainedOperations = {
   }),
   retainedDelete: operation({
     id: 'retained.delete',
-    verb: { words: 'retained delete', done: () => 'the retained message is removed' },
+    verb: {
+      words: 'retained delete',
+      examples: ['retained delete sensors/kitchen'],
+      done: () => 'the retained message is removed',
+    },
     method: 'DELETE',
     path: '/retained/{topic}',
     summary: 'Removes a retained message.',

@@ -70,7 +70,11 @@ const shown = (role: Role) => ({ ...role, rules: role.rules as readonly Rule[] }
 export const roleOperations = {
   rolesList: operation({
     id: 'roles.list',
-    verb: { words: 'role list', columns: ['name', 'description', 'scopes', 'isBuiltIn'] },
+    verb: {
+      words: 'role list',
+      examples: ['role list'],
+      columns: ['name', 'description', 'scopes', 'isBuiltIn'],
+    },
     method: 'GET',
     path: '/roles',
     summary: 'Roles.',
@@ -85,7 +89,7 @@ export const roleOperations = {
   }),
   rolesShow: operation({
     id: 'roles.show',
-    verb: { words: 'role show' },
+    verb: { words: 'role show', examples: ['role show operator'] },
     method: 'GET',
     path: '/roles/{name}',
     summary: 'A role with its rules.',
@@ -121,7 +125,11 @@ export const roleOperations = {
   }),
   rolesUpdate: operation({
     id: 'roles.update',
-    verb: { words: 'role update', done: ({ name }) => `the role ${name} is changed` },
+    verb: {
+      words: 'role update',
+      examples: ["role update porter --description 'Opens doors.'"],
+      done: ({ name }) => `the role ${name} is changed`,
+    },
     method: 'PATCH',
     path: '/roles/{name}',
     summary: 'Changes a role; what is not given stays. In force at once, for connected clients too.',
@@ -139,7 +147,12 @@ export const roleOperations = {
   }),
   rolesDelete: operation({
     id: 'roles.delete',
-    verb: { words: 'role delete', isFinal: true, done: () => 'the role is gone' },
+    verb: {
+      words: 'role delete',
+      examples: ['role delete porter'],
+      isFinal: true,
+      done: () => 'the role is gone',
+    },
     method: 'DELETE',
     path: '/roles/{name}',
     summary: 'Deletes a role: whoever has it may do nothing by it any more.',

@@ -52,7 +52,7 @@ export const sessionOperations = {
   }),
   sessionsShow: operation({
     id: 'sessions.show',
-    verb: { words: 'session show' },
+    verb: { words: 'session show', examples: ['session show sensor-17'] },
     method: 'GET',
     path: '/sessions/{clientId}',
     summary: 'A session with its subscriptions.',

@@ -24,6 +24,7 @@ export const streamOperations = {
     id: 'streams.list',
     verb: {
       words: 'stream list',
+      examples: ['stream list'],
       columns: ['name', 'partitions', 'records', 'bytes', 'key', 'storage', 'cleanup', 'capture'],
       usualLimit: 1000,
     },
@@ -39,7 +40,7 @@ export const streamOperations = {
   }),
   streamsShow: operation({
     id: 'streams.show',
-    verb: { words: 'stream show' },
+    verb: { words: 'stream show', examples: ['stream show telemetry'] },
     method: 'GET',
     path: '/streams/{name}',
     summary: 'A stream with its partitions.',

@@ -94,6 +94,7 @@ export const topicOperations = {
     id: 'topics.list',
     verb: {
       words: 'topic list',
+      examples: ['topic list --prefix orders'],
       columns: ['name', 'partitions', 'records', 'bytes', 'storage', 'cleanup', 'isStream'],
       usualLimit: 1000,
     },
@@ -109,7 +110,7 @@ export const topicOperations = {
   }),
   topicsShow: operation({
     id: 'topics.show',
-    verb: { words: 'topic show' },
+    verb: { words: 'topic show', examples: ['topic show orders'] },
     method: 'GET',
     path: '/topics/{name}',
     summary: 'A topic with its configuration and its partitions.',
@@ -190,7 +191,12 @@ export const topicOperations = {
   }),
   topicsDelete: operation({
     id: 'topics.delete',
-    verb: { words: 'topic delete', isFinal: true, done: () => 'the topic is deleted' },
+    verb: {
+      words: 'topic delete',
+      examples: ['topic delete orders'],
+      isFinal: true,
+      done: () => 'the topic is deleted',
+    },
     method: 'DELETE',
     path: '/topics/{name}',
     summary: 'Deletes a topic with all its records.',

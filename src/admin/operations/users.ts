@@ -63,6 +63,7 @@ export const userOperations = {
     id: 'users.list',
     verb: {
       words: 'user list',
+      examples: ['user list', 'user list --tenant acme'],
       columns: ['name', 'tenant', 'roles', 'isSuperuser', 'isDisabled', 'hasPassword', 'scram'],
     },
     method: 'GET',
@@ -82,7 +83,7 @@ export const userOperations = {
   }),
   usersShow: operation({
     id: 'users.show',
-    verb: { words: 'user show' },
+    verb: { words: 'user show', examples: ['user show alice'] },
     method: 'GET',
     path: '/users/{name}',
     summary: 'A user.',
@@ -120,7 +121,11 @@ export const userOperations = {
   }),
   usersUpdate: operation({
     id: 'users.update',
-    verb: { words: 'user update', done: ({ name }) => `the user ${name} is changed` },
+    verb: {
+      words: 'user update',
+      examples: ['user update alice --roles operator', 'user update alice --is-disabled'],
+      done: ({ name }) => `the user ${name} is changed`,
+    },
     method: 'PATCH',
     path: '/users/{name}',
     summary: 'Changes what a user belongs to, or disables it: its connections end.',
@@ -156,7 +161,12 @@ export const userOperations = {
   }),
   usersDelete: operation({
     id: 'users.delete',
-    verb: { words: 'user delete', isFinal: true, done: () => 'the user is gone' },
+    verb: {
+      words: 'user delete',
+      examples: ['user delete alice'],
+      isFinal: true,
+      done: () => 'the user is gone',
+    },
     method: 'DELETE',
     path: '/users/{name}',
     summary: 'Deletes a user: its connections end, its API keys too.',
