@@ -17,7 +17,14 @@ export async function printList(
   else if (form === 'yaml') await write(io.out, await yaml(items));
   else if (form === 'ndjson') {
     for (const item of items) await write(io.out, `${JSON.stringify(item)}\n`);
-  } else await write(io.out, table(items, columns));
+  } else {
+    const isTerminal = io.out.isTTY === true && io.out.columns !== undefined && io.out.columns > 0;
+    const { text, leftOut } = layout(items, columns, isTerminal ? io.out.columns : undefined);
+    await write(io.out, text);
+    if (leftOut.length > 0) {
+      await write(io.err, `there is no room for ${leftOut.map(heading).join(', ')}; -o json shows all\n`);
+    }
+  }
 }
 
 export async function printOne(item: object, form: OutputForm, io: Io): Promise<void> {
@@ -29,17 +36,61 @@ export async function printOne(item: object, form: OutputForm, io: Io): Promise<
 /** Read when it is asked for: it takes longer to load than most verbs to run. */
 const yaml = async (value: unknown): Promise<string> => (await import('yaml')).stringify(value);
 
-export function table(items: readonly object[], columns: readonly string[]): string {
+export const table = (items: readonly object[], columns: readonly string[]): string =>
+  layout(items, columns, undefined).text;
+
+/** On a screen of that width, or as wide as it is. */
+function layout(items: readonly object[], columns: readonly string[], screenWidth: number | undefined) {
   const rows = items.map((item) => columns.map((column) => cell(column, (item as Row)[column])));
-  const widths = columns.map((column, i) =>
-    Math.max(heading(column).length, ...rows.map((row) => [...(row[i] ?? '')].length)),
+  const wanted = columns.map((column, i) =>
+    rows.reduce((most, row) => Math.max(most, [...(row[i] ?? '')].length), heading(column).length),
   );
+  const widths = screenWidth === undefined ? wanted : fitted(wanted, screenWidth);
   const line = (cells: readonly string[]): string =>
     `${cells
-      .map((text, i) => text + ' '.repeat((widths[i] ?? 0) - [...text].length))
-      .join('  ')
+      .flatMap((text, i) => ((widths[i] ?? 0) === 0 ? [] : [padded(text, widths[i] ?? 0)]))
+      .join(GAP)
       .trimEnd()}\n`;
-  return line(columns.map(heading)) + rows.map(line).join('');
+  return {
+    text: line(columns.map(heading)) + rows.map(line).join(''),
+    leftOut: columns.filter((_, i) => widths[i] === 0),
+  };
+}
+
+const GAP = '  ';
+/** Less of a cell says nothing. */
+const MIN_WIDTH = 6;
+
+function padded(text: string, width: number): string {
+  const characters = [...text];
+  if (characters.length > width) return `${characters.slice(0, width - 1).join('')}…`;
+  return text + ' '.repeat(width - characters.length);
+}
+
+/**
+ * What columns get of a screen: the widest give way first, the last ones are left out (0) where even that is not enough. The first
+ * one, by which people name the thing, goes on giving way after the others.
+ */
+export function fitted(wanted: readonly number[], screenWidth: number): number[] {
+  const widths = [...wanted];
+  const used = (): number => {
+    const shown = widths.filter((width) => width > 0);
+    return shown.reduce((sum, width) => sum + width, 0) + GAP.length * Math.max(0, shown.length - 1);
+  };
+  const narrow = (places: readonly number[], least: number): void => {
+    for (let over = used() - screenWidth; over > 0; over--) {
+      const widest = places.reduce((best, at) => ((widths[at] ?? 0) > (widths[best] ?? 0) ? at : best));
+      if ((widths[widest] ?? 0) <= least) return;
+      widths[widest] = (widths[widest] ?? 0) - 1;
+    }
+  };
+  const rest = widths.map((_, i) => i).slice(1);
+  if (rest.length > 0) narrow(rest, 2 * MIN_WIDTH);
+  narrow([0], Math.floor(screenWidth / 2));
+  if (rest.length > 0) narrow(rest, MIN_WIDTH);
+  for (let last = widths.length - 1; last > 0 && used() > screenWidth; last--) widths[last] = 0;
+  narrow([0], 1);
+  return widths;
 }
 
 /** Units that the cell writes beside the number. */

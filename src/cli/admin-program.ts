@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { withAdminOptions } from './admin-target.ts';
 import type { Io } from './io.ts';
 import { addOperationVerbs, subjectOf } from './operation-verbs.ts';
-import { duration, wholeNumber, withConfig } from './options.ts';
+import { duration, wholeNumber, withConfig, withOutput } from './options.ts';
 import { addWatchingVerbs } from './watching-program.ts';
 
 type Ends = (run: Promise<number>) => Promise<void>;
@@ -64,24 +64,31 @@ function addTop(program: Command, io: Io, ends: Ends): void {
 }
 
 export function addOfflineVerbs(program: Command, io: Io, ends: Ends): void {
-  withConfig(
+  withReport(
     program
       .command('verify')
       .description('Check a data directory on which no broker runs: every frame, every index, every view.'),
   )
-    .option('--json', 'the report as JSON')
-    .addHelpText('after', examples('robustmq verify --data-dir /var/lib/robustmq'))
+    .addHelpText(
+      'after',
+      examples(
+        'robustmq verify --data-dir /var/lib/robustmq',
+        'robustmq verify --config broker.yaml --json | jq .isSound',
+      ),
+    )
     .action(async (options) => ends((await import('./offline.ts')).verify(options, io)));
-  withConfig(
+  withReport(
     program
       .command('repair')
       .description('Say what a start would mend in a data directory, and what it could not.'),
   )
     .option('--dry-run', 'needed: nothing is ever changed by this verb')
-    .option('--json', 'the report as JSON')
     .addHelpText('after', examples('robustmq repair --dry-run --data-dir /var/lib/robustmq'))
     .action(async (options) => ends((await import('./repair.ts')).repair(options, io)));
 }
+
+const withReport = (command: Command): Command =>
+  withOutput(withConfig(command), ['text', 'json', 'ndjson', 'yaml'], 'text');
 
 const examples = (...lines: readonly string[]): string =>
   `\nExamples:\n${lines.map((each) => `  ${each}`).join('\n')}`;

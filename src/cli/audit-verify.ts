@@ -1,4 +1,5 @@
 /** `robustmq audit verify`: asks a broker, or looks at the data directory of one that does not run. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { OPERATIONS } from '../admin/operations.ts';
 import { parseHead } from '../security/audit/chain.ts';
@@ -39,7 +40,7 @@ async function ask(options: AuditVerifyOptions, io: Io): Promise<AuditVerificati
     });
   } catch (error) {
     const isAway = error instanceof CliError && error.exitCode === ExitCode.Unreachable;
-    if (!isAway || dataDir === undefined) throw error;
+    if (!isAway || dataDir === undefined || !existsSync(dataDir)) throw error;
     found = await atRest(dataDir, expected);
   }
   if (found === undefined) throw new Error('no answer');

@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander';
 import { withAdminOptions } from './admin-target.ts';
 import type { Io } from './io.ts';
-import { examples, wholeNumber, withConfig } from './options.ts';
+import { examples, wholeNumber, withConfig, withOutput } from './options.ts';
 
 type Ends = (run: Promise<number>) => Promise<void>;
 
@@ -27,11 +27,15 @@ export function addBackupVerbs(program: Command, io: Io, ends: Ends): void {
       ends((await import('./backup.ts')).backup(folder, options, io)),
     );
 
-  withConfig(
-    program
-      .command('restore')
-      .description('Make a data directory out of a backup, and verify it. No broker runs on it yet.')
-      .argument('<backup>', 'folder that `robustmq backup` made'),
+  withOutput(
+    withConfig(
+      program
+        .command('restore')
+        .description('Make a data directory out of a backup, and verify it. No broker runs on it yet.')
+        .argument('<backup>', 'folder that `robustmq backup` made'),
+    ),
+    ['text', 'json', 'ndjson', 'yaml'],
+    'text',
   )
     .option('--check', 'only compare the backup with what its manifest says')
     .option('--new-identity', 'for a node that is to run beside the old one')

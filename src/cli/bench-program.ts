@@ -1,7 +1,7 @@
 /** The verbs of `robustmq bench`, in the command tree. */
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import type { Io } from './io.ts';
-import { duration, examples, size, wholeNumber, withConnection } from './options.ts';
+import { duration, examples, size, wholeNumber, withConnection, withOutput } from './options.ts';
 
 type Ends = (run: Promise<number>) => Promise<void>;
 
@@ -13,11 +13,7 @@ const MIN_MESSAGE_BYTES = 16;
 const MAX_MESSAGE_BYTES = 268_000_000;
 
 const withShown = (command: Command): Command =>
-  command
-    .addOption(
-      new Option('-o, --output <form>', 'form of the summary').choices(['text', 'json']).default('text'),
-    )
-    .option('--quiet', 'show nothing while it runs');
+  withOutput(command, ['text', 'json'], 'text').option('--quiet', 'show nothing while it runs');
 
 function withMessages(command: Command, topic: string, topicHelp: string): Command {
   return withShown(withConnection(command))

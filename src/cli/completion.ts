@@ -7,20 +7,31 @@ export type Shell = 'bash' | 'zsh' | 'fish';
 interface Verb {
   /** `config print` */
   readonly name: string;
-  readonly description: string;
   readonly words: readonly string[];
+  /** Of options that take one of a few. */
+  readonly values: readonly { readonly flags: readonly string[]; readonly choices: readonly string[] }[];
 }
 
+/** A verb with an alias is there under each of its names. */
 function verbsOf(command: Command, path: readonly string[] = []): Verb[] {
   const children = command.commands.filter((child) => child.name() !== 'help');
   const options = command.options.map((option) => option.long ?? option.short ?? '');
+  const choices = command.registeredArguments.flatMap((argument) => argument.argChoices ?? []);
   const own: Verb = {
     name: path.join(' '),
-    description: command.description(),
-    words: [...children.map((child) => child.name()), ...options, '--help'],
+    words: [...children.flatMap(namesOf), ...choices, ...options, '--help'],
+    values: command.options.flatMap(({ long, short, argChoices }) =>
+      argChoices === undefined ? [] : [{ flags: [long, short].filter(isGiven), choices: argChoices }],
+    ),
   };
-  return [own, ...children.flatMap((child) => verbsOf(child, [...path, child.name()]))];
+  const below = children.flatMap((child) =>
+    namesOf(child).flatMap((name) => verbsOf(child, [...path, name])),
+  );
+  return [own, ...below];
 }
+
+const namesOf = (command: Command): string[] => [command.name(), ...command.aliases()];
+const isGiven = (flag: string | undefined): flag is string => flag !== undefined;
 
 export function completionScript(program: Command, shell: Shell): string {
   const verbs = verbsOf(program);
@@ -33,6 +44,11 @@ const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 /** zsh runs the same script through its own emulation of bash completion. */
 function bash(verbs: readonly Verb[], settings: readonly string[], shell: Shell): string {
   const cases = verbs.map(({ name, words }) => `    ${quoted(name)}) words=${quoted(words.join(' '))} ;;`);
+  const values = verbs.flatMap((verb) =>
+    verb.values.flatMap(({ flags, choices }) =>
+      flags.map((flag) => `    ${quoted(`${verb.name} ${flag}`)}) words=${quoted(choices.join(' '))} ;;`),
+    ),
+  );
   const names = verbs.map(({ name }) => name).filter((name) => name !== '');
   const prelude = shell === 'zsh' ? 'autoload -U +X bashcompinit && bashcompinit\n' : '';
   return `${prelude}_robustmq() {
@@ -50,6 +66,9 @@ function bash(verbs: readonly Verb[], settings: readonly string[], shell: Shell)
   case "$verb" in
 ${cases.join('\n')}
   esac
+  case "$verb $previous" in
+${values.join('\n')}
+  esac
   COMPREPLY=( $(compgen -W "$words" -- "$current") )
 }
 complete -o default -F _robustmq robustmq
@@ -65,14 +84,16 @@ function fish(program: Command, verbs: readonly Verb[], settings: readonly strin
     (child) =>
       `complete -c robustmq -n __fish_use_subcommand -f -a ${child.name()} -d ${quoted(child.description())}`,
   );
-  for (const { name, words } of verbs) {
+  for (const { name, words, values } of verbs) {
     if (name === '') continue;
     const condition = name
       .split(' ')
       .map((word) => `__fish_seen_subcommand_from ${word}`)
       .join('; and ');
     for (const word of words) {
-      const candidate = word.startsWith('--') ? `-l ${word.slice(2)}` : `-f -a ${word}`;
+      const choices = values.find(({ flags }) => flags.includes(word))?.choices;
+      const value = choices === undefined ? '' : ` -x -a ${quoted(choices.join(' '))}`;
+      const candidate = word.startsWith('--') ? `-l ${word.slice(2)}${value}` : `-f -a ${word}`;
       lines.push(`complete -c robustmq -n ${quoted(condition)} ${candidate}`);
     }
   }

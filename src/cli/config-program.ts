@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import { PROFILES } from '../config/profiles.ts';
 import { withAdminOptions } from './admin-target.ts';
 import type { Io } from './io.ts';
-import { examples, withConfig } from './options.ts';
+import { examples, withConfig, withOutput } from './options.ts';
 
 type Ends = (run: Promise<number>) => Promise<void>;
 
@@ -11,11 +11,26 @@ const verbs = () => import('./config-verbs.ts');
 
 export function addConfigVerbs(program: Command, io: Io, ends: Ends): void {
   const config = program.command('config').description('Look at the configuration.');
-  withConfig(config.command('print').description('Print the configuration in effect.'))
-    .option('--sources', 'say where each value comes from')
-    .addHelpText('after', examples('config print --sources', 'config print --config broker.yaml'))
+  withOutput(
+    withConfig(config.command('print').description('Print the configuration in effect.')),
+    ['yaml', 'json'],
+    'yaml',
+  )
+    .option('--sources', 'say where each value comes from; as JSON a list of all keys')
+    .addHelpText(
+      'after',
+      examples(
+        'config print --sources',
+        'config print --config broker.yaml',
+        'config print --json | jq .listeners.mqtt.port',
+      ),
+    )
     .action(async (options) => ends((await verbs()).configPrint(options, io)));
-  withConfig(config.command('validate').description('Check it without starting.'))
+  withOutput(
+    withConfig(config.command('validate').description('Check it without starting.')),
+    ['table', 'json', 'ndjson', 'yaml'],
+    'table',
+  )
     .option('--environment', 'look at this machine too: ports, certificates, the data directory, open files')
     .addHelpText('after', examples('config validate --config broker.yaml --environment'))
     .action(async (options) => ends((await verbs()).configValidate(options, io)));
@@ -32,9 +47,9 @@ export function addConfigVerbs(program: Command, io: Io, ends: Ends): void {
       `${examples('config diff --config broker.yaml', 'config diff other.yaml --config broker.yaml')}\n\nExit codes: 0 nothing is different, 1 something is.`,
     )
     .action(async (other, options) => ends((await verbs()).configDiff(other, options, io)));
-  withProfile(config.command('init').description('Print a file to begin with, with comments.')).action(
-    async (options) => ends((await verbs()).configInit(options, io)),
-  );
+  withProfile(config.command('init').description('Print a file to begin with, with comments.'))
+    .addHelpText('after', examples('config init --profile prod', 'config init --file broker.yaml'))
+    .action(async (options) => ends((await verbs()).configInit(options, io)));
   config
     .command('docs')
     .description('Print the reference of every key, or of one section or key.')
@@ -44,6 +59,7 @@ export function addConfigVerbs(program: Command, io: Io, ends: Ends): void {
   config
     .command('schema')
     .description('Print a JSON Schema of the file, for editors.')
+    .addHelpText('after', examples('config schema > broker.schema.json'))
     .action(async () => ends((await verbs()).configSchema(io)));
 
   withProfile(program.command('init').description('Write a configuration file to begin with.'))

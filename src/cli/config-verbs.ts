@@ -5,34 +5,45 @@ import { differences, shownChanges } from '../config/changes.ts';
 import { jsonSchema, keys, lookUp, printConfig, printedValue, referencePage } from '../config/describe.ts';
 import { type Profile, profileText } from '../config/profiles.ts';
 import { nearest } from '../config/suggest.ts';
-import { printList } from './admin-output.ts';
+import { printList, printOne } from './admin-output.ts';
 import { type AdminOptions, formOf, withAdmin } from './admin-target.ts';
 import { checkEnvironment } from './environment.ts';
 import { CliError, ExitCode } from './exit-codes.ts';
-import { printFindings } from './findings.ts';
+import { type OutputOptions, printFindings } from './findings.ts';
 import { type Io, write } from './io.ts';
 import { type ConfigOptions, readConfig, systemReason } from './read-config.ts';
 
 export async function configPrint(
-  options: ConfigOptions & { readonly sources?: boolean },
+  options: ConfigOptions & { readonly sources?: boolean; readonly output: 'yaml' | 'json' },
   io: Io,
 ): Promise<number> {
   const { config, origins, warnings } = await readConfig(options, io.environment);
-  await write(io.out, printConfig(config, options.sources === true ? origins : undefined));
+  const hasSources = options.sources === true;
+  if (options.output === 'yaml') await write(io.out, printConfig(config, hasSources ? origins : undefined));
+  else if (hasSources) {
+    const all = keys().map(({ path: key }) => {
+      const source = origins.get(key)?.place ?? null;
+      return { key, value: printedValue(config, key), source };
+    });
+    await printList(all, [], 'json', io);
+  } else await printOne((await import('yaml')).parse(printConfig(config, undefined)) as object, 'json', io);
   for (const warning of warnings) await write(io.err, `warning: ${warning}\n`);
   return ExitCode.Ok;
 }
 
 export async function configValidate(
-  options: ConfigOptions & { readonly environment?: boolean },
+  options: ConfigOptions & OutputOptions & { readonly environment?: boolean },
   io: Io,
 ): Promise<number> {
   const { config, warnings } = await readConfig(options, io.environment);
   for (const warning of warnings) await write(io.err, `warning: ${warning}\n`);
   await write(io.err, 'The configuration is valid.\n');
-  if (options.environment !== true) return ExitCode.Ok;
+  if (options.environment !== true) {
+    if (options.output !== 'table') await printFindings([], options, io);
+    return ExitCode.Ok;
+  }
   const findings = await checkEnvironment(config, { isRunning: false, nowMs: Date.now() });
-  await printFindings(findings, { output: 'table' }, io);
+  await printFindings(findings, options, io);
   return findings.some(({ state }) => state === 'problem') ? ExitCode.Failed : ExitCode.Ok;
 }
 

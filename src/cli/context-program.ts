@@ -1,7 +1,7 @@
 /** The verbs about contexts, in the command tree. */
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import type { Io } from './io.ts';
-import { examples } from './options.ts';
+import { examples, withOutput } from './options.ts';
 
 type Ends = (run: Promise<number>) => Promise<void>;
 
@@ -36,24 +36,23 @@ export function addContextVerbs(program: Command, io: Io, ends: Ends): void {
     .command('use')
     .description('Use one from now on, wherever no other is named.')
     .argument('<name>')
+    .addHelpText('after', examples('context use prod'))
     .action(async (name) => ends((await verbs()).contextUse(name, io)));
-  withOutput(context.command('list').alias('ls').description('All of them.')).action(async ({ output }) =>
-    ends((await verbs()).contextList(output, io)),
-  );
-  withOutput(context.command('show').description('One of them, or the one in use.'))
+  withForms(context.command('list').alias('ls').description('All of them.'))
+    .addHelpText('after', examples('context list', 'context list --json'))
+    .action(async ({ output }) => ends((await verbs()).contextList(output, io)));
+  withForms(context.command('show').description('One of them, or the one in use.'))
     .argument('[name]')
+    .addHelpText('after', examples('context show', 'context show prod -o yaml'))
     .action(async (name, { output }) => ends((await verbs()).contextShow(name, output, io)));
   context
     .command('delete')
     .alias('rm')
     .description('Delete one.')
     .argument('<name>')
+    .addHelpText('after', examples('context delete prod'))
     .action(async (name) => ends((await verbs()).contextDelete(name, io)));
 }
 
-const withOutput = (command: Command): Command =>
-  command.addOption(
-    new Option('-o, --output <form>', 'form of the output')
-      .choices(['table', 'json', 'ndjson', 'yaml'])
-      .default('table'),
-  );
+const withForms = (command: Command): Command =>
+  withOutput(command, ['table', 'json', 'ndjson', 'yaml'], 'table');

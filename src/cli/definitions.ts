@@ -25,7 +25,8 @@ export async function exportDefinitions(
     const query = only === undefined ? {} : { only };
     const document = (await client.call(OPERATIONS.definitionsExport, query, { waitMs: WAIT_MS })) as object;
     const text = `${JSON.stringify(document, undefined, 2)}\n`;
-    if (file === undefined) await write(io.out, text);
+    const form = formOf(options);
+    if (file === undefined) await printOne(document, form === 'table' ? 'json' : form, io);
     else {
       await keep(file, text);
       const counts = Object.entries(document).flatMap(([name, items]) =>

@@ -2,7 +2,7 @@
 import { OPERATIONS } from '../admin/operations.ts';
 import type { RecordView } from '../admin/views.ts';
 import type { AdminClient } from './admin-client.ts';
-import { type AdminOptions, withAdmin } from './admin-target.ts';
+import { type AdminOptions, formOf, withAdmin } from './admin-target.ts';
 import { CliError, ExitCode } from './exit-codes.ts';
 import { type Io, write } from './io.ts';
 import { createProgress, type Progress } from './progress.ts';
@@ -33,6 +33,13 @@ interface Source {
 
 export async function exportData(options: ExportDataOptions, io: Io): Promise<number> {
   const { topic, stream, retained } = options;
+  const form = formOf(options);
+  if (form === 'json' || form === 'yaml') {
+    throw new CliError(
+      ExitCode.Usage,
+      `data are lines of JSON, which is -o ndjson, and not one ${form} value`,
+    );
+  }
   if ([topic, stream, retained].filter((each) => each !== undefined).length !== 1) {
     throw new CliError(ExitCode.Usage, 'one of --topic, --stream and --retained says what to export');
   }

@@ -4,7 +4,8 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { OPERATIONS } from '../admin/operations.ts';
 import type { AdminClient } from './admin-client.ts';
-import { type AdminOptions, withAdmin } from './admin-target.ts';
+import { printOne } from './admin-output.ts';
+import { type AdminOptions, formOf, withAdmin } from './admin-target.ts';
 import { CliError, ExitCode } from './exit-codes.ts';
 import type { Io } from './io.ts';
 import { createProgress } from './progress.ts';
@@ -70,7 +71,10 @@ export async function importData(file: string, options: ImportDataOptions, io: I
       if (!(error instanceof CliError)) throw error;
       throw new CliError(error.exitCode, `${error.message}; ${done} lines are in, go on with --skip ${done}`);
     }
-    progress.end(`${Math.max(0, done - options.skip)} lines were imported`);
+    const lines = Math.max(0, done - options.skip);
+    progress.end(`${lines} lines were imported`);
+    const form = formOf(options);
+    if (form !== 'table') await printOne({ lines, skippedLines: options.skip }, form, io);
     return ExitCode.Ok;
   });
 }

@@ -3,7 +3,7 @@ import type { Readable, Writable } from 'node:stream';
 
 export interface Io {
   readonly in: Readable;
-  readonly out: Writable & { readonly isTTY?: boolean };
+  readonly out: Writable & { readonly isTTY?: boolean; readonly columns?: number };
   readonly err: Writable & { readonly isTTY?: boolean };
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Calls back at each signal of that name; the returned function stops it. */

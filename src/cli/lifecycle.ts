@@ -52,7 +52,9 @@ export async function stop(options: StopOptions, io: Io): Promise<number> {
       if ((await processOf(client)) === processId) return false;
       return !seesProcess || !isAlive(processId);
     });
-    await write(io.err, `process ${processId} has ended\n`);
+    const form = formOf(options);
+    if (form === 'table') await write(io.err, `process ${processId} has ended\n`);
+    else await printOne({ processId, hasEnded: true }, form, io);
     return ExitCode.Ok;
   });
 }

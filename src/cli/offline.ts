@@ -12,14 +12,17 @@ import { type KvStore, KvStoreError } from '../storage/kv/kv-store.ts';
 import { openKvStoreForReading } from '../storage/kv/open.ts';
 import { SegmentStoreError } from '../storage/segments/segment-store.ts';
 import { WalCorrupt, WalFormatUnknown } from '../storage/wal/wal-store.ts';
+import { printOne } from './admin-output.ts';
 import { CliError, ExitCode } from './exit-codes.ts';
 import { type Io, write } from './io.ts';
 import { type JournalAtRest, type OpenStore, openJournalsAtRest } from './journals-at-rest.ts';
 import { openDirectory } from './open-directory.ts';
+import { createProgress } from './progress.ts';
 import { type ConfigOptions, readConfig } from './read-config.ts';
 
 export interface OfflineOptions extends ConfigOptions {
-  readonly json?: boolean;
+  /** As text where nothing is said. */
+  readonly output?: 'text' | 'json' | 'ndjson' | 'yaml';
 }
 
 export interface OfflineTables {
@@ -81,9 +84,11 @@ export async function verify(
   return offline(options, io, openStore, async (config, data, list) => {
     const opened = (await Promise.all(list.map(open))).filter((each) => each !== undefined);
     const journals: JournalReport[] = [];
+    const progress = createProgress(io, { what: 'verified', total: bytesOf(opened) });
     for (const each of opened) {
-      journals.push('journal' in each ? await auditJournal(each) : each);
+      journals.push('journal' in each ? await auditJournal(each, progress.add) : each);
     }
+    progress.clear();
     const [main, object] = (['main', 'object'] as const).map((name) => {
       const found = opened.find((each) => each.name === name);
       return found !== undefined && 'journal' in found ? found.journal : undefined;
@@ -95,7 +100,7 @@ export async function verify(
         : await auditViews(config, data, main, object, () => makeTables(config).all);
     const isSound = [...journals, views].every(({ problems }) => problems.length === 0);
     const report: VerifyReport = { dataDir: data.path, nodeId: data.nodeId, isSound, journals, views };
-    await write(io.out, options.json === true ? jsonOf(report) : verifyText(report));
+    await printReport(report, () => verifyText(report), options, io);
     return isSound ? ExitCode.Ok : ExitCode.Unsound;
   });
 }
@@ -140,9 +145,17 @@ async function open(at: JournalAtRest): Promise<Opened | JournalReport | undefin
   }
 }
 
-async function auditJournal({ name, journal, problems, ...at }: Opened): Promise<JournalReport> {
+const bytesOf = (opened: readonly (Opened | JournalReport)[]): number =>
+  opened
+    .flatMap((each) => ('journal' in each ? each.journal.segments() : []))
+    .reduce((sum, { bytes }) => sum + bytes, 0);
+
+async function auditJournal(
+  { name, journal, problems, ...at }: Opened,
+  onBytes: (bytes: number) => void,
+): Promise<JournalReport> {
   const segments = journal.segments();
-  const damage = [...(await auditSeals(name, at)), ...(await journal.verify())];
+  const damage = [...(await auditSeals(name, at)), ...(await journal.verify(onBytes))];
   return {
     name,
     segments: segments.length,
@@ -210,7 +223,15 @@ export function asDamage(error: unknown): string {
   throw error;
 }
 
-export const jsonOf = (report: object): string => `${JSON.stringify(report, undefined, 2)}\n`;
+export async function printReport(
+  report: object,
+  text: () => string,
+  { output = 'text' }: Pick<OfflineOptions, 'output'>,
+  io: Io,
+): Promise<void> {
+  if (output === 'text') await write(io.out, text());
+  else await printOne(report, output, io);
+}
 
 export const listed = (problems: readonly string[]): string =>
   problems.map((each) => `  - ${each}\n`).join('');

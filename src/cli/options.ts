@@ -41,6 +41,13 @@ export function withConnection(command: Command): Command {
     .option('--insecure', "do not check the broker's certificate");
 }
 
+/** What a verb prints: one of these forms, and `--json` for short. */
+export function withOutput(command: Command, forms: readonly string[], usual: string): Command {
+  return command
+    .addOption(new Option('-o, --output <form>', 'form of the output').choices(forms).default(usual))
+    .addOption(new Option('--json', 'same as -o json').implies({ output: 'json' }));
+}
+
 export const append = (value: string, before: readonly string[]): string[] => [...before, value];
 
 export function duration(text: string): number {

@@ -2,7 +2,7 @@
  * The command tree: names, options and help texts. A verb's code is imported when the verb runs, so that each
  * start-up pays for what it uses.
  */
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import { packageVersion } from '../package-version.ts';
 import { addAdminVerbs, addOfflineVerbs } from './admin-program.ts';
 import { addBackupVerbs } from './backup-program.ts';
@@ -12,7 +12,15 @@ import { addContextVerbs } from './context-program.ts';
 import { ExitCode } from './exit-codes.ts';
 import type { Io } from './io.ts';
 import { addLifecycleVerbs } from './lifecycle-program.ts';
-import { append, duration, examples, wholeNumber, withConfig, withConnection } from './options.ts';
+import {
+  append,
+  duration,
+  examples,
+  wholeNumber,
+  withConfig,
+  withConnection,
+  withOutput,
+} from './options.ts';
 
 export interface Outcome {
   exitCode: number;
@@ -86,7 +94,11 @@ Examples:
       await ends(pub(topic, payload, options, io));
     });
 
-  withConnection(program.command('sub').description('Subscribe and print what arrives.'))
+  withOutput(
+    withConnection(program.command('sub').description('Subscribe and print what arrives.')),
+    ['text', 'json', 'ndjson'],
+    'text',
+  )
     .argument('<filter...>')
     .option('-n, --count <number>', 'end after this many messages', wholeNumber(1))
     .option(
@@ -98,11 +110,6 @@ Examples:
     .option(
       '--format <format>',
       'what to print: %t topic, %p payload, %q QoS, %r retained, %l length, %x hex, %b base64, %I time, %j JSON, %P user properties, …',
-    )
-    .addOption(
-      new Option('-o, --output <form>', 'form of the output')
-        .choices(['text', 'json', 'ndjson'])
-        .default('text'),
     )
     .option('--retained-only', 'print retained messages only and end with the first live one (or after 2s)')
     .option('--no-retained', 'leave retained messages out')
@@ -122,8 +129,12 @@ Examples:
       await ends(sub(filters, options, io));
     });
 
-  withConnection(
-    program.command('req').description('Publish a request and print what comes back for it (MQTT 5).'),
+  withOutput(
+    withConnection(
+      program.command('req').description('Publish a request and print what comes back for it (MQTT 5).'),
+    ),
+    ['text', 'json', 'ndjson'],
+    'text',
   )
     .argument('<topic>')
     .argument('[payload]', "the request; '-' takes all of standard input", '')
@@ -131,9 +142,6 @@ Examples:
     .option('-t, --timeout <duration>', 'how long to wait; exit code 6 when fewer came', duration, 10_000)
     .option('--response-topic <topic>', 'where they are to arrive (default: one of its own)')
     .option('--format <format>', 'what to print, as with sub (default: %p)')
-    .addOption(
-      new Option('-o, --output <form>', 'form of the output').choices(['text', 'ndjson']).default('text'),
-    )
     .option('--property <name=value>', 'MQTT 5 property of the request, as with pub', append, [])
     .option('--user-property <name=value>', 'MQTT 5 user property', append, [])
     .addHelpText(
@@ -153,10 +161,13 @@ Examples:
   addOfflineVerbs(program, io, ends);
   addBackupVerbs(program, io, ends);
 
-  program
-    .command('version')
-    .description('Print the version.')
-    .action(() => void io.out.write(`${packageVersion()}\n`));
+  withOutput(program.command('version').description('Print the version.'), ['text', 'json'], 'text')
+    .addHelpText('after', examples('version', 'version --json | jq -r .version'))
+    .action(({ output }: { readonly output: 'text' | 'json' }) => {
+      const version = packageVersion();
+      const both = { version, node: process.versions.node };
+      io.out.write(output === 'json' ? `${JSON.stringify(both, undefined, 2)}\n` : `${version}\n`);
+    });
   program
     .command('completion')
     .description('Print a completion script, e.g. for `source <(robustmq completion bash)`.')

@@ -1,10 +1,12 @@
 import { size } from './admin-output.ts';
 import type { Io } from './io.ts';
 
-/** How far a long piece of work has come, on standard error: one line that changes for people, a line now and then for others. */
+/** How far a long piece of work has come: one line on standard error that changes while somebody watches, and nothing otherwise. */
 export interface Progress {
   add(more: number): void;
-  /** The last word about it. */
+  /** What is shown of it goes. */
+  clear(): void;
+  /** The last word about it, for whoever reads it. */
   end(sentence: string): void;
 }
 
@@ -18,12 +20,10 @@ export interface ProgressOptions {
 }
 
 const EVERY_MS = 200;
-const EVERY_PIPED_MS = 10_000;
 
 export function createProgress(io: Io, options: ProgressOptions): Progress {
   const { what, total, unit, nowMs = () => performance.now() } = options;
   const isLive = io.err.isTTY === true;
-  const everyMs = isLive ? EVERY_MS : EVERY_PIPED_MS;
   let done = 0;
   let shownMs = nowMs();
   let isShown = false;
@@ -36,19 +36,26 @@ export function createProgress(io: Io, options: ProgressOptions): Progress {
         ? ''
         : ` of ${amount(total)} (${Math.min(100, Math.floor((100 * done) / total))} %)`;
     const text = `${what}: ${amount(done)}${of}`;
-    io.err.write(isLive ? `\r${text}\u001b[K` : `${text}\n`);
+    io.err.write(`\r${text}\u001b[K`);
     isShown = true;
   }
 
+  function clear(): void {
+    if (isShown) io.err.write('\r\u001b[K');
+    isShown = false;
+  }
+
   return {
+    clear,
     add(more) {
       done += more;
-      if (nowMs() - shownMs < everyMs) return;
+      if (!isLive || nowMs() - shownMs < EVERY_MS) return;
       shownMs = nowMs();
       show();
     },
     end(sentence) {
-      io.err.write(`${isLive && isShown ? '\r\u001b[K' : ''}${sentence}\n`);
+      clear();
+      io.err.write(`${sentence}\n`);
     },
   };
 }

@@ -10,16 +10,16 @@ import type { Loss } from '../storage/journal/survey.ts';
 import type { KvStore } from '../storage/kv/kv-store.ts';
 import { batchSpan } from '../storage/records/batch-header.ts';
 import { CliError, ExitCode } from './exit-codes.ts';
-import { type Io, write } from './io.ts';
+import type { Io } from './io.ts';
 import type { JournalAtRest, OpenStore } from './journals-at-rest.ts';
 import {
   asDamage,
-  jsonOf,
   listed,
   type MakeTables,
   type OfflineOptions,
   offline,
   openViews,
+  printReport,
   tablesOfNode,
   titleOf,
 } from './offline.ts';
@@ -77,9 +77,8 @@ export async function repair(
     const { tables, nameOf } = await rehearse(config, data, list, journals, makeTables);
     const canStart = tables.refusal === null && journals.every((each) => each.canStart);
     const report = { dataDir: data.path, canStart, journals, tables };
-    const text =
-      options.json === true ? jsonOf(report) : repairText(data, journals, tables, canStart, nameOf);
-    await write(io.out, text);
+    const text = (): string => repairText(data, journals, tables, canStart, nameOf);
+    await printReport(report, text, options, io);
     const isUndamaged = journals.every(({ damage }) => damage.length === 0);
     return canStart && isUndamaged ? ExitCode.Ok : ExitCode.Unsound;
   });

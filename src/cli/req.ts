@@ -2,6 +2,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { IPublishPacket } from 'mqtt-packet';
 import { systemClock } from '../kernel/clock.ts';
+import { printList } from './admin-output.ts';
 import { CliError, ExitCode } from './exit-codes.ts';
 import { type Io, write } from './io.ts';
 import { compileFormat, messageJson } from './message-format.ts';
@@ -14,7 +15,7 @@ export interface ReqOptions extends ConnectionOptions {
   readonly timeout: number;
   readonly responseTopic?: string;
   readonly format?: string;
-  readonly output: 'text' | 'ndjson';
+  readonly output: 'text' | 'json' | 'ndjson';
   readonly property: readonly string[];
   readonly userProperty: readonly string[];
 }
@@ -65,12 +66,11 @@ export async function req(topic: string, payload: string, options: ReqOptions, i
     if (code !== 0) throw new CliError(ExitCode.Failed, `the request was refused: ${describeReason(code)}`);
     const why = await ended;
     const lost = why === 'lost' ? await client.closed : undefined;
-    for (const packet of responses) {
-      const at = new Date(systemClock.wallMs());
-      await write(
-        io.out,
-        options.output === 'ndjson' ? `${JSON.stringify(messageJson(packet, at))}\n` : line(packet, at),
-      );
+    const at = new Date(systemClock.wallMs());
+    if (options.output === 'text') for (const packet of responses) await write(io.out, line(packet, at));
+    else {
+      const messages = responses.map((packet) => messageJson(packet, at));
+      await printList(messages, [], options.output, io);
     }
     if (lost !== undefined) throw lost;
     if (why === 'timeout') {

@@ -6,14 +6,15 @@ import { BackupUnusable, type Manifest, readManifest } from '../storage/backup/m
 import { checkBackup, EPOCHS_AHEAD, restoreBackup } from '../storage/backup/restore.ts';
 import { diskErrorCode } from '../storage/disk/disk.ts';
 import { nodeDisk } from '../storage/disk/node-disk.ts';
-import { size } from './admin-output.ts';
+import { printOne, size } from './admin-output.ts';
 import { CliError, ExitCode } from './exit-codes.ts';
 import { type Io, write } from './io.ts';
-import { verify } from './offline.ts';
+import { type OfflineOptions, verify } from './offline.ts';
 import { createProgress } from './progress.ts';
 import { type ConfigOptions, readConfig, systemReason } from './read-config.ts';
 
 export interface RestoreOptions extends ConfigOptions {
+  readonly output: NonNullable<OfflineOptions['output']>;
   readonly check?: boolean;
   readonly newIdentity?: boolean;
   /** Commander's name of `--no-verify`. */
@@ -45,6 +46,7 @@ export async function restore(folder: string, options: RestoreOptions, io: Io): 
     if (options.check === true) {
       const manifest = await checkBackup(nodeDisk, backup, watch);
       progress.end(`${backup} is complete and as it was written: ${of(manifest)}`);
+      await report(manifest, null, options, io);
       return ExitCode.Ok;
     }
     await mkdir(target, { recursive: true, mode: 0o700 });
@@ -52,18 +54,32 @@ export async function restore(folder: string, options: RestoreOptions, io: Io): 
     const manifest = await restoreBackup({ disk: nodeDisk, backup, target, newNodeId, watch });
     progress.end(`${target} has the state of ${of(manifest)}`);
     await hints(manifest, io);
+    if (!options.verify) await report(manifest, target, options, io);
   } catch (error) {
     throw explained(error, target);
   } finally {
     for (const each of forget) each();
   }
   if (!options.verify) return ExitCode.Ok;
-  const { config: file, set } = options;
-  return verify({ ...(file === undefined ? {} : { config: file }), set, dataDir: target }, io);
+  const { config: file, set, output } = options;
+  return verify({ ...(file === undefined ? {} : { config: file }), set, dataDir: target, output }, io);
 }
 
 const of = (manifest: Manifest): string =>
   `node ${manifest.nodeId} of ${manifest.createdAt}, ${size(bytesOf(manifest))} in ${manifest.files.length} files`;
+
+/** For programs; whoever has it verified gets the report about that. */
+async function report(
+  manifest: Manifest,
+  dataDir: string | null,
+  { output }: RestoreOptions,
+  io: Io,
+): Promise<void> {
+  if (output === 'text') return;
+  const { nodeId, createdAt, files, objects } = manifest;
+  const counts = { files: files.length, bytes: bytesOf(manifest), objects: objects.length };
+  await printOne({ dataDir, nodeId, createdAt, ...counts }, output, io);
+}
 
 async function hints({ objects, usesObjectStorage, epoch }: Manifest, io: Io): Promise<void> {
   await write(io.err, `its epochs go on above ${epoch + EPOCHS_AHEAD}\n`);

@@ -109,7 +109,7 @@ describe('the environment of a configuration', () => {
     const file = join(folder, 'data');
     writeFileSync(file, 'not a directory');
     const io = testIo();
-    const options = { dataDir: file, set: QUIET };
+    const options = { output: 'table' as const, dataDir: file, set: QUIET };
     expect(await configValidate(options, io)).toBe(0);
     expect(await configValidate({ ...options, environment: true }, io)).toBe(1);
     expect(io.outText()).toContain('is not a directory');
@@ -122,7 +122,7 @@ describe('init', () => {
     const file = join(folder, 'etc', 'broker.yaml');
     const io = testIo();
     expect(await configInit({ profile: 'edge', file }, io)).toBe(0);
-    expect(await configValidate({ config: file, set: [] }, io)).toBe(0);
+    expect(await configValidate({ config: file, set: [], output: 'table' }, io)).toBe(0);
     await expect(configInit({ profile: 'dev', file }, io)).rejects.toThrow(CliError);
     expect(await configInit({ profile: 'dev', file, force: true }, io)).toBe(0);
   });

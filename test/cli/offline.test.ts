@@ -244,7 +244,7 @@ describe('verify', () => {
 describe('verify of views', () => {
   async function audit(): Promise<{ code: number; views: { engine: string; problems: string[] } }> {
     const io = testIo();
-    const code = await verify({ dataDir: path, set: [], json: true }, io, tables);
+    const code = await verify({ dataDir: path, set: [], output: 'json' }, io, tables);
     return {
       code,
       views: (JSON.parse(io.outText()) as { views: { engine: string; problems: string[] } }).views,

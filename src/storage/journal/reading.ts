@@ -38,8 +38,8 @@ export interface JournalReading {
   replay(from: number): AsyncIterable<readonly JournalRecord[]>;
   /** Oldest first, with holes between them where others were removed. */
   segments(): SegmentInfo[];
-  /** Reads every frame and compares every index; resolves with what is wrong, in sentences. */
-  verify(): Promise<string[]>;
+  /** Reads every frame and compares every index; resolves with what is wrong, in sentences. Tells how many bytes are done. */
+  verify(onBytes?: (bytes: number) => void): Promise<string[]>;
 }
 
 /** A journal that nobody writes through. */
@@ -199,6 +199,6 @@ export function createReading({ segments, reader, newReader, tail }: ReadingOpti
       const [start, end] = [segments.openStart(), segments.end()];
       return [...list, { start, end, bytes: end - start, isOpen: true }];
     },
-    verify: () => verifySegments(segments, newReader(createBufferPool())),
+    verify: (onBytes) => verifySegments(segments, newReader(createBufferPool()), onBytes),
   };
 }

@@ -7,7 +7,11 @@ import type { Segments } from './segments.ts';
  * Every frame of every segment is read from the disk, for which `reader` must be a new one, and each footer compared
  * with the index that its frames give.
  */
-export async function verifySegments(segments: Segments, reader: SegmentReader): Promise<string[]> {
+export async function verifySegments(
+  segments: Segments,
+  reader: SegmentReader,
+  onBytes: (bytes: number) => void = () => {},
+): Promise<string[]> {
   const problems: string[] = [];
   const end = segments.end();
   const open = segments.at(segments.openStart());
@@ -18,7 +22,9 @@ export async function verifySegments(segments: Segments, reader: SegmentReader):
       for (let at = segment.start; at < Math.min(segment.end, end); ) {
         const block = await reader.block(segment, at);
         for (const record of reader.records(segment, block)) built.add(record.logId, at, record.position);
-        at = block.end + segment.epochOffset;
+        const next = block.end + segment.epochOffset;
+        onBytes(next - at);
+        at = next;
       }
       if (segment.index !== undefined) continue;
       const footer = await reader.footer(segment, segments.at(segment.footer) ?? segment);
