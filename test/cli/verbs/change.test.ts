@@ -1,0 +1,4 @@
+import { CHANGE } from './rows/change.ts';
+import { testVerbs } from './verb-row.ts';
+
+testVerbs(CHANGE);

@@ -1,0 +1,4 @@
+import { LOOK } from './rows/look.ts';
+import { testVerbs } from './verb-row.ts';
+
+testVerbs(LOOK);

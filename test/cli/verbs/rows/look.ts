@@ -1,0 +1,54 @@
+/** Verbs that look at a broker and change nothing. */
+import type { Place } from '../place.ts';
+import type { VerbRow } from '../verb-row.ts';
+
+const list = (words: string, viewerMay = true): VerbRow => ({
+  words,
+  prints: 'document',
+  isTable: true,
+  reaches: 'administration',
+  viewerMay,
+});
+const show = (words: string, args: readonly string[] = [], viewerMay = true): VerbRow => ({
+  words,
+  args: () => args,
+  prints: 'document',
+  reaches: 'administration',
+  viewerMay,
+});
+
+async function delayedId({ node }: Place): Promise<readonly string[]> {
+  await node.post('/messages', { topic: '$delayed/3600/later', payload: 'late' });
+  const [first] = await node.all('/delayed', 10);
+  return [String(first?.id)];
+}
+
+export const LOOK: readonly VerbRow[] = [
+  show('status'),
+  show('check', ['ready', 'alarms']),
+  list('alarm list'),
+  list('alarm history'),
+  list('client list'),
+  show('client show', ['kitchen']),
+  list('session list'),
+  show('session show', ['away']),
+  list('subscription list'),
+  list('queue list'),
+  show('queue show', ['away']),
+  { ...list('queue peek', false), args: () => ['away'] },
+  list('retained list'),
+  show('retained show', ['kept/1'], false),
+  list('delayed list'),
+  { ...show('delayed show', [], false), args: delayedId },
+  list('stream list'),
+  show('stream show', ['telemetry']),
+  { ...show('stream read', ['telemetry'], false) },
+  list('topic list'),
+  show('topic show', ['orders']),
+  list('group list'),
+  show('group show', ['billing']),
+  show('dlq list'),
+  show('dlq show', ['dead'], false),
+  list('cert list', false),
+  show('cert show', ['mqtts'], false),
+];

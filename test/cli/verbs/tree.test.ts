@@ -1,0 +1,109 @@
+/** Every verb has a row, help with an example, JSON for programs, and its place in the scripts for shells. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { describe, expect, it } from 'vitest';
+import { completionScript } from '../../../src/cli/completion.ts';
+import { buildProgram, run } from '../../../src/cli/program.ts';
+
+import { testIo } from '../support.ts';
+import { ACCESS } from './rows/access.ts';
+import { CHANGE } from './rows/change.ts';
+import { LOCAL } from './rows/local.ts';
+import { LOOK } from './rows/look.ts';
+import { TRAFFIC } from './rows/traffic.ts';
+import { walk } from './tree.ts';
+
+const program = buildProgram(testIo(), { exitCode: 0 });
+const tree = walk(program).map((each) => ({ ...each, words: each.path.join(' ') }));
+const verbs = tree.filter(({ isRun }) => isRun);
+const rows = [...LOOK, ...CHANGE, ...ACCESS, ...TRAFFIC, ...LOCAL];
+const optionsOf = (command: Command): string[] => command.options.map(({ long }) => long ?? '');
+
+describe('each verb of the command', () => {
+  it('has one row that runs it as a process', () => {
+    expect(rows.map(({ words }) => words).sort()).toEqual(verbs.map(({ words }) => words).sort());
+    for (const { words, testedBy } of rows) {
+      if (testedBy === undefined) continue;
+      const file = new URL(testedBy, import.meta.url);
+      expect([words, existsSync(file)]).toEqual([words, true]);
+      expect(readFileSync(file, 'utf8')).toContain(words);
+    }
+  });
+
+  it('has help with an example, which is of that verb', async () => {
+    for (const { path, words } of verbs) {
+      const io = testIo();
+      const code = await run([...path, '--help'], io);
+      expect([words, code, io.errText()]).toEqual([words, 0, '']);
+      const [, examples = ''] = io.outText().split('Examples:\n');
+      expect([words, examples.includes(`robustmq ${words}`)]).toEqual([words, true]);
+    }
+  });
+
+  it('gives programs JSON by the same two options', () => {
+    for (const { words, prints } of rows) {
+      if (prints !== 'document') continue;
+      const found = verbs.find((each) => each.words === words)?.command;
+      expect([words, found === undefined ? [] : optionsOf(found)]).toEqual([
+        words,
+        expect.arrayContaining(['--output', '--json']),
+      ]);
+    }
+  });
+
+  it('refuses an option that it does not have, and says how to get help', async () => {
+    for (const { path, words } of verbs) {
+      const io = testIo();
+      expect([words, await run([...path, '--nonsense'], io), io.outText()]).toEqual([words, 2, '']);
+      expect(io.errText()).toMatch(/^error: .*\n/);
+    }
+  });
+});
+
+describe('completion', () => {
+  it('has every verb and every option for fish', () => {
+    const lines = completionScript(program, 'fish').split('\n');
+    for (const { path, command } of tree) {
+      const name = path.at(-1) ?? '';
+      expect(lines).toContainEqual(expect.stringMatching(new RegExp(`-f -a ${name}(?: |$)`)));
+      const condition = path.map((word) => `__fish_seen_subcommand_from ${word}`).join('; and ');
+      for (const option of optionsOf(command)) {
+        const wanted = `complete -c robustmq -n '${condition}' -l ${option.slice(2)}`;
+        expect(lines).toContainEqual(expect.stringContaining(wanted));
+      }
+    }
+  });
+
+  it.each(['bash', 'zsh'] as const)('has every verb and every option for %s', (shell) => {
+    const script = completionScript(program, shell);
+    for (const { words, command } of tree) {
+      const found = script.split('\n').find((line) => line.startsWith(`    '${words}') words='`));
+      const offered = found?.slice(found.indexOf("words='") + 7).split(/[ ']/) ?? [];
+      const below = command.commands.flatMap((child) => [child.name(), ...child.aliases()]);
+      expect([words, offered]).toEqual([
+        words,
+        expect.arrayContaining([...optionsOf(command), ...below, '--help']),
+      ]);
+    }
+  });
+
+  it.each(['bash', 'zsh', 'fish'] as const)('is a script that %s takes', (shell) => {
+    if (spawnSync(shell, ['--version']).error !== undefined) {
+      console.warn(`There is no ${shell}: its completion is not parsed.`);
+      return;
+    }
+    execFileSync(shell, ['-n'], { input: completionScript(program, shell) });
+  });
+
+  it('goes on behind an alias as behind the name', () => {
+    if (spawnSync('bash', ['--version']).error !== undefined) return;
+    const tried = `${completionScript(program, 'bash')}
+COMP_WORDS=(robustmq context ls --js); COMP_CWORD=3; COMPREPLY=(); _robustmq; echo "\${COMPREPLY[@]}"
+COMP_WORDS=(robustmq session list -o n); COMP_CWORD=4; COMPREPLY=(); _robustmq; echo "\${COMPREPLY[@]}"
+COMP_WORDS=(robustmq completion f); COMP_CWORD=2; COMPREPLY=(); _robustmq; echo "\${COMPREPLY[@]}"`;
+    expect(execFileSync('bash', ['--norc', '-c', tried], { encoding: 'utf8' })).toBe(
+      '--json\nndjson\nfish\n',
+    );
+  });
+});
