@@ -80,7 +80,8 @@ const tables: MakeTables = () => ({ all: [valueTable(9)], nameOf: () => undefine
 
 async function runs(verb: string, ...argv: string[]): Promise<{ code: number; out: string; err: string }> {
   const io = testIo();
-  const options = { dataDir: path, set: [], json: argv.includes('--json') };
+  const output: 'json' | 'text' = argv.includes('--json') ? 'json' : 'text';
+  const options = { dataDir: path, set: [], output };
   const running =
     verb === 'verify'
       ? verify(options, io, tables)
