@@ -11,13 +11,13 @@ import { checkEnvironment } from './environment.ts';
 import { CliError, ExitCode } from './exit-codes.ts';
 import { type Finding, type OutputOptions, ok, printFindings, problem, warning } from './findings.ts';
 import type { Io } from './io.ts';
+import { isTooOld, OLDEST_NODE } from './node-version.ts';
 import { type ConfigOptions, readConfig, systemReason } from './read-config.ts';
 
 export type DoctorOptions = ConfigOptions & OutputOptions;
 
 const MiB = 1024 * 1024;
 const GiB = 1024 * MiB;
-const OLDEST_NODE: readonly [number, number] = [20, 19];
 const PROBES = 20;
 const PROBE_BYTES = 4096;
 const SLOW_SYNC_MS = 20;
@@ -58,11 +58,8 @@ async function configOf(options: DoctorOptions, io: Io, into: Finding[]): Promis
 }
 
 export function checkNode(version: string): Finding {
-  const [major = 0, minor = 0] = version.split('.').map(Number);
-  const [oldMajor, oldMinor] = OLDEST_NODE;
-  const isOld = major < oldMajor || (major === oldMajor && minor < oldMinor);
-  return isOld
-    ? problem('node', `version ${version}`, `install ${OLDEST_NODE.join('.')} or newer`)
+  return isTooOld(version)
+    ? problem('node', `version ${version}`, `install ${OLDEST_NODE} or newer`)
     : ok('node', `version ${version}`);
 }
 

@@ -10,6 +10,7 @@ import type { DataDirectory } from '../storage/data-directory/data-directory.ts'
 import { banner, listenerUrl } from './banner.ts';
 import { CliError, ExitCode } from './exit-codes.ts';
 import type { Io } from './io.ts';
+import { isTooOld, OLDEST_NODE } from './node-version.ts';
 import { openDirectory } from './open-directory.ts';
 import { type ConfigOptions, readConfig, systemReason } from './read-config.ts';
 import { writeReadyFile } from './ready-file.ts';
@@ -26,7 +27,16 @@ export type StartNode = (
 ) => Promise<StartedNode>;
 
 /** Resolves with the exit code when the node has stopped. */
-export async function start(options: StartOptions, io: Io, startNode: StartNode): Promise<number> {
+export async function start(
+  options: StartOptions,
+  io: Io,
+  startNode: StartNode,
+  nodeVersion = process.versions.node,
+): Promise<number> {
+  if (isTooOld(nodeVersion)) {
+    const advice = `install ${OLDEST_NODE} or newer`;
+    throw new CliError(ExitCode.Failed, `this is Node ${nodeVersion}, which is too old: ${advice}`);
+  }
   const loaded = await readConfig(options, io.environment);
   const { config } = loaded;
   const isTTY = io.out.isTTY === true;

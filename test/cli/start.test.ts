@@ -65,6 +65,17 @@ function runStart({ startFails, reloadFails, whileStarting, ...options }: Settin
 }
 
 describe('start', () => {
+  it.each(['18.20.8', '20.18.3', '19.9.0'])(
+    'says what is needed on Node %s, and touches nothing (item 52)',
+    async (version) => {
+      const dataDir = join(folder, 'data');
+      const never: StartNode = () => Promise.reject(new Error('it was started'));
+      const started = start({ dataDir, set: ['logging.level=silent'] }, testIo(), never, version);
+      await expect(started).rejects.toThrow('20.19.0 or newer');
+      expect(existsSync(dataDir)).toBe(false);
+    },
+  );
+
   it.each(['SIGTERM', 'SIGINT'] as const)('stops gracefully at %s and ends with 0', async (signal) => {
     const { io, ended, config, calls } = runStart();
     await config;
