@@ -56,7 +56,10 @@ export function demoPages(options: DemoPagesOptions = {}): (path: string) => Pag
   const pages = new Map<string, Page>();
   if (directory !== undefined) {
     for (const folder of ['', 'page/']) {
-      for (const name of readdirSync(join(directory, folder))) {
+      for (const entry of readdirSync(join(directory, folder), { withFileTypes: true })) {
+        const { name } = entry;
+        // What a link leads to is not part of the package.
+        if (!entry.isFile()) continue;
         const type = TYPES[extname(name)];
         if (type === undefined) continue;
         const body = readFileSync(join(directory, folder, name));

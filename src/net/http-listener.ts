@@ -29,28 +29,34 @@ export interface HttpListenerContext {
   readonly handle: HttpHandler;
   readonly logger: Log;
   readonly clock: Clock;
+  readonly timeouts?: HttpTimeouts;
 }
 
-const HEAD_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 30_000;
-const KEEP_ALIVE_MS = 5_000;
-/** Node looks for late requests this often; with its usual 30 s a time-out would mean little. */
-const CHECK_MS = 1_000;
+export interface HttpTimeouts {
+  readonly headMs: number;
+  readonly requestMs: number;
+  readonly keepAliveMs: number;
+  /** How often Node looks for late requests; with its usual 30 s a time-out would mean little. */
+  readonly checkMs: number;
+}
+
+const TIMEOUTS: HttpTimeouts = { headMs: 10_000, requestMs: 30_000, keepAliveMs: 5_000, checkMs: 1_000 };
 const MAX_HEADER_BYTES = 64 * 1024;
+/** Node leaves out what is more, so a request that has as many may have more that nobody has looked at. */
 const MAX_HEADERS = 100;
 const MAX_REQUESTS_PER_CONNECTION = 1_000;
 
 export async function startHttpListener(
   name: string,
   config: HttpListenerConfig & Partial<Pick<TlsListenerConfig, 'tls'>>,
-  { handle, logger, clock }: HttpListenerContext,
+  { handle, logger, clock, timeouts = TIMEOUTS }: HttpListenerContext,
 ): Promise<HttpListener> {
   const settings: http.ServerOptions = {
     maxHeaderSize: MAX_HEADER_BYTES,
-    headersTimeout: HEAD_TIMEOUT_MS,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    connectionsCheckingInterval: CHECK_MS,
+    headersTimeout: timeouts.headMs,
+    requestTimeout: timeouts.requestMs,
+    keepAliveTimeout: timeouts.keepAliveMs,
+    connectionsCheckingInterval: timeouts.checkMs,
     insecureHTTPParser: false,
   };
   const { tls } = config;
@@ -154,10 +160,11 @@ function statusOf({ code }: NodeJS.ErrnoException): string {
 
 /** A name that resolves to this machine is not enough: whoever owns it can change what it resolves to. */
 function faultOf(
-  { headers, method = 'GET' }: http.IncomingMessage,
+  { headers, rawHeaders, method = 'GET' }: http.IncomingMessage,
   allowed: ReadonlySet<string>,
   scheme: string,
 ): Fault | undefined {
+  if (rawHeaders.length >= MAX_HEADERS * 2) return { status: 431, detail: 'more headers than are looked at' };
   const { host = '', origin } = headers;
   const name = hostName(host);
   if (name === undefined || (net.isIP(name) === 0 && !allowed.has(name))) {

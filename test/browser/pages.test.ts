@@ -1,4 +1,13 @@
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,6 +24,7 @@ beforeAll(() => {
     cpSync(join(source, 'page', name), join(directory, 'page', name));
   for (const name of ['client.js', 'client.js.map', 'frames.wasm', 'page/page.js'])
     writeFileSync(join(directory, name), `// ${name}`);
+  symlinkSync('/etc/passwd', join(directory, 'linked.js'));
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
@@ -43,6 +53,12 @@ describe('demo pages', () => {
       '/etc/passwd',
       '/index.html',
       '/__proto__',
+      '/assets/linked.js',
+      '/assets/..%2f..%2fetc/passwd',
+      '/assets/%2e%2e/pages.js',
+      '/assets/client.js\0',
+      '/assets//client.js',
+      '/.env',
     ]) {
       expect(pages(path), path).toBeUndefined();
     }
