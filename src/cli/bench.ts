@@ -12,7 +12,7 @@ import {
   loadReport,
   reportText,
 } from './bench-report.ts';
-import { CliError, ExitCode } from './exit-codes.ts';
+import { CliError, ExitCode, exitCodeOfRefusal } from './exit-codes.ts';
 import { type Io, write } from './io.ts';
 import type { ConnectionOptions } from './mqtt-options.ts';
 
@@ -191,7 +191,8 @@ export async function benchMessages(kind: MessageKind, options: BenchOptions, io
 }
 
 function exitCodeOf({ failure }: Pick<LoadResult, 'failure'>): number {
-  return failure?.kind === 'unreachable' || failure?.kind === 'lost' ? ExitCode.Unreachable : ExitCode.Failed;
+  if (failure?.kind === 'unreachable' || failure?.kind === 'lost') return ExitCode.Unreachable;
+  return exitCodeOfRefusal(failure?.code ?? 0);
 }
 
 export async function benchConnections(options: BenchConnOptions, io: Io): Promise<number> {
@@ -230,9 +231,10 @@ export async function benchConnections(options: BenchConnOptions, io: Io): Promi
   };
   await print(holdReport(asked, result, loadOf()), options.output, io);
   if (failed + lost === 0) return ExitCode.Ok;
-  const areUnreachable = result.failures.every(({ failure }) => failure.kind === 'unreachable');
+  const codes = new Set(result.failures.map(({ failure }) => exitCodeOf({ failure })));
+  const [only] = codes;
   throw new CliError(
-    opened === 0 && areUnreachable ? ExitCode.Unreachable : ExitCode.Failed,
+    opened === 0 && codes.size === 1 && only !== undefined ? only : ExitCode.Failed,
     `${failed} connections failed and ${lost} were lost`,
   );
 }

@@ -15,6 +15,13 @@ export const ExitCode = {
   Internal: 70,
 } as const;
 
+/** Codes of MQTT for who is not known or may not: of CONNACK before MQTT 5 the first two. */
+const DENIALS: readonly number[] = [4, 5, 0x86, 0x87, 0x8a];
+
+/** What a refusal of an MQTT broker ends a verb with. */
+export const exitCodeOfRefusal = (code: number): number =>
+  DENIALS.includes(code) ? ExitCode.Denied : ExitCode.Failed;
+
 /** Ends a verb with one sentence for the user. */
 export class CliError extends Error {
   readonly exitCode: number;

@@ -16,7 +16,7 @@ import {
 } from 'mqtt-packet';
 import { type Clock, systemClock } from '../kernel/clock.ts';
 import { reasonName } from '../protocols/mqtt/codec/reason-codes.ts';
-import { CliError, ExitCode } from './exit-codes.ts';
+import { CliError, ExitCode, exitCodeOfRefusal } from './exit-codes.ts';
 import { describeTarget, openStream, type Target } from './mqtt-target.ts';
 
 export interface ClientOptions {
@@ -293,7 +293,7 @@ export async function connectMqtt(
       if (packet.cmd !== 'connack') return fail(ExitCode.Failed, `${where} does not speak MQTT as expected`);
       const code = packet.reasonCode ?? packet.returnCode ?? 0;
       if (code !== 0)
-        return fail(ExitCode.Failed, `${where} refused the connection: ${refusal(packet, code)}`);
+        return fail(exitCodeOfRefusal(code), `${where} refused the connection: ${refusal(packet, code)}`);
       clearTimeout(timer);
       stream.off('error', lost).off('close', lost);
       client = new MqttClient(stream, options, packet, onMessage, clock);

@@ -1,7 +1,7 @@
 /** `robustmq pub`: publishes one message, the same one several times, a file, or one message per line of input. */
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
-import { CliError, ExitCode } from './exit-codes.ts';
+import { CliError, ExitCode, exitCodeOfRefusal } from './exit-codes.ts';
 import { type Io, write } from './io.ts';
 import { connectMqtt, describeReason, type MqttClient, type Publication } from './mqtt-client.ts';
 import { type ConnectionOptions, clientOptions, publishProperties, readAll } from './mqtt-options.ts';
@@ -78,9 +78,9 @@ export async function pub(
   if (firstRefusal === undefined) return ExitCode.Ok;
   await write(
     io.err,
-    `${refused === 1 ? 'the message was' : `${refused} messages were`} refused: ${firstRefusal}\n`,
+    `${refused === 1 ? 'the message was' : `${refused} messages were`} refused: ${describeReason(firstRefusal)}\n`,
   );
-  return ExitCode.Failed;
+  return exitCodeOfRefusal(firstRefusal);
 }
 
 async function readPayload(
@@ -99,7 +99,7 @@ async function readPayload(
 interface Outcome {
   stopped: boolean;
   refused: number;
-  firstRefusal: string | undefined;
+  firstRefusal: number | undefined;
   onStop: () => void;
   stop(): void;
   /** Resolves when the next message may be given; acknowledgements are awaited at the end. */
@@ -132,7 +132,7 @@ function createOutcome(client: MqttClient): Outcome {
         .then((code) => {
           if (code === 0 || code === noMatchingSubscribers) return;
           outcome.refused++;
-          outcome.firstRefusal ??= describeReason(code);
+          outcome.firstRefusal ??= code;
         })
         .catch((error: unknown) => {
           failure ??= error;

@@ -3,7 +3,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import type { IPublishPacket } from 'mqtt-packet';
 import { systemClock } from '../kernel/clock.ts';
 import { printList } from './admin-output.ts';
-import { CliError, ExitCode } from './exit-codes.ts';
+import { CliError, ExitCode, exitCodeOfRefusal } from './exit-codes.ts';
 import { type Io, write } from './io.ts';
 import { compileFormat, messageJson } from './message-format.ts';
 import { connectMqtt, describeReason, type MqttClient } from './mqtt-client.ts';
@@ -63,7 +63,9 @@ export async function req(topic: string, payload: string, options: ReqOptions, i
       properties: { ...own, responseTopic, correlationData },
     });
     if (code === NOBODY_SUBSCRIBES) throw new CliError(ExitCode.Failed, `nobody subscribes to ${topic}`);
-    if (code !== 0) throw new CliError(ExitCode.Failed, `the request was refused: ${describeReason(code)}`);
+    if (code !== 0) {
+      throw new CliError(exitCodeOfRefusal(code), `the request was refused: ${describeReason(code)}`);
+    }
     const why = await ended;
     const lost = why === 'lost' ? await client.closed : undefined;
     const at = new Date(systemClock.wallMs());
@@ -92,5 +94,5 @@ async function listen(client: MqttClient, { responseTopic, qos }: ReqOptions): P
   const topic = responseTopic ?? `${suggested ?? 'responses/'}${randomUUID()}`;
   const [code = 0x80] = await client.subscribe([{ topic, qos }]);
   if (code < 0x80) return topic;
-  throw new CliError(ExitCode.Failed, `responses cannot arrive on ${topic}: ${describeReason(code)}`);
+  throw new CliError(exitCodeOfRefusal(code), `responses cannot arrive on ${topic}: ${describeReason(code)}`);
 }

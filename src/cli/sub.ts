@@ -1,7 +1,7 @@
 /** `robustmq sub`: prints what arrives for some filters, until a count, a time or a signal ends it. */
 import type { IPublishPacket } from 'mqtt-packet';
 import { systemClock } from '../kernel/clock.ts';
-import { CliError, ExitCode } from './exit-codes.ts';
+import { CliError, ExitCode, exitCodeOfRefusal } from './exit-codes.ts';
 import { type Io, write } from './io.ts';
 import { compileFormat, messageJson } from './message-format.ts';
 import { connectMqtt, describeReason, type MqttClient } from './mqtt-client.ts';
@@ -119,7 +119,7 @@ async function subscribe(
   for (const line of refused) await write(io.err, `not subscribed to ${line}\n`);
   if (refused.length === filters.length) {
     await client.end();
-    throw new CliError(ExitCode.Failed, 'the broker refused every subscription');
+    throw new CliError(exitCodeOfRefusal(codes[0] ?? 0x80), 'the broker refused every subscription');
   }
   if (io.err.isTTY === true) await write(io.err, `subscribed to ${filters.join(', ')}; Ctrl-C ends\n`);
 }

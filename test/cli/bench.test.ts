@@ -194,7 +194,7 @@ describe('bench conn', () => {
       'conn',
       ...['--url', urls.tcp ?? '', '-V', '4', '-o', 'json', '-c', '5', '--user', 'nobody'],
     );
-    expect(code).toBe(1);
+    expect(code).toBe(4);
     expect(err).toContain('5 connections failed');
     expect(report().connections).toMatchObject({
       opened: 0,

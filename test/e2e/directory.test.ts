@@ -82,9 +82,9 @@ describe.skipIf(slapd === undefined)('a node with a directory', () => {
     expect(many.err).toBe('');
     expect(JSON.parse(many.out).connections).toMatchObject({ opened: 50, failed: 0 });
     const wrong = await bench('alice', 'wrong', 'conn', '-c', '1');
-    expect(wrong.code).toBe(1);
+    expect(wrong.code).toBe(4);
     expect(JSON.parse(wrong.out).failure).toMatch(/0x86 Bad user name or password/i);
-    expect((await bench('carol', 'wrong', 'conn', '-c', '1')).code).toBe(1);
+    expect((await bench('carol', 'wrong', 'conn', '-c', '1')).code).toBe(4);
     expect(log.join('')).not.toMatch(/wonder|reads"|"wrong"/);
   });
 
@@ -93,7 +93,7 @@ describe.skipIf(slapd === undefined)('a node with a directory', () => {
     expect(chief.err).toBe('');
     expect(JSON.parse(chief.out)).toMatchObject({ sent: 200, received: 200, acknowledged: 200 });
     const other = await bench('bob', 'builder', 'pubsub', '-q', '1', '-n', '5');
-    expect(other.code).toBe(1);
+    expect(other.code).toBe(4);
     expect(other.err).toMatch(/SUBACK with code 135 \(0x87 Not authorized\)/i);
   });
 });

@@ -104,6 +104,7 @@ async function fill(node: ViewedNode): Promise<void> {
   });
   await made(node, '/users', { name: 'vera', password: PASSWORD, roles: ['viewer'] });
   await made(node, '/roles', { name: 'porter', description: 'Opens doors.', scopes: ['status:read'] });
+  await made(node, '/bans', { kind: 'user', value: 'outlaw' });
   await commit(node, 'billing');
 }
 

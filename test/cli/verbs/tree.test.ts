@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { completionScript } from '../../../src/cli/completion.ts';
+import { ExitCode } from '../../../src/cli/exit-codes.ts';
 import { buildProgram, run } from '../../../src/cli/program.ts';
 
 import { testIo } from '../support.ts';
@@ -57,6 +58,18 @@ describe('each verb of the command', () => {
       const io = testIo();
       expect([words, await run([...path, '--nonsense'], io), io.outText()]).toEqual([words, 2, '']);
       expect(io.errText()).toMatch(/^error: .*\n/);
+    }
+  });
+});
+
+describe('exit codes', () => {
+  it('are in the help of the command and on its page', async () => {
+    const io = testIo();
+    await run(['--help'], io);
+    const page = readFileSync(new URL('../../../docs/cli.md', import.meta.url), 'utf8');
+    for (const code of Object.values(ExitCode)) {
+      expect(io.outText()).toMatch(new RegExp(`Exit codes:.*\\b${code} \\w`));
+      expect(page).toMatch(new RegExp(`^\\| ${code} \\| \\S`, 'm'));
     }
   });
 });

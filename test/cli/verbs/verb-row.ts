@@ -103,6 +103,10 @@ export function testVerbs(rows: readonly VerbRow[], alongside?: (place: Place) =
       if (row.sumsUp !== true) expect(away.out).toBe('');
       expect(away).toMatchObject({ code: 5, err: expect.stringMatching(/^robustmq: .+\n$/) });
 
+      if (row.reaches === 'mqtt') {
+        const outlaw = await runsIt(await line(row, ...there(row), '--user', 'outlaw'), way(row));
+        expect(outlaw).toMatchObject({ code: 4, err: expect.stringMatching(/^robustmq: .+\n$/) });
+      }
       if (row.reaches !== 'administration' || row.viewerMay === undefined) return;
       const stranger = await runsIt(await line(row, ...elsewhere(place.strangersKey)), way(row));
       expect(stranger).toMatchObject({ code: 4, out: '', err: expect.stringMatching(/^robustmq: .+\n$/) });
