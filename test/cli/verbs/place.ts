@@ -27,6 +27,8 @@ const STREAMS = JSON.stringify([
   { name: 'telemetry', capture: ['sensors/#'], partitions: 2, key: 'topic' },
   { name: 'dead', capture: ['dead/#'], partitions: 1 },
 ]);
+/** A client identifier that is banned, and what `bench` makes of it. */
+const OUTLAWS = ['outlaw', 'outlaw-0', 'outlaw-1', 'outlaw-p0', 'outlaw-s0'];
 export const PASSWORD = 'a rather good one';
 
 export async function openPlace(): Promise<Place> {
@@ -104,7 +106,7 @@ async function fill(node: ViewedNode): Promise<void> {
   });
   await made(node, '/users', { name: 'vera', password: PASSWORD, roles: ['viewer'] });
   await made(node, '/roles', { name: 'porter', description: 'Opens doors.', scopes: ['status:read'] });
-  await made(node, '/bans', { kind: 'user', value: 'outlaw' });
+  for (const value of OUTLAWS) await made(node, '/bans', { kind: 'client', value });
   await commit(node, 'billing');
 }
 

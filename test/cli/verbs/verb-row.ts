@@ -104,7 +104,7 @@ export function testVerbs(rows: readonly VerbRow[], alongside?: (place: Place) =
       expect(away).toMatchObject({ code: 5, err: expect.stringMatching(/^robustmq: .+\n$/) });
 
       if (row.reaches === 'mqtt') {
-        const outlaw = await runsIt(await line(row, ...there(row), '--user', 'outlaw'), way(row));
+        const outlaw = await runsIt(await line(row, ...there(row), '--client-id', 'outlaw'), way(row));
         expect(outlaw).toMatchObject({ code: 4, err: expect.stringMatching(/^robustmq: .+\n$/) });
       }
       if (row.reaches !== 'administration' || row.viewerMay === undefined) return;
