@@ -18,3 +18,7 @@ test('the table of conformance is up to date and every statement that binds a se
 test("the table of Kafka's APIs is up to date and every API that is served has a test", async () => {
   expect(await problemsOf('conformance-kafka.mjs')).toBe('');
 });
+
+test('the security checklist is up to date and every item whose surface exists has a test', async () => {
+  expect(await problemsOf('security-checklist.mjs')).toBe('');
+});

@@ -7,6 +7,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { printable } from '../../../src/cli/admin-output.ts';
 import { loadConfig } from '../../../src/config/load.ts';
 import { systemClock } from '../../../src/kernel/clock.ts';
 import { type HttpListener, startHttpListener } from '../../../src/net/http-listener.ts';
@@ -188,6 +189,12 @@ function* sources(folder = source): Generator<readonly [path: string, text: stri
     else if (entry.name.endsWith('.ts')) yield [path.slice(source.length), readFileSync(path, 'utf8')];
   }
 }
+
+test('item 45: the command line shows names without anything that a terminal would act upon', () => {
+  expect(printable('a\u001b[2Jb\r\nc\u202ed\u009b31me')).toBe(
+    'a\\u001b[2Jb\\u000d\\u000ac\\u202ed\\u009b31me',
+  );
+});
 
 test('item 45: pages write text, never HTML, and nothing is evaluated', () => {
   const found = [...sources()].filter(([, text]) =>
