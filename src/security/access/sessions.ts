@@ -100,7 +100,9 @@ export function createSessions(
   const keep = (kept: Kept): OpenedSession => {
     const token = newToken();
     const hash = hashOfToken(token);
-    const session = { ...kept.session, id: hash.slice(0, ID_LENGTH) };
+    // In digits: one that began with '-' would be an option on the command line.
+    const id = Buffer.from(hash, 'base64url').toString('hex').slice(0, ID_LENGTH);
+    const session = { ...kept.session, id };
     sessions.set(hash, { session, lastSeenAtMs: kept.lastSeenAtMs });
     return { token: new Secret(token), session: { ...session, lastSeenAtMs: kept.lastSeenAtMs } };
   };

@@ -35,6 +35,8 @@ describe('ops 49: sessions', () => {
     expect(token.reveal()).toMatch(/^[\w-]{43}$/);
     expect(session.id).not.toContain(token.reveal().slice(0, 8));
     expect(sessions.find(token.reveal())).toMatchObject({ id: session.id, identity: identity(), ...origin });
+    // As a word of a command line it must not be taken for an option.
+    expect(session.id).toMatch(/^[0-9a-f]{16}$/);
     expect(sessions.close(token.reveal())).toBe(true);
     expect(sessions.find(token.reveal())).toBeUndefined();
     expect(sessions.close(token.reveal())).toBe(false);
