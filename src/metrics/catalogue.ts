@@ -143,7 +143,7 @@ const DEFINITIONS = {
     'Messages that were not traced because of telemetry.traces.maxPerSecond.',
   ),
 
-  robustmq_event_loop_delay_seconds: histogram('By how much the event loop was late, fifty times a second.'),
+  robustmq_event_loop_delay_seconds: histogram('By how much the event loop was late, ten times a second.'),
   robustmq_event_loop_utilization_ratio: gauge('Part of the time since the last look in which it was busy.'),
   robustmq_cpu_seconds_total: counter('Processor time.', 'mode'),
   robustmq_memory_bytes: gauge('Memory of the process.', 'kind'),

@@ -227,7 +227,8 @@ const httpSource =
     }
   };
 
-const LOOK_MS = 20;
+/** As often as the alarms look, so that it is one waking: many a second are most of what a node costs that has nothing to do. */
+const LOOK_MS = 100;
 
 /** Of the process: in real time whatever the clock. */
 function runtimeSource(): { readonly source: MetricSource; stop(): void } {
