@@ -12,13 +12,14 @@ import { ACCESS } from './rows/access.ts';
 import { CHANGE } from './rows/change.ts';
 import { LOCAL } from './rows/local.ts';
 import { LOOK } from './rows/look.ts';
+import { LOOK_RECORDS } from './rows/look-records.ts';
 import { TRAFFIC } from './rows/traffic.ts';
 import { walk } from './tree.ts';
 
 const program = buildProgram(testIo(), { exitCode: 0 });
 const tree = walk(program).map((each) => ({ ...each, words: each.path.join(' ') }));
 const verbs = tree.filter(({ isRun }) => isRun);
-const rows = [...LOOK, ...CHANGE, ...ACCESS, ...TRAFFIC, ...LOCAL];
+const rows = [...LOOK, ...LOOK_RECORDS, ...CHANGE, ...ACCESS, ...TRAFFIC, ...LOCAL];
 const optionsOf = (command: Command): string[] => command.options.map(({ long }) => long ?? '');
 
 describe('each verb of the command', () => {

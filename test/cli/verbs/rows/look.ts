@@ -1,15 +1,15 @@
-/** Verbs that look at a broker and change nothing. */
+/** Verbs that look at a broker, its clients and what waits for them, and change nothing. */
 import type { Place } from '../place.ts';
 import type { VerbRow } from '../verb-row.ts';
 
-const list = (words: string, viewerMay = true): VerbRow => ({
+export const list = (words: string, viewerMay = true): VerbRow => ({
   words,
   prints: 'document',
   isTable: true,
   reaches: 'administration',
   viewerMay,
 });
-const show = (words: string, args: readonly string[] = [], viewerMay = true): VerbRow => ({
+export const show = (words: string, args: readonly string[] = [], viewerMay = true): VerbRow => ({
   words,
   args: () => args,
   prints: 'document',
@@ -40,15 +40,4 @@ export const LOOK: readonly VerbRow[] = [
   show('retained show', ['kept/1'], false),
   list('delayed list'),
   { ...show('delayed show', [], false), args: delayedId },
-  list('stream list'),
-  show('stream show', ['telemetry']),
-  { ...show('stream read', ['telemetry'], false) },
-  list('topic list'),
-  show('topic show', ['orders']),
-  list('group list'),
-  show('group show', ['billing']),
-  show('dlq list'),
-  show('dlq show', ['dead'], false),
-  list('cert list', false),
-  show('cert show', ['mqtts'], false),
 ];
