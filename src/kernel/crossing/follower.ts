@@ -12,6 +12,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { LogRecord } from '../../storage/records/record.ts';
 import type { RecordBatch } from '../../storage/records/record-batch.ts';
 import type { Clock } from '../clock.ts';
+import { createLineBudget } from '../line-budget.ts';
 import {
   type BatchOpener,
   type Partition,
@@ -47,6 +48,8 @@ export interface Holding {
   /** From this offset on it is not known what counts; harmless where the partition is held. */
   hold(partition: Partition, offset: number): void;
   isHeld(partition: Partition): boolean;
+  /** A batch does not cross, since nobody can open it. */
+  unopened(partition: Partition, reason: string): void;
   /**
    * The current change decides something of the partition: what may cross then crosses after any crash. Calls back when the
    * change is committed, or never will be.
@@ -79,9 +82,11 @@ interface Held {
 const READ_BYTES = 256 * 1024;
 const RECORDS_A_TURN = 256;
 const RETRY_MS = 1000;
+const LINES_PER_SECOND = 1;
 
 export function createFollower(options: FollowerOptions): Follower {
   const { cursors, partitions, crossing, opener, log, clock, logger } = options;
+  const lines = createLineBudget(clock, LINES_PER_SECOND);
   const held = new Map<number, Held>();
   let view: Pick<ProducerView, 'lastStableOffset' | 'aborted'> | undefined;
   let isStopped = false;
@@ -179,6 +184,12 @@ export function createFollower(options: FollowerOptions): Follower {
     }
   }
 
+  function unopened({ name }: Partition, reason: string): void {
+    const told = lines.take();
+    if (told === undefined) return;
+    logger?.warn({ topic: name, reason, ...told }, 'a batch cannot be opened for other protocols');
+  }
+
   /** A piece of what lies below `end`, at least a batch. */
   async function crossUpTo(one: Held, end: number): Promise<void> {
     const { partition } = one;
@@ -189,10 +200,7 @@ export function createFollower(options: FollowerOptions): Follower {
         if (baseOffset >= end) return;
         const { batch, fault } = await opener.open(bytes);
         if (batch === undefined) {
-          logger?.warn(
-            { topic: partition.name, reason: fault },
-            'a batch cannot be opened for other protocols',
-          );
+          unopened(partition, fault);
         } else if (!(await crossBatch(one, batch, outcomes))) return;
         one.at = Math.max(one.at, lastOffset + 1);
       }
@@ -253,6 +261,7 @@ export function createFollower(options: FollowerOptions): Follower {
       if (!held.has(partition.logId)) keep(partition, offset, undefined);
     },
     isHeld: ({ logId }) => held.has(logId),
+    unopened,
     decided(partition) {
       const one = held.get(partition.logId);
       if (one === undefined || one.noted !== undefined || !crossing.isWanted(partition.name)) return () => {};

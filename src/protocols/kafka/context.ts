@@ -84,7 +84,7 @@ export interface Kafka {
   /** Where other protocols hear of records. */
   readonly crossing: Crossing;
   /** Partitions whose records wait for what is decided before. */
-  readonly follower: Pick<Holding, 'isHeld'>;
+  readonly follower: Pick<Holding, 'isHeld' | 'unopened'>;
   /** Records that appear later. */
   readonly delays: RecordDelays;
   /** Records that topics give up. */

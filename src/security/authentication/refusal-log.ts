@@ -1,5 +1,6 @@
 /** Refused log-ins in the log: who came from where and why not, without what they showed, and not more than can be read. */
 import type { Clock } from '../../kernel/clock.ts';
+import { createLineBudget } from '../../kernel/line-budget.ts';
 import type { Attempt, Refusal } from '../security.ts';
 
 export interface RefusalLogger {
@@ -18,21 +19,11 @@ const shortened = (text: string | undefined): string | undefined =>
   text === undefined || text.length <= MAX_SHOWN ? text : `${text.slice(0, MAX_SHOWN)}…`;
 
 export function createRefusalLog(log: RefusalLogger, clock: Clock): RefusalLog {
-  let secondEndsMs = Number.NEGATIVE_INFINITY;
-  let lines = 0;
-  let suppressed = 0;
+  const lines = createLineBudget(clock, LINES_PER_SECOND);
   return {
     refused({ protocol, listener, remoteAddress, clientId }, by, refusal, reason) {
-      const nowMs = clock.monotonicMs();
-      if (nowMs >= secondEndsMs) {
-        secondEndsMs = nowMs + 1000;
-        lines = 0;
-      }
-      if (lines >= LINES_PER_SECOND) {
-        suppressed++;
-        return;
-      }
-      lines++;
+      const told = lines.take();
+      if (told === undefined) return;
       // Not the user name: people type their password there, and tokens can be sent in it.
       const fields = {
         protocol,
@@ -42,9 +33,8 @@ export function createRefusalLog(log: RefusalLogger, clock: Clock): RefusalLog {
         by,
         refusal,
         reason,
-        ...(suppressed > 0 ? { notLogged: suppressed } : {}),
+        ...told,
       };
-      suppressed = 0;
       if (refusal === 'unavailable') log.warn(fields, 'a client is refused: it could not be decided');
       else log.info(fields, 'a client is refused');
     },

@@ -90,11 +90,11 @@ function ownMessages({ crossing }: Kafka, topic: string, batch: RecordBatch): nu
 /** To the subscribers of other protocols, whose deliveries are changes in front of the one that is acknowledged. */
 function cross(kafka: Kafka, topic: Topic, partition: Partition, bytes: Uint8Array): void {
   const { name } = topic;
-  const { kernel, crossing, follower, logger } = kafka;
+  const { kernel, crossing, follower } = kafka;
   const codec = codecNeeded(bytes);
   const { batch, fault } = openBatch(kernel, bytes, codec && loadedCodec(codec));
   if (batch === undefined) {
-    logger.warn({ topic: name, reason: fault }, 'a batch cannot be opened for other protocols');
+    follower.unopened(partition, fault);
     return;
   }
   const own = follower.isHeld(partition) ? ownMessages(kafka, name, batch) : undefined;
