@@ -1,21 +1,11 @@
 /** What `robustmq bench` says at its end: one object with the same fields always, or lines for people. */
 import type { Failure } from '../load/connection.ts';
-import { type Histogram, summarize } from '../load/histogram.ts';
+import { type Histogram, type LatencySummary, summarize } from '../load/histogram.ts';
 import type { HoldResult } from '../load/holding.ts';
 import type { LoadResult } from '../load/load.ts';
 import { describeReason } from './mqtt-client.ts';
 
 export type BenchKind = 'pub' | 'sub' | 'pubsub' | 'conn';
-
-export interface Latency {
-  readonly count: number;
-  readonly meanMs: number;
-  readonly p50Ms: number;
-  readonly p90Ms: number;
-  readonly p99Ms: number;
-  readonly p999Ms: number;
-  readonly maxMs: number;
-}
 
 /** Scripts rely on these names; null is what the kind of run does not have. */
 export interface BenchReport {
@@ -43,9 +33,9 @@ export interface BenchReport {
   /** Due by the rate and not sent. */
   readonly behind: number | null;
   /** From when a message was due until it arrived. */
-  readonly delivery: Latency | null;
+  readonly delivery: LatencySummary | null;
   /** From when a message was due until it was acknowledged. */
-  readonly acknowledgement: Latency | null;
+  readonly acknowledgement: LatencySummary | null;
   readonly connections: {
     readonly opened: number;
     readonly failed: number;
@@ -54,7 +44,7 @@ export interface BenchReport {
     readonly failures: readonly { readonly reason: string; readonly count: number }[];
   } | null;
   /** From when a connection was due until the broker accepted it. */
-  readonly connect: Latency | null;
+  readonly connect: LatencySummary | null;
   /** CPU time of this process per second: near 1 it may be the generator that is measured. */
   readonly generatorLoad: number;
 }
@@ -71,7 +61,7 @@ export interface Asked {
 
 const rounded = (value: number, digits: number): number => Number(value.toFixed(digits));
 
-function latency(histogram: Histogram): Latency | null {
+function latency(histogram: Histogram): LatencySummary | null {
   if (histogram.count === 0) return null;
   const { count, ...rest } = summarize(histogram);
   const ms = (name: keyof typeof rest): number => rounded(rest[name], 3);
@@ -172,7 +162,7 @@ const plural = (count: number, what: string): string => `${grouped(count)} ${wha
 const milliseconds = (ms: number): string =>
   ms < 10 ? ms.toFixed(2) : ms < 100 ? ms.toFixed(1) : ms.toFixed(0);
 
-export function latencyText(of: Pick<Latency, 'p50Ms' | 'p99Ms'>): string {
+export function latencyText(of: Pick<LatencySummary, 'p50Ms' | 'p99Ms'>): string {
   return `p50 ${milliseconds(of.p50Ms)} ms, p99 ${milliseconds(of.p99Ms)} ms`;
 }
 
