@@ -54,6 +54,16 @@ describe('each verb of the command', () => {
     }
   });
 
+  it('takes secrets out of files, standard input and the environment, where other users of the machine do not see them (item 48)', () => {
+    const secretive = verbs.flatMap(({ words, command }) =>
+      optionsOf(command)
+        .filter((option) => /password|secret|token|api-key|passphrase/.test(option))
+        .map((option) => `${words} ${option}`),
+    );
+    expect(secretive.length).toBeGreaterThan(20);
+    expect(secretive.filter((each) => !/-(?:file|stdin)$/.test(each))).toEqual([]);
+  });
+
   it('refuses an option that it does not have, and says how to get help', async () => {
     for (const { path, words } of verbs) {
       const io = testIo();
