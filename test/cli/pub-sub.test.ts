@@ -213,7 +213,7 @@ describe('without a broker', () => {
     [
       'refuses',
       (socket: Socket) => void socket.write(Buffer.from([0x20, 3, 0, 0x87, 0])),
-      1,
+      4,
       '0x87 Not authorized',
     ],
   ])('ends well with a server that %s', async (_what, behave, exitCode, message) => {
