@@ -3,10 +3,11 @@
  * that use it by its name. With --check nothing is written: the exit code is 1 when the page is stale, or when an API that is
  * served has no test.
  */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { tsImport } from 'tsx/esm/api';
+import { finishPage } from './generated-page.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const page = join(root, 'docs/conformance-kafka.md');
@@ -60,12 +61,5 @@ const text = [
   '',
 ].join('\n');
 
-if (process.argv.includes('--check')) {
-  const isStale = readFileSync(page, 'utf8') !== text;
-  if (isStale) console.error('docs/conformance-kafka.md is stale: node scripts/conformance-kafka.mjs');
-  if (missing.length > 0) console.error(`served, and no test names it: ${missing.join(', ')}`);
-  process.exitCode = isStale || missing.length > 0 ? 1 : 0;
-} else {
-  writeFileSync(page, text);
-  if (missing.length > 0) console.error(`served, and no test names it: ${missing.join(', ')}`);
-}
+const problems = missing.map((api) => `served, and no test names it: ${api}`);
+finishPage(page, text, problems, 'node scripts/conformance-kafka.mjs');

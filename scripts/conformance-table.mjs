@@ -3,10 +3,11 @@
  * tests that carry its identifier in their name. With --check nothing is written: the exit code is 1 when the page
  * is stale, when a statement that binds a server has no test, or when a test names a statement that does not exist.
  */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { tsImport } from 'tsx/esm/api';
+import { finishPage } from './generated-page.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const page = join(root, 'docs/conformance-mqtt.md');
@@ -93,17 +94,4 @@ const problems = [
   ...missing.map((id) => `no test for ${id}, which binds a server`),
   ...unknown.map((id) => `a test names ${id}, which does not exist`),
 ];
-if (process.argv.includes('--check')) {
-  let current = '';
-  try {
-    current = readFileSync(page, 'utf8');
-  } catch {
-    // Missing is stale.
-  }
-  if (current !== text)
-    problems.push('docs/conformance-mqtt.md is stale: run node scripts/conformance-table.mjs');
-} else {
-  writeFileSync(page, text);
-}
-for (const problem of problems) process.stderr.write(`${problem}\n`);
-process.exitCode = problems.length > 0 ? 1 : 0;
+finishPage(page, text, problems, 'node scripts/conformance-table.mjs');

@@ -3,9 +3,10 @@
  * have its number in the name of a test: `(item 7)`, `(items 7, 8)`, `item 7: …`. With --check nothing is written: the exit
  * code is 1 when the page is stale, when an item whose surface exists has no test, or when a test names an item that does not exist.
  */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { finishPage } from './generated-page.mjs';
 import { ITEMS } from './security-items.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -82,17 +83,4 @@ const text = [
   ]),
 ].join('\n');
 
-if (process.argv.includes('--check')) {
-  let current = '';
-  try {
-    current = readFileSync(page, 'utf8');
-  } catch {
-    // Missing is stale.
-  }
-  if (current !== text)
-    problems.push('docs/security-checklist.md is stale: run node scripts/security-checklist.mjs');
-} else {
-  writeFileSync(page, text);
-}
-for (const problem of problems) process.stderr.write(`${problem}\n`);
-process.exitCode = problems.length > 0 ? 1 : 0;
+finishPage(page, text, problems, 'node scripts/security-checklist.mjs');

@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { defaultConfig } from '../../src/config/load.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
 import { type HttpListener, startHttpListener } from '../../src/net/http-listener.ts';
+import { rawAnswer } from '../support/raw-answer.ts';
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 let listener: HttpListener | undefined;
@@ -35,19 +36,6 @@ async function ask(port: number, headers: http.OutgoingHttpHeaders, method = 'GE
   response.resume();
   await once(response, 'end');
   return response.statusCode ?? 0;
-}
-
-/** What a raw connection is told until it is closed. */
-async function say(port: number, text: string): Promise<string> {
-  const socket = net.connect(port, '127.0.0.1');
-  socket.on('error', () => {});
-  socket.write(text);
-  let heard = '';
-  socket.on('data', (chunk: Buffer) => {
-    heard += chunk.toString('latin1');
-  });
-  await once(socket, 'close');
-  return heard;
 }
 
 afterEach(async () => {
@@ -104,12 +92,15 @@ describe('an HTTP listener', () => {
   it('refuses heads that are too large or no HTTP, and stays alive (item 19)', async () => {
     const port = await start();
     const host = `Host: localhost:${port}\r\n`;
-    expect(await say(port, `GET / HTTP/1.1\r\n${host}x: ${'x'.repeat(70_000)}\r\n\r\n`)).toMatch(
+    expect(await rawAnswer(port, `GET / HTTP/1.1\r\n${host}x: ${'x'.repeat(70_000)}\r\n\r\n`)).toMatch(
       /^HTTP\/1\.1 431/,
     );
-    expect(await say(port, '\x10\x0c\x00\x04MQTT\x04\x02\x00\x3c\x00\x00')).toMatch(/^HTTP\/1\.1 400/);
+    expect(await rawAnswer(port, '\x10\x0c\x00\x04MQTT\x04\x02\x00\x3c\x00\x00')).toMatch(/^HTTP\/1\.1 400/);
     expect(
-      await say(port, `POST / HTTP/1.1\r\n${host}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n`),
+      await rawAnswer(
+        port,
+        `POST / HTTP/1.1\r\n${host}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n`,
+      ),
     ).toMatch(/^HTTP\/1\.1 400/);
     expect(await ask(port, { host: 'localhost', __proto__: 'x' })).toBe(200);
   });
@@ -119,7 +110,7 @@ describe('an HTTP listener', () => {
     const open = [net.connect(port, '127.0.0.1'), net.connect(port, '127.0.0.1')];
     await Promise.all(open.map((socket) => once(socket, 'connect')));
     while (listener?.counters().open !== 2) await new Promise(setImmediate);
-    expect(await say(port, '')).toBe('');
+    expect(await rawAnswer(port, '')).toBe('');
     expect(listener.counters()).toEqual({ open: 2, refused: 1 });
     open[0]?.destroy();
     while (listener.counters().open !== 1) await new Promise(setImmediate);

@@ -11,25 +11,13 @@ import { printable } from '../../../src/cli/admin-output.ts';
 import { loadConfig } from '../../../src/config/load.ts';
 import { systemClock } from '../../../src/kernel/clock.ts';
 import { type HttpListener, startHttpListener } from '../../../src/net/http-listener.ts';
+import { rawAnswer } from '../../support/raw-answer.ts';
 import { RawClient } from '../../support/raw-client.ts';
 import * as wire from '../../support/wire.ts';
 import { type KafkaNode, startKafkaNode } from '../kafka/node.ts';
 
 const silent = pino({ level: 'silent' });
 const source = fileURLToPath(new URL('../../../src/', import.meta.url));
-
-/** What a raw connection hears until it is closed. */
-async function say(port: number, text: string): Promise<string> {
-  const socket = net.connect(port, '127.0.0.1');
-  socket.on('error', () => {});
-  socket.write(text);
-  let heard = '';
-  socket.on('data', (chunk: Buffer) => {
-    heard += chunk.toString('latin1');
-  });
-  await once(socket, 'close');
-  return heard;
-}
 
 describe('item 19: slow and many requests', () => {
   let listener: HttpListener;
@@ -63,7 +51,7 @@ describe('item 19: slow and many requests', () => {
       `GET / HTTP/1.1\r\n${host}X-Slow: `,
       `POST / HTTP/1.1\r\n${host}Content-Length: 1000\r\n\r\nsome`,
     ];
-    for (const answer of await Promise.all(slow.map((text) => say(port, text)))) {
+    for (const answer of await Promise.all(slow.map((text) => rawAnswer(port, text)))) {
       expect(answer).toMatch(/^(?:HTTP\/1\.1 408 |$)/);
     }
     expect(served).toBe(0);
@@ -83,7 +71,7 @@ describe('item 19: slow and many requests', () => {
 
   test('connections that ask for nothing more are closed', async () => {
     const answers = await Promise.all(
-      Array.from({ length: 50 }, () => say(port, 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')),
+      Array.from({ length: 50 }, () => rawAnswer(port, 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')),
     );
     expect(answers.every((answer) => answer.startsWith('HTTP/1.1 200'))).toBe(true);
     while (listener.counters().open > 0) await turn();
@@ -91,10 +79,10 @@ describe('item 19: slow and many requests', () => {
 
   test('ten thousand requests at once on one connection are served a thousand times, in order', async () => {
     const before = served;
-    const heard = await say(port, 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(10_000));
+    const heard = await rawAnswer(port, 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(10_000));
     expect(served - before).toBeLessThanOrEqual(1000);
     expect(heard.match(/HTTP\/1\.1 200/g)?.length ?? 0).toBeLessThanOrEqual(1000);
-    expect(await say(port, 'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')).toMatch(
+    expect(await rawAnswer(port, 'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')).toMatch(
       /200 OK/,
     );
   });
@@ -104,7 +92,7 @@ describe('item 19: slow and many requests', () => {
     const many = Array.from({ length: 2100 }, (_, i) => `a${i}: b\r\n`).join('');
     const hidden = `Origin: http://evil.example\r\nConnection: close\r\n\r\n`;
     const close = 'Connection: close\r\n';
-    expect(await say(port, `GET / HTTP/1.1\r\nHost: localhost\r\n${close}${many}${hidden}`)).toMatch(
+    expect(await rawAnswer(port, `GET / HTTP/1.1\r\nHost: localhost\r\n${close}${many}${hidden}`)).toMatch(
       /^HTTP\/1\.1 431/,
     );
     expect(served).toBe(before);
@@ -153,7 +141,10 @@ describe('a node', () => {
     '/assets/',
   ])('item 44: GET %s finds nothing, at neither server of HTTP', async (path) => {
     for (const port of [http, ws]) {
-      const answer = await say(port, `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+      const answer = await rawAnswer(
+        port,
+        `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`,
+      );
       expect([port === ws, answer.split('\r\n')[0]]).toEqual([
         port === ws,
         expect.stringMatching(/^HTTP\/1\.1 (?:40[0134]|421) /),

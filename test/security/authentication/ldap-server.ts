@@ -2,11 +2,11 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createCertificate } from '../../support/certificates.ts';
 import { freePort } from '../../support/free-port.ts';
+import { untilListening } from '../../support/until-listening.ts';
 
 export const slapd = ['/usr/sbin/slapd', '/usr/libexec/slapd'].find(existsSync);
 
@@ -72,20 +72,6 @@ objectClass: groupOfNames
 cn: chiefs
 member: uid=alice,ou=people,dc=example,dc=org
 `;
-
-async function untilListening(port: number): Promise<void> {
-  for (;;) {
-    const socket = connect(port, '127.0.0.1');
-    try {
-      await once(socket, 'connect');
-      return;
-    } catch {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    } finally {
-      socket.destroy();
-    }
-  }
-}
 
 export async function startSlapd(program: string): Promise<LdapServerForTests> {
   const folder = mkdtempSync(join(tmpdir(), 'robustmq-ldap-'));
