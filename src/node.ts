@@ -30,7 +30,7 @@ import { policyKeys } from './protocols/mqtt/policies.ts';
 import { createMqttSecurity } from './protocols/mqtt/security/security.ts';
 import { type ConfigSource, createReload, type ReloadReport } from './reload.ts';
 import { stripeOf } from './scheduling/stripes.ts';
-import { schemaRegistryRoute } from './schema-registry-tier.ts';
+import { schemaRegistryTier } from './schema-registry-tier.ts';
 import {
   type InitialAdministratorOptions,
   initialAdministrator,
@@ -289,7 +289,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
 
   try {
     const own = directory ?? dependencies.dataDirectory;
-    const registry = schemaRegistryRoute({
+    const schemas = schemaRegistryTier({
       config,
       tables: built.tables,
       log: tier.log,
@@ -315,6 +315,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
         streams,
         partitions,
         kafka,
+        schemas,
         listeners: () => listeners,
         admission,
         delayed,
@@ -322,7 +323,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
         version: packageVersion(),
         nodeId: own?.nodeId ?? '',
       },
-      routes: registry === undefined ? [] : [registry],
+      routes: schemas === undefined ? [] : [schemas.route],
     });
     await startListeners(config, { dataPlane, mqtt, kafka, admission, logger, clock }, listeners);
   } catch (error) {

@@ -18,6 +18,7 @@ import { ofNode } from './schema-registry/errors.ts';
 import { refuse as refuseByCode } from './schema-registry/http.ts';
 import { createPartitionLog } from './schema-registry/partition-log.ts';
 import { createSchemaRegistry, isRegistryPath, type SchemaRegistry } from './schema-registry/registry.ts';
+import type { RegistryTransfer } from './schema-registry/transfer.ts';
 import { RecordBatchBuilder } from './storage/records/batch-builder.ts';
 
 export interface SchemaRegistryTierOptions {
@@ -32,10 +33,15 @@ export interface SchemaRegistryTierOptions {
 /** No name that a topic can have. */
 const LOG_NAME = '$schema-registry';
 
+export interface SchemaRegistryTier {
+  route(access: HttpAccess, isLocal: IsLocal): Route;
+  /** undefined where nothing was ever kept. */
+  known(): Promise<RegistryTransfer | undefined>;
+  opened(): Promise<RegistryTransfer>;
+}
+
 /** undefined where the configuration wants none. */
-export function schemaRegistryRoute(
-  options: SchemaRegistryTierOptions,
-): ((access: HttpAccess, isLocal: IsLocal) => Route) | undefined {
+export function schemaRegistryTier(options: SchemaRegistryTierOptions): SchemaRegistryTier | undefined {
   const { config, logger } = options;
   if (!config.schemaRegistry.enabled) return undefined;
   let opening: Promise<SchemaRegistry> | undefined;
@@ -50,7 +56,7 @@ export function schemaRegistryRoute(
   // As with Kafka itself: who reaches a broker that nobody else reaches need not say who it is.
   const isOpen = config.security.authentication.authenticators.length === 0;
 
-  return (access, isLocal) => ({
+  const route = (access: HttpAccess, isLocal: IsLocal): Route => ({
     owns: isRegistryPath,
     async handle(request: IncomingMessage, response: ServerResponse) {
       try {
@@ -74,6 +80,15 @@ export function schemaRegistryRoute(
       }
     },
   });
+
+  return {
+    route,
+    async known() {
+      const isKnown = opening !== undefined || options.tables.partitions.get(LOG_NAME, 0) !== undefined;
+      return isKnown ? (await opened()).transfer : undefined;
+    },
+    opened: async () => (await opened()).transfer,
+  };
 }
 
 async function partitionOf({ tables, stripeOf }: SchemaRegistryTierOptions): Promise<Partition> {

@@ -6,7 +6,8 @@ import { examples, wholeNumber, withConfig, withOutput } from './options.ts';
 
 type Ends = (run: Promise<number>) => Promise<void>;
 
-const ONLY = 'users, roles, apiKeys, bans, kafkaAcls, kafkaQuotas, kafkaTopics; with commas';
+const ONLY =
+  'users, roles, apiKeys, bans, kafkaAcls, kafkaQuotas, kafkaTopics, schemas, schemaSettings, schemaContexts; with commas';
 
 export function addBackupVerbs(program: Command, io: Io, ends: Ends): void {
   withAdminOptions(
@@ -56,7 +57,7 @@ export function addBackupVerbs(program: Command, io: Io, ends: Ends): void {
     program
       .command('export')
       .description(
-        'Write users, roles, API keys, bans, and of Kafka access control lists, quotas and topics as one JSON document.',
+        'Write users, roles, API keys, bans, and of Kafka access control lists, quotas, topics and schemas as one JSON document.',
       )
       .argument('[file]', 'standard output where it is missing'),
   )

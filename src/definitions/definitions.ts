@@ -112,7 +112,10 @@ export async function parse(document: unknown, sections: readonly AnySection[]):
       );
     }
     const section = sections.find((each) => each.name === known);
-    if (section === undefined) throw new SchemaFault(`definitions.${known}: this node does not serve Kafka`);
+    if (section === undefined) {
+      const missing = known.startsWith('kafka') ? 'does not serve Kafka' : 'has no schema registry';
+      throw new SchemaFault(`definitions.${known}: this node ${missing}`);
+    }
     // One by one below: here it is only looked at whether it is a list.
     const given = list(anything, '', { maxItems: MAX_ITEMS }).fromJson(items, `definitions.${known}`);
     const read: unknown[] = [];
@@ -159,7 +162,11 @@ export async function plan(
 ): Promise<Plan> {
   const users = only.includes('users') ? (parsed.get('users') ?? []) : [];
   const coming = new Set(users.map((item) => (item as { readonly name: string }).name));
-  const world: World = { hasUser: (name) => coming.has(name) || hasUser(name) };
+  const world: World = {
+    hasUser: (name) => coming.has(name) || hasUser(name),
+    coming: <T>(name: SectionName) => (only.includes(name) ? (parsed.get(name) ?? []) : []) as readonly T[],
+    isOldKept: onConflict === 'skip',
+  };
   const steps: Planned[] = [];
   for (const name of SECTIONS) {
     const items = only.includes(name) ? parsed.get(name) : undefined;
@@ -180,8 +187,10 @@ export async function plan(
         item,
         old,
       });
-      if (old !== undefined && isSame(section, old, item)) steps.push(step('same'));
-      else if (old !== undefined && onConflict === 'skip') steps.push(step('skip'));
+      const { merge } = section;
+      if (old !== undefined && (isSame(section, old, item) || merge?.covers(old, item)))
+        steps.push(step('same'));
+      else if (old !== undefined && merge === undefined && onConflict === 'skip') steps.push(step('skip'));
       else {
         const fault = section.faultOf(item, world);
         if (fault !== undefined) steps.push(step('conflict', fault));
@@ -190,7 +199,7 @@ export async function plan(
         } else if (old === undefined) {
           steps.push(step('create'));
           count++;
-        } else if (onConflict === 'replace') steps.push(step('update'));
+        } else if (onConflict === 'replace' || merge !== undefined) steps.push(step('update'));
         else steps.push(step('conflict', 'it is there, and different'));
       }
     }

@@ -9,12 +9,19 @@ export const SECTIONS = [
   'kafkaAcls',
   'kafkaQuotas',
   'kafkaTopics',
+  'schemaContexts',
+  'schemas',
+  'schemaSettings',
 ] as const;
 export type SectionName = (typeof SECTIONS)[number];
 
 /** What else there will be once the document is in force. */
 export interface World {
   hasUser(name: string): boolean;
+  /** Of a section, what the document has. */
+  coming<T>(section: SectionName): readonly T[];
+  /** Whether what is there stays where the document has something else. */
+  readonly isOldKept: boolean;
 }
 
 /** One kind of definition: how it is written, what there is of it, and what can be of it. */
@@ -31,6 +38,11 @@ export interface Section<T> {
   faultOf(item: T, world: World): string | undefined;
   /** What makes two of the same name the same; times do not. */
   meaningOf(item: T): unknown;
+  /** Where two of the same name are brought together instead of being in conflict. */
+  readonly merge?: {
+    /** Whether what is there does for this one. */
+    covers(old: T, item: T): boolean;
+  };
 }
 
 /** A section whose items are settings. */

@@ -12,25 +12,49 @@ import {
   shownSteps,
 } from '../definitions/definitions.ts';
 import { aclSection, quotaSection, type TopicItem, topicSection } from '../definitions/kafka.ts';
-import type { AnySection } from '../definitions/section.ts';
+import {
+  type SchemaContextItem,
+  type SchemaItem,
+  type SchemaSettingsItem,
+  schemaContextSection,
+  schemaSection,
+  schemaSettingsSection,
+  settingsFrom,
+  versionFrom,
+} from '../definitions/schemas.ts';
+import type { AnySection, SectionName } from '../definitions/section.ts';
 import { apiKeySection, banSection, roleSection, userSection } from '../definitions/security.ts';
 import { changeTogether, type Settings } from '../kernel/settings-table.ts';
 import type { StateLog } from '../kernel/state/state-log.ts';
 import type { KafkaFrontEnd } from '../protocols/kafka/front-end.ts';
 import type { Topic, Topics } from '../protocols/kafka/topics/topics.ts';
+import { RegistryError } from '../schema-registry/errors.ts';
+import type { RegistryTransfer } from '../schema-registry/transfer.ts';
 import type { OpenSecurity } from '../security/open-security.ts';
 
 const MAX_NAMED = 5;
 
+/** Of the registry that a node opens when it is asked for. */
+export interface SchemasOfNode {
+  /** undefined where nothing was ever kept. */
+  known(): Promise<RegistryTransfer | undefined>;
+  opened(): Promise<RegistryTransfer>;
+}
+
 interface Parts {
   readonly security: Pick<OpenSecurity, 'users' | 'settings'>;
   readonly kafka: KafkaFrontEnd | undefined;
+  /** undefined where the configuration wants none. */
+  readonly schemas: SchemasOfNode | undefined;
   readonly log: StateLog;
   readonly maxBans: number;
   readonly wallMs: () => number;
 }
 
-function sectionsOf({ security: { users, settings }, kafka, maxBans, wallMs }: Parts): AnySection[] {
+function sectionsOf(
+  { security: { users, settings }, kafka, maxBans, wallMs }: Parts,
+  schemas: RegistryTransfer | undefined,
+): AnySection[] {
   const isConfigured = (name: string): boolean => users.get(name)?.isConfigured === true;
   const own = [
     userSection(settings, isConfigured, wallMs),
@@ -38,10 +62,15 @@ function sectionsOf({ security: { users, settings }, kafka, maxBans, wallMs }: P
     apiKeySection(settings),
     banSection(settings, maxBans),
   ];
-  if (kafka === undefined) return own;
+  const ofRegistry =
+    schemas === undefined
+      ? []
+      : [schemaContextSection(schemas), schemaSection(schemas), schemaSettingsSection(schemas)];
+  if (kafka === undefined) return [...own, ...ofRegistry];
   const { context } = kafka;
   return [
     ...own,
+    ...ofRegistry,
     aclSection(context.settings, context.security.acls !== undefined),
     quotaSection(context.settings),
     topicSection(context.topics),
@@ -102,6 +131,26 @@ async function makeTopics(
   }
 }
 
+/** Gives what takes it back. */
+async function putSchemas(transfer: RegistryTransfer, steps: Plan): Promise<() => Promise<void>> {
+  const items = <T>(section: SectionName): T[] => itemsToMake<T>(steps, section).map(({ item }) => item);
+  const versions = items<SchemaItem>('schemas').map(versionFrom);
+  const settings = items<SchemaSettingsItem>('schemaSettings').map(settingsFrom);
+  const contexts = items<SchemaContextItem>('schemaContexts');
+  if (versions.length + settings.length + contexts.length === 0) return async () => {};
+  const highestIds = new Map(contexts.map(({ context, highestId }) => [context, highestId]));
+  try {
+    return await transfer.put(versions, settings, highestIds);
+  } catch (error) {
+    if (!(error instanceof RegistryError)) throw error;
+    throw new OperationError(
+      409,
+      'schemas-refused',
+      `nothing was changed: the schemas were ${error.message}`,
+    );
+  }
+}
+
 export function definitionsView(parts: Parts): DefinitionsView {
   const { security, kafka, log } = parts;
 
@@ -116,11 +165,15 @@ export function definitionsView(parts: Parts): DefinitionsView {
     request: ImportRequest,
     parsed: Parsed,
     sections: readonly AnySection[],
+    transfer: RegistryTransfer | undefined,
   ): Promise<Plan> {
     const tables: readonly Settings[] =
       kafka === undefined ? [security.settings] : [security.settings, kafka.context.settings];
     let made: Plan | undefined;
-    let takeBack = async (): Promise<void> => {};
+    const undo: (() => Promise<void>)[] = [];
+    const takeBack = async (): Promise<void> => {
+      for (const each of undo.toReversed()) await each();
+    };
     try {
       const outcome = await changeTogether(log, tables, async () => {
         const steps = await planned(request, parsed, sections);
@@ -128,8 +181,9 @@ export function definitionsView(parts: Parts): DefinitionsView {
         const edits = [await editsOf(steps, 'security')];
         if (kafka !== undefined) {
           edits.push(await editsOf(steps, 'kafka'));
-          takeBack = await makeTopics(kafka.context.topics, itemsToMake<TopicItem>(steps, 'kafkaTopics'));
+          undo.push(await makeTopics(kafka.context.topics, itemsToMake<TopicItem>(steps, 'kafkaTopics')));
         }
+        if (transfer !== undefined) undo.push(await putSchemas(transfer, steps));
         made = steps;
         return edits;
       });
@@ -147,14 +201,22 @@ export function definitionsView(parts: Parts): DefinitionsView {
     }
   }
 
+  const isOfSchemas = (name: string): boolean => name.startsWith('schema');
+
   return {
-    export: (only) => exported(sectionsOf(parts), only),
+    async export(only) {
+      const transfer = only.some(isOfSchemas) ? await parts.schemas?.known() : undefined;
+      return exported(sectionsOf(parts, transfer), only);
+    },
     async import(request) {
-      const sections = sectionsOf(parts);
+      const isAsked = Object.keys(Object(request.definitions)).some(isOfSchemas);
+      const transfer = isAsked ? await parts.schemas?.opened() : undefined;
+      const sections = sectionsOf(parts, transfer);
       // All of it, also what is left out now: a document with a fault somewhere is not one to trust.
       const parsed = await parse(request.definitions, sections);
-      const make = request.isDryRun ? planned : apply;
-      const done = await make(request, parsed, sections);
+      const make = async (): Promise<Plan> =>
+        request.isDryRun ? planned(request, parsed, sections) : apply(request, parsed, sections, transfer);
+      const done = await (transfer === undefined ? make() : transfer.exclusively(make));
       return { isApplied: !request.isDryRun, steps: shownSteps(done) };
     },
   };

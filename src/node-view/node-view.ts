@@ -27,7 +27,7 @@ import { certificatesView } from './certificates.ts';
 import { checksView } from './checks.ts';
 import { clientsView } from './clients.ts';
 import { deadLettersView } from './dead-letters.ts';
-import { definitionsView } from './definitions.ts';
+import { definitionsView, type SchemasOfNode } from './definitions.ts';
 import { delayedView } from './delayed.ts';
 import { eventsView } from './events.ts';
 import { groupsView } from './groups.ts';
@@ -59,6 +59,8 @@ export interface NodeParts {
   readonly process: Omit<ProcessParts, 'config'>;
   /** Undefined where Kafka is not enabled. */
   readonly kafka: KafkaFrontEnd | undefined;
+  /** Undefined where there is no schema registry. */
+  readonly schemas: SchemasOfNode | undefined;
   readonly tier: Pick<DurableTier, 'log' | 'journals' | 'views' | 'commits' | 'backups'>;
   readonly streams: Streams;
   readonly partitions: Partitions;
@@ -101,6 +103,7 @@ export function createNodeView(parts: NodeParts): NodeView {
     definitions: definitionsView({
       security: parts.security,
       kafka: parts.kafka,
+      schemas: parts.schemas,
       log: parts.tier.log,
       maxBans: parts.config.guard.maxBans,
       wallMs: () => parts.mqtt.clock.wallMs(),

@@ -19,6 +19,7 @@ import type { SchemaLog } from './schema-log.ts';
 import { createSchemas } from './schemas.ts';
 import { createRegistrySettings } from './settings.ts';
 import { openStore } from './store.ts';
+import { createTransfer, type RegistryTransfer } from './transfer.ts';
 
 export type { Action, Permit } from './call.ts';
 export type { RegistryLimits } from './limits.ts';
@@ -40,6 +41,8 @@ export interface SchemaRegistry {
   /** Entries of the log that were passed over at the start because they are no entries. */
   readonly damagedEntries: number;
   readonly counts: { readonly schemas: number; readonly versions: number };
+  /** For definitions, which go past the rules of compatibility. */
+  readonly transfer: RegistryTransfer;
 }
 
 /** Resolves when the log has been read. */
@@ -73,6 +76,7 @@ export async function createSchemaRegistry(options: SchemaRegistryOptions): Prom
     },
     damagedEntries: damaged,
     counts: state.counts,
+    transfer: createTransfer(store, schemas, limits),
   };
 }
 

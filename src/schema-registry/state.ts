@@ -10,6 +10,10 @@ export interface RegistryState {
   schemaByGuid(context: string, guid: string): StoredSchema | undefined;
   /** The default one first. */
   contexts(): readonly string[];
+  /** Those, too, whose schemas are all gone; their identifiers are not given again. */
+  contextsEver(): readonly string[];
+  /** In order: what has settings of its own. */
+  scopes(): readonly string[];
   /** In order; deleted ones among them. */
   subjects(): readonly string[];
   /** In order; deleted ones among them. Empty for a subject that there is not. */
@@ -178,6 +182,8 @@ export function createState(level: CompatibilityLevel): RegistryState {
       const used = [...contexts].filter(([, { schemas }]) => schemas.size > 0).map(([name]) => name);
       return [DEFAULT_CONTEXT, ...used.filter((name) => name !== DEFAULT_CONTEXT).sort()];
     },
+    contextsEver: () => [...contexts.keys()].sort(),
+    scopes: () => [...new Set([...configs.keys(), ...modes.keys()])].sort(),
     subjects() {
       sorted ??= [...subjects.keys()].sort();
       return sorted;

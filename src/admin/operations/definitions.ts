@@ -1,4 +1,4 @@
-/** Definitions as one document: users, roles, keys, bans, and of Kafka access control lists, quotas and topics. */
+/** Definitions as one document: users, roles, keys, bans, and of Kafka access control lists, quotas, topics and schemas. */
 import type { NodeScope } from '../../security/authorization/scopes.ts';
 import type { Caller } from '../caller.ts';
 import { OperationError, operation } from '../operation.ts';
@@ -13,6 +13,9 @@ const SCOPES = {
   kafkaAcls: ['users:read', 'users:write'],
   kafkaQuotas: ['users:read', 'users:write'],
   kafkaTopics: ['topics:read', 'topics:write'],
+  schemaContexts: ['schemas:read', 'schemas:write'],
+  schemas: ['schemas:read', 'schemas:write'],
+  schemaSettings: ['schemas:read', 'schemas:write'],
 } as const satisfies Record<string, readonly [NodeScope, NodeScope]>;
 
 export type DefinitionSection = keyof typeof SCOPES;
@@ -81,7 +84,7 @@ export const definitionOperations = {
     method: 'GET',
     path: '/definitions',
     summary:
-      'Users, roles, API keys, bans, and of Kafka access control lists, quotas and topics, as one document; of what logs in only verifiers and hashes.',
+      'Users, roles, API keys, bans, and of Kafka access control lists, quotas, topics and schemas, as one document; of what logs in only verifiers and hashes.',
     scope: 'backup:read',
     audit: 'data',
     queryParameters: { only },
