@@ -1,30 +1,28 @@
 /** Groups of librdkafka, by kcat where there is one (in the path, or as ROBUSTMQ_TEST_KCAT says). */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
+import { withDeadline } from '../../support/deadline.ts';
+import { isKcatMissing, type Kcat, startKcat } from '../../support/kcat.ts';
 import { type KafkaNode, startKafkaNode } from './node.ts';
 
-const KCAT = process.env.ROBUSTMQ_TEST_KCAT ?? 'kcat';
-const isMissing = spawnSync(KCAT, ['-V']).status !== 0;
-if (isMissing) console.warn('kcat is not there: groups of librdkafka are not tested');
+if (isKcatMissing) console.warn('kcat is not there: groups of librdkafka are not tested');
 
 const TOPIC = 'shared';
 const PARTITIONS = 4;
 
+const DEADLINE_MS = 16_000;
+const STOP_MS = 8_000;
+
 let broker: KafkaNode | undefined;
-const processes: ChildProcess[] = [];
+const readers: Reader[] = [];
 afterEach(async () => {
-  for (const each of processes.splice(0)) {
-    if (each.exitCode !== null || each.signalCode !== null) continue;
-    each.kill('SIGKILL');
-    await once(each, 'exit');
-  }
+  await Promise.all(readers.splice(0).map(({ kcat }) => kcat.stop(0)));
   await broker?.stop();
   broker = undefined;
 });
 
 interface Reader {
-  readonly process: ChildProcess;
+  readonly kcat: Kcat;
   readonly seen: string[];
 }
 
@@ -36,37 +34,19 @@ function read(port: number, strategy: string): Reader {
     'heartbeat.interval.ms=100',
     'fetch.wait.max.ms=50',
   ].flatMap((each) => ['-X', each]);
-  const child = spawn(KCAT, [
-    '-b',
-    `127.0.0.1:${port}`,
-    ...settings,
-    '-u',
-    '-q',
-    '-f',
-    '%s\n',
-    '-G',
-    'g',
-    TOPIC,
-  ]);
-  processes.push(child);
+  const args = ['-b', `127.0.0.1:${port}`, ...settings, '-u', '-f', '%s\n', '-G', 'g', TOPIC];
   const seen: string[] = [];
-  let rest = '';
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-    const lines = (rest + chunk).split('\n');
-    rest = lines.pop() ?? '';
-    seen.push(...lines);
-  });
-  return { process: child, seen };
+  const reader: Reader = { kcat: startKcat(args, (line) => seen.push(line)), seen };
+  readers.push(reader);
+  return reader;
 }
 
-async function until(isTrue: () => boolean): Promise<void> {
-  while (!isTrue()) await new Promise((resolve) => setTimeout(resolve, 10));
-}
+const describeReaders = (): string =>
+  readers.map(({ kcat, seen }) => `has read ${seen.length}; ${kcat.describe()}`).join('\n');
 
-describe.skipIf(isMissing)('groups of librdkafka', () => {
-  test.each(['range', 'cooperative-sticky'])(
-    'share, and take over from who has gone: %s',
-    async (strategy) => {
+describe.skipIf(isKcatMissing)('groups of librdkafka', () => {
+  test.each(['range', 'cooperative-sticky'])('share, and take over from who has gone: %s', (strategy) =>
+    withDeadline(DEADLINE_MS, { describe: describeReaders }, async () => {
       const node = await startKafkaNode();
       broker = node;
       const client = node.client();
@@ -86,22 +66,27 @@ describe.skipIf(isMissing)('groups of librdkafka', () => {
       };
       const first = read(node.port, strategy);
       const second = read(node.port, strategy);
+      const isAllRead = (): boolean => {
+        const seen = new Set([...first.seen, ...second.seen]);
+        return Array.from({ length: next }, (_, i) => String(i)).every((each) => seen.has(each));
+      };
+      const untilAllRead = async (): Promise<void> => {
+        while (!isAllRead()) await delay(10);
+      };
       // Each has some of them in the end.
       while (first.seen.length === 0 || second.seen.length === 0) {
         await produce();
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        await delay(50);
       }
       const described = await admin.describeGroups(['g']);
       expect(described.groups[0]).toMatchObject({ protocol: strategy, protocolType: 'consumer' });
-      second.process.kill('SIGTERM');
-      await once(second.process, 'exit');
+      // A message that kcat has just taken when the signal comes is committed and not printed any more.
+      await untilAllRead();
+      expect(await second.kcat.stop(STOP_MS), second.kcat.describe()).toBe(true);
       await produce();
-      await until(() => {
-        const seen = new Set([...first.seen, ...second.seen]);
-        return Array.from({ length: next }, (_, i) => String(i)).every((each) => seen.has(each));
-      });
+      await untilAllRead();
       await producer.disconnect();
       await admin.disconnect();
-    },
+    }),
   );
 });
