@@ -208,7 +208,8 @@ function memoryWal(): WalStore {
 
 async function openFiles(options: DurableTierOptions, closers: Closers): Promise<WalStore> {
   const { config, clock, logger, journalFolder: directory } = options;
-  const wal = createFileWal({ disk: nodeDisk, directory, check: frameCheck });
+  const nowMs = (): number => clock.monotonicMs();
+  const wal = createFileWal({ disk: nodeDisk, directory, check: frameCheck, nowMs });
   closers.push(() => wal.close());
   const { tier, object } = config.storage;
   if (!tier.enabled) {

@@ -20,7 +20,7 @@ import { Observation } from './observed.ts';
 import type { In } from './schema/message.ts';
 import { includes } from './schema/versions.ts';
 import { type Authentication, lengthPrefixed, MAX_TOKEN_BYTES } from './security/authentication.ts';
-import { type ChargedWork, chargeMs } from './security/throttle.ts';
+import { bytesOf, type ChargedWork, chargeMs } from './security/throttle.ts';
 import { Slot } from './slot.ts';
 
 /** Of who has not logged in: a token and what is around it. */
@@ -253,12 +253,20 @@ export class KafkaConnection implements ConnectionHandler, Caller {
   }
 
   /** What it counts for in quotas; gives how long the client has to wait. */
-  #charge({ bytes, answer = NO_ANSWER }: Slot, { api, clientId }: RequestHeader, work: Work): number {
-    if (api === undefined) return 0;
+  #charge(slot: Slot, { api, clientId }: RequestHeader, { request, workMs }: Work): number {
     const { principal, meter, identity } = this;
-    const tenant = identity?.tenant ?? '';
-    const sent = { ...work, api, principal, tenant, clientId, requestBytes: bytes };
-    return chargeMs(this.#host.kafka.security.quotas, meter, sent, answer);
+    const { quotas } = this.#host.kafka.security;
+    if (api === undefined || (meter === undefined && !quotas.isEnabled)) return 0;
+    return chargeMs(quotas, meter, {
+      api,
+      principal,
+      tenant: identity?.tenant ?? '',
+      clientId,
+      request,
+      requestBytes: slot.bytes,
+      answerBytes: bytesOf(slot.answer ?? NO_ANSWER),
+      workMs,
+    });
   }
 
   /** A token without a header, and an answer like it. */

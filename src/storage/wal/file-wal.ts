@@ -33,6 +33,7 @@ export interface FileWalOptions {
   readonly check?: BodyCheck;
   readonly maxBlockBytes?: number;
   readonly maxInFlight?: number;
+  readonly nowMs?: () => number;
 }
 
 export interface FileWal extends WalStore {
@@ -157,6 +158,7 @@ export function createFileWal(options: FileWalOptions): FileWal {
         epoch,
         maxBlockBytes,
         maxInFlight,
+        ...(options.nowMs === undefined ? {} : { nowMs: options.nowMs }),
         onFile: (position) => list.push(position),
       });
     },

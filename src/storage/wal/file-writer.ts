@@ -11,12 +11,20 @@ export interface FileWriterOptions {
   readonly epoch: number;
   readonly maxBlockBytes: number;
   readonly maxInFlight: number;
+  /** Without it only what is too much is synced unasked. */
+  readonly nowMs?: () => number;
   /** A file for blocks from this position on is there. */
   readonly onFile: (position: number) => void;
 }
 
-/** So much is written to a file before it is synced unasked: what a switch of files then waits for is short. */
-const UNSYNCED_BYTES = 16 * 1024 * 1024;
+/**
+ * What nobody asked to be synced is synced all the same, early and in small portions: writes wait while a file system
+ * commits what a sync makes it commit, so 16 MiB at once are a pause of 10 ms for all of them, and a switch of files waits
+ * for what is left. A tenth of the time is spent on it, unless so much gathers meanwhile that the portion would be large.
+ */
+const PORTION_BYTES = 512 * 1024;
+const MOST_UNSYNCED_BYTES = 16 * 1024 * 1024;
+const PAUSE_PER_SYNC = 9;
 /** Up to so much a block is written and synced by one call: a second trip to another thread costs more than the copy. */
 const ONE_CALL_BYTES = 128 * 1024;
 
@@ -33,7 +41,7 @@ interface Issued {
  * the mark first and measures then, so either the block is within the length it finds or this writer sees the mark.
  */
 export function createFileWriter(options: FileWriterOptions): WalWriter {
-  const { disk, directory, walId, epoch, maxBlockBytes, maxInFlight } = options;
+  const { disk, directory, walId, epoch, maxBlockBytes, maxInFlight, nowMs } = options;
   const sealing = `${directory}/${markerName(epoch, 'sealing')}`;
   let file: DiskFile | undefined;
   let base = 0;
@@ -41,6 +49,7 @@ export function createFileWriter(options: FileWriterOptions): WalWriter {
   let synced = 0;
   let inFlight = 0;
   let unsyncedBytes = 0;
+  let nextSyncMs = 0;
   let syncing: Promise<void> | undefined;
   let failure: Error | undefined;
   let written: Promise<void> = Promise.resolve();
@@ -89,18 +98,26 @@ export function createFileWriter(options: FileWriterOptions): WalWriter {
       return { toSync: file };
     }
     unsyncedBytes += bytes;
-    if (unsyncedBytes >= UNSYNCED_BYTES && syncing === undefined) syncUnasked(file);
+    if (syncing === undefined && isPortion()) syncUnasked(file);
     return {};
+  }
+
+  function isPortion(): boolean {
+    if (unsyncedBytes < PORTION_BYTES) return false;
+    return unsyncedBytes >= MOST_UNSYNCED_BYTES || (nowMs !== undefined && nowMs() >= nextSyncMs);
   }
 
   /** Nobody waits for it, but after a failed sync nothing may be acknowledged any more. */
   function syncUnasked(target: DiskFile): void {
     unsyncedBytes = 0;
+    const startMs = nowMs?.() ?? 0;
     syncing = target
       .datasync()
       .catch((error: unknown) => void fail(error))
       .finally(() => {
         syncing = undefined;
+        const endMs = nowMs?.() ?? 0;
+        nextSyncMs = endMs + PAUSE_PER_SYNC * (endMs - startMs);
       });
   }
 

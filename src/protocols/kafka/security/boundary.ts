@@ -71,7 +71,8 @@ function bordersOf(tenantName: string, idOwners: ReadonlyMap<string, string>): B
   const prefix = tenant.toName('') ?? '';
   const toTopic = hasTenant
     ? remembered((name) => tenant.toKafkaTopic(name))
-    : (name: string): string => (tenant.fromKafkaTopic(name) === undefined ? veiled(name) : name);
+    : (name: string): string =>
+        isVeiled(name) || tenant.fromKafkaTopic(name) === undefined ? veiled(name) : name;
   const isForeignId = (id: string): boolean => {
     if (id === ZERO_UUID || (idOwners.size === 0 && !hasTenant)) return false;
     const owner = idOwners.get(id);

@@ -72,15 +72,15 @@ function meteredMs(meter: Meter, { api, request, requestBytes }: ChargedWork): n
   return Math.ceil(meter.charge(api.key === Apis.produce.key ? producedRecords(request) : 0, requestBytes));
 }
 
+/** Of an answer in pieces. */
+export function bytesOf(pieces: readonly Uint8Array[]): number {
+  let bytes = 0;
+  for (const { byteLength } of pieces) bytes += byteLength;
+  return bytes;
+}
+
 /** How long the connection is to wait, in ms, by quotas and by the rates of all protocols. */
-export function chargeMs(
-  quotas: Quotas,
-  meter: Meter | undefined,
-  sent: Omit<ChargedWork, 'answerBytes'>,
-  answer: readonly Uint8Array[],
-): number {
-  if (meter === undefined && !quotas.isEnabled) return 0;
-  const work = { ...sent, answerBytes: answer.reduce((sum, { byteLength }) => sum + byteLength, 0) };
+export function chargeMs(quotas: Quotas, meter: Meter | undefined, work: ChargedWork): number {
   return Math.max(throttleMs(quotas, work), meter === undefined ? 0 : meteredMs(meter, work));
 }
 

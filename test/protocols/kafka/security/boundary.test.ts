@@ -140,6 +140,16 @@ const anyMessage = fc
       ),
   );
 
+test('a topic name that begins like what nobody has comes back as it was written', () => {
+  const { boundary } = topicsOf('a');
+  for (const tenant of ['', 'acme']) {
+    const { inward, outward } = boundary.of(tenant);
+    for (const name of ['\0', '\0a', '\0\0$tenant.acme.a']) {
+      expect(outward.topicName(inward.topicName(name))).toBe(name);
+    }
+  }
+});
+
 test("what goes in comes out as it was, of every message in every version, and is nobody else's meanwhile", () => {
   const { boundary } = topicsOf('a', '$tenant.acme.a', '$tenant.beta.a');
   fc.assert(
