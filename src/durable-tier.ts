@@ -20,12 +20,12 @@ import { DEFAULT_LIMITS, type Journal, openJournal } from './storage/journal/jou
 import { createSpaceGuard, type SpaceGuard } from './storage/journal/space-guard.ts';
 import type { KvStore } from './storage/kv/kv-store.ts';
 import { openKvStore } from './storage/kv/open.ts';
-import { openObjectStore } from './storage/segments/open.ts';
+import { describeObjectStore, openObjectStore } from './storage/segments/open.ts';
 import type { SegmentStore } from './storage/segments/segment-store.ts';
 import { hasMoved } from './storage/tier/local-files.ts';
 import { createTieredWal, type TieredWal } from './storage/tier/tiered-wal.ts';
 import { createFileWal } from './storage/wal/file-wal.ts';
-import { createMemoryObjects } from './storage/wal/memory-objects.ts';
+import { createMemoryWal } from './storage/wal/memory-wal.ts';
 import { createSealedWal } from './storage/wal/sealed-wal.ts';
 import { createSegmentObjects } from './storage/wal/segment-objects.ts';
 import type { WalStore } from './storage/wal/wal-store.ts';
@@ -192,19 +192,14 @@ function openBackups(
     },
     isFull: () => space?.isFull ?? false,
     coldSegments: tiered && (() => tiered.coldSegments(MAIN)),
+    objectPlace: describeObjectStore(config.storage.object),
     usesObjectStorage: [...config.topics, ...config.streams].some(({ storage }) => storage === 'object'),
   });
 }
 
 type Closers = (() => Promise<void>)[];
 
-function memoryWal(): WalStore {
-  return createSealedWal({
-    objects: createMemoryObjects(),
-    check: frameCheck,
-    maxBlockBytes: MAX_BLOCK_BYTES,
-  });
-}
+const memoryWal = (): WalStore => createMemoryWal({ check: frameCheck, maxBlockBytes: MAX_BLOCK_BYTES });
 
 async function openFiles(options: DurableTierOptions, closers: Closers): Promise<WalStore> {
   const { config, clock, logger, journalFolder: directory } = options;

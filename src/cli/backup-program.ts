@@ -17,11 +17,16 @@ export function addBackupVerbs(program: Command, io: Io, ends: Ends): void {
       .argument('<directory>', 'made by this; nothing may be in it'),
   )
     .option('--no-link', 'copy everything, also what could get a second name on the same disk')
+    .option(
+      '--with-cold',
+      'copy what only the object store has as well; needs the configuration of the broker',
+    )
     .addHelpText(
       'after',
       examples(
         'backup /backups/$(date +%F) --data-dir /var/lib/robustmq',
         'backup /mnt/elsewhere/robustmq-1 --data-dir /var/lib/robustmq -o json',
+        'backup /backups/whole --config /etc/robustmq.yaml --with-cold',
       ),
     )
     .action(async (folder: string, options) =>

@@ -2,22 +2,27 @@
 import { mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { OPERATIONS } from '../admin/operations.ts';
+import { systemClock } from '../kernel/clock.ts';
 import { packageVersion } from '../package-version.ts';
+import { FileTooShort } from '../storage/backup/copy.ts';
 import { BackupUnusable, MANIFEST } from '../storage/backup/manifest.ts';
 import { refuseUsed, type WrittenBackup, writeBackup } from '../storage/backup/write.ts';
 import type { Disk } from '../storage/disk/disk.ts';
 import { nodeDisk } from '../storage/disk/node-disk.ts';
+import { describeObjectStore, openObjectStoreForReading } from '../storage/segments/open.ts';
+import type { SegmentStore } from '../storage/segments/segment-store.ts';
 import type { AdminClient } from './admin-client.ts';
 import { printOne, size } from './admin-output.ts';
 import { type AdminOptions, dataDirOf, formOf, withAdmin } from './admin-target.ts';
 import { CliError, ExitCode } from './exit-codes.ts';
 import { type Io, write } from './io.ts';
 import { createProgress } from './progress.ts';
-import { systemReason } from './read-config.ts';
+import { readConfig, systemReason } from './read-config.ts';
 
 export interface BackupOptions extends AdminOptions {
   /** Commander's name of `--no-link`. */
   readonly link: boolean;
+  readonly withCold?: boolean;
 }
 
 /** Some of the time that the broker waits for such a word. */
@@ -45,10 +50,13 @@ export async function backup(
   return withAdmin(options, io, async (client) => {
     const lease = await client.call(OPERATIONS.backupsBegin, {});
     const kept = keepAlive(client, lease.id, io);
-    const bytes = lease.files.reduce((sum, each) => sum + each.bytes, 0);
+    const listed = options.withCold === true ? [...lease.files, ...lease.objects] : lease.files;
+    const bytes = listed.reduce((sum, each) => sum + each.bytes, 0);
     const progress = createProgress(io, { what: 'copied', total: bytes });
     let written: WrittenBackup | undefined;
+    let cold: Cold | undefined;
     try {
+      if (options.withCold === true && lease.objects.length > 0) cold = await openCold(options, io);
       written = await writeBackup({
         disk,
         dataDirectory,
@@ -57,6 +65,7 @@ export async function backup(
         programVersion: packageVersion(),
         wallMs: Date.now(),
         mayLink: options.link,
+        cold,
         watch: { onBytes: progress.add, check: kept.check },
         confirm: kept.confirm,
       });
@@ -64,6 +73,7 @@ export async function backup(
       throw explained(error, target);
     } finally {
       kept.stop();
+      await cold?.close();
       // What it says does not matter any more: without it the broker lets go by itself.
       await client
         .call(OPERATIONS.backupsEnd, { id: lease.id, body: { isComplete: written !== undefined } })
@@ -84,12 +94,31 @@ export async function backup(
     if (manifest.objects.length > 0) {
       await write(
         io.err,
-        `${manifest.objects.length} segments lie in the object store and are not in it; ${MANIFEST} names them\n`,
+        `${manifest.objects.length} segments lie in the object store (${manifest.objectPlace}) and are not in it: a restore needs them there; ${MANIFEST} names them. With --with-cold they are copied, too\n`,
       );
     }
     if (formOf(options) !== 'table') await printOne(report, formOf(options), io);
     return ExitCode.Ok;
   });
+}
+
+type Cold = Pick<SegmentStore, 'get' | 'close'>;
+
+async function openCold(options: AdminOptions, io: Io): Promise<Cold> {
+  const { object } = (await readConfig(options, io.environment)).config.storage;
+  if (describeObjectStore(object) === '') {
+    throw new CliError(
+      ExitCode.Usage,
+      '--with-cold reads the object store of the broker: give its configuration (--config, storage.object)',
+    );
+  }
+  const place = describeObjectStore(object);
+  const unreadable = (error: unknown): never => {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new CliError(ExitCode.Failed, `${place} cannot be read: ${reason}`);
+  };
+  const store = await openObjectStoreForReading(object, systemClock).catch(unreadable);
+  return { get: (key, range) => store.get(key, range).catch(unreadable), close: () => store.close() };
 }
 
 /** What is in a backup is as secret as the data directory. */
@@ -140,9 +169,9 @@ function keepAlive(client: AdminClient, id: string, io: Io): KeptAlive {
 }
 
 function explained(error: unknown, target: string): unknown {
-  const isKnown = error instanceof CliError;
+  const isKnown = error instanceof CliError || error instanceof FileTooShort;
   if (!isKnown && !(error instanceof Error && 'code' in error)) return error;
   const reason = isKnown ? error.message : systemReason(error);
-  const exitCode = isKnown ? error.exitCode : ExitCode.Failed;
+  const exitCode = error instanceof CliError ? error.exitCode : ExitCode.Failed;
   return new CliError(exitCode, `the backup in ${target} is incomplete and cannot be restored: ${reason}`);
 }

@@ -2,10 +2,17 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import type { Config } from '../config/config.ts';
+import { systemClock } from '../kernel/clock.ts';
 import { BackupUnusable, type Manifest, readManifest } from '../storage/backup/manifest.ts';
-import { checkBackup, EPOCHS_AHEAD, restoreBackup } from '../storage/backup/restore.ts';
+import { checkBackup, EPOCHS_AHEAD, missingObjects, restoreBackup } from '../storage/backup/restore.ts';
 import { diskErrorCode } from '../storage/disk/disk.ts';
 import { nodeDisk } from '../storage/disk/node-disk.ts';
+import {
+  describeObjectStore,
+  type ObjectStoreSettings,
+  openObjectStoreForReading,
+} from '../storage/segments/open.ts';
 import { printOne, size } from './admin-output.ts';
 import { CliError, ExitCode } from './exit-codes.ts';
 import { type Io, write } from './io.ts';
@@ -35,7 +42,9 @@ export async function restore(folder: string, options: RestoreOptions, io: Io): 
   );
   try {
     const what = options.check === true ? 'checked' : 'restored';
-    const total = bytesOf(await readManifest(nodeDisk, backup));
+    const read = await readManifest(nodeDisk, backup);
+    const total = bytesOf(read);
+    if (options.check !== true) await checkObjects(read, config, options, io);
     const progress = createProgress(io, { what, total });
     const watch = {
       onBytes: progress.add,
@@ -45,6 +54,7 @@ export async function restore(folder: string, options: RestoreOptions, io: Io): 
     };
     if (options.check === true) {
       const manifest = await checkBackup(nodeDisk, backup, watch);
+      await checkObjects(manifest, config, options, io);
       progress.end(`${backup} is complete and as it was written: ${of(manifest)}`);
       await report(manifest, null, options, io);
       return ExitCode.Ok;
@@ -81,14 +91,59 @@ async function report(
   await printOne({ dataDir, nodeId, createdAt, ...counts }, output, io);
 }
 
+const MAX_NAMED = 3;
+
+/**
+ * Whether the object store of the configuration has what the backup has not. It refuses what no broker would start on,
+ * unless nobody wants to hear of it.
+ */
+async function checkObjects(
+  manifest: Manifest,
+  config: Config,
+  { check, verify: isVerified }: RestoreOptions,
+  io: Io,
+): Promise<void> {
+  const { objects, objectPlace } = manifest;
+  if (objects.length === 0) return;
+  const { object } = config.storage;
+  const was = objectPlace === '' ? '' : `; the old node had them in ${objectPlace}`;
+  const what = `${objects.length} segments are not in the backup`;
+  const place = describeObjectStore(object);
+  if (place === '') {
+    const needs = `${what}, and no object store is configured: give --config with storage.tier and storage.object${was}`;
+    // Whether the folder is as it was written can be said all the same.
+    if (check !== true && isVerified) throw new BackupUnusable(needs);
+    await write(io.err, `${needs}\n`);
+    return;
+  }
+  const missing = await missingIn(manifest, object);
+  if (missing.length === 0) {
+    await write(io.err, `${what}; all of them are in ${place}\n`);
+    return;
+  }
+  const named = missing.slice(0, MAX_NAMED).join(', ');
+  const more = missing.length > MAX_NAMED ? ` and ${missing.length - MAX_NAMED} more` : '';
+  const gone = `${what}, and ${place} does not have ${named}${more}${was}`;
+  if (check === true || isVerified) throw new BackupUnusable(gone);
+  await write(io.err, `${gone}\n`);
+}
+
+async function missingIn(manifest: Manifest, settings: ObjectStoreSettings): Promise<readonly string[]> {
+  const store = await openObjectStoreForReading(settings, systemClock);
+  try {
+    return await missingObjects(manifest, store);
+  } catch (error) {
+    throw new CliError(
+      ExitCode.Failed,
+      `${describeObjectStore(settings)} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  } finally {
+    await store.close();
+  }
+}
+
 async function hints({ objects, usesObjectStorage, epoch }: Manifest, io: Io): Promise<void> {
   await write(io.err, `its epochs go on above ${epoch + EPOCHS_AHEAD}\n`);
-  if (objects.length > 0) {
-    await write(
-      io.err,
-      `${objects.length} segments are not in the backup: the object store of the old node has to have them\n`,
-    );
-  }
   if (usesObjectStorage || objects.length > 0) {
     await write(
       io.err,

@@ -27,6 +27,7 @@ const lease = object({
     'Segments of the journal that only the object store has.',
     { maxItems: MAX_LISTED },
   ),
+  objectPlace: string("The object store that has them, in words; '' where none is configured."),
   usesObjectStorage: boolean('Whether topics or streams lie in an object store.'),
 });
 export type BackupLease = Infer<typeof lease>;

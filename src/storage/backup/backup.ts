@@ -40,6 +40,8 @@ export interface BackupPlan {
   readonly files: readonly BackupFile[];
   /** Segments of the journal that only the object store has. */
   readonly objects: readonly BackupObject[];
+  /** The object store that has them, in words; '' where none is configured. */
+  readonly objectPlace: string;
   /** Whether messages or streams lie in an object store by their topics' configuration. */
   readonly usesObjectStorage: boolean;
 }
@@ -76,6 +78,7 @@ export interface BackupsOptions {
   readonly isFull: () => boolean;
   /** Undefined where no segment ever goes to an object store. */
   readonly coldSegments: (() => Promise<readonly ColdSegment[]>) | undefined;
+  readonly objectPlace: string;
   readonly usesObjectStorage: boolean;
 }
 
@@ -83,7 +86,8 @@ export const LEASE_MS = 60_000;
 const CHECK_MS = 1000;
 /** Notes and markers of a write-ahead log in files; some are of its tier. */
 const MARKER = /^(?:(\d{10})\.(?:open|sealing|seal)|moved|gone-\d+-\d+-\d+)$/;
-const MOVED = 'moved';
+/** A note that segments were removed because an object store has them. */
+export const MOVED = 'moved';
 /** Lines are only ever added to it. What notes where it ends is written over, and would be ahead of it. */
 const AUDIT_LOG = /^audit-\d+\.jsonl$/;
 
@@ -183,6 +187,7 @@ export function createBackups(options: BackupsOptions): Backups {
       // What can go on its own is copied first.
       files: [...(await otherFiles()), ...files],
       objects,
+      objectPlace: options.objectPlace,
       usesObjectStorage: options.usesObjectStorage,
     };
   }

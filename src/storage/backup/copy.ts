@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
 import { type Disk, type DiskFile, diskErrorCode } from '../disk/disk.ts';
 
 const PIECE_BYTES = 1024 * 1024;
+/** A request to an object store takes its time, however little it is for. */
+const OBJECT_PIECE_BYTES = 8 * PIECE_BYTES;
 
 /** A file ends before it should. */
 export class FileTooShort extends Error {
@@ -67,6 +70,46 @@ export async function copyFile(
       return sum;
     }),
   );
+}
+
+/** Ranges of an object, as an object store gives them. */
+export interface ObjectSource {
+  get(
+    key: string,
+    range: { readonly offset: number; readonly lengthBytes: number },
+  ): Promise<Uint8Array | undefined>;
+}
+
+/** Copies an object to a new file, durably, a piece at a time, and gives its SHA-256. */
+export async function copyObject(
+  source: ObjectSource,
+  { key, bytes, crc }: { readonly key: string; readonly bytes: number; readonly crc: number },
+  disk: Disk,
+  to: string,
+  watch: CopyWatch,
+): Promise<string> {
+  return using(await disk.open(to, 'create'), async (target) => {
+    const hash = createHash('sha256');
+    let sum = 0;
+    for (let at = 0; at < bytes; ) {
+      watch.check();
+      const piece = await source.get(key, {
+        offset: at,
+        lengthBytes: Math.min(OBJECT_PIECE_BYTES, bytes - at),
+      });
+      if (piece === undefined || piece.length === 0) {
+        throw new FileTooShort(`the object store does not have ${key}, or not all of it`);
+      }
+      hash.update(piece);
+      sum = crc32(piece, sum);
+      await target.writev([piece], at);
+      at += piece.length;
+      watch.onBytes(piece.length);
+    }
+    if (sum !== crc) throw new FileTooShort(`${key} in the object store is not what was written there`);
+    await target.datasync();
+    return hash.digest('hex');
+  });
 }
 
 /** Another name for the same file; false where there can be none: it is larger, or lies on another disk. */

@@ -35,6 +35,8 @@ export interface Manifest {
   readonly startPosition: number;
   readonly endPosition: number;
   readonly usesObjectStorage: boolean;
+  /** The object store of the node, in words; '' where it had none. */
+  readonly objectPlace: string;
   readonly files: readonly ManifestFile[];
   /** Not in the backup: they have to be in the object store when it is restored. */
   readonly objects: readonly BackupObject[];
@@ -88,8 +90,11 @@ export function decodeManifest(bytes: Uint8Array, where: string): Manifest {
   }
   if (sha256 !== sumOf(body)) throw damaged('its sum is another');
   const { createdAt, programVersion, nodeId, epoch, startPosition, endPosition, usesObjectStorage } = body;
-  const { files, objects } = body;
-  if (!isText(createdAt) || !isText(programVersion) || !isText(nodeId)) throw damaged('a text is missing');
+  // Manifests of earlier releases do not say the place.
+  const { files, objects, objectPlace = '' } = body;
+  if (!isText(createdAt) || !isText(programVersion) || !isText(nodeId) || !isText(objectPlace)) {
+    throw damaged('a text is missing');
+  }
   if (!isCount(epoch) || !isCount(startPosition) || !isCount(endPosition))
     throw damaged('a number is missing');
   if (typeof usesObjectStorage !== 'boolean') throw damaged('usesObjectStorage is missing');
@@ -106,6 +111,7 @@ export function decodeManifest(bytes: Uint8Array, where: string): Manifest {
     startPosition,
     endPosition,
     usesObjectStorage,
+    objectPlace,
     files,
     objects,
   };

@@ -6,6 +6,7 @@
  * have reached since, and, for a node that is to run beside it, the identity.
  */
 import type { Disk } from '../disk/disk.ts';
+import type { SegmentStore } from '../segments/segment-store.ts';
 import { createMarker, markerName } from '../wal/epoch-files.ts';
 import { type CopyWatch, copyFile, FileTooShort, sumOfFile, writeFile } from './copy.ts';
 import { BackupUnusable, type Manifest, type ManifestFile, readManifest } from './manifest.ts';
@@ -40,6 +41,18 @@ export async function checkBackup(disk: Disk, backup: string, watch: CopyWatch):
     compare(file, sum);
   }
   return manifest;
+}
+
+/** Of the segments that are not in the backup, those that the object store does not have as they should be. */
+export async function missingObjects(
+  { objects }: Manifest,
+  store: Pick<SegmentStore, 'list'>,
+): Promise<readonly string[]> {
+  const found = new Map<string, number>();
+  for (const folder of new Set(objects.map(({ key }) => folderOf(key)))) {
+    for await (const { key, sizeBytes } of store.list(`${folder}/`)) found.set(key, sizeBytes);
+  }
+  return objects.filter(({ key, bytes }) => found.get(key) !== bytes).map(({ key }) => key);
 }
 
 export interface RestoreOptions {

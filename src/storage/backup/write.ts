@@ -3,8 +3,18 @@
  * whoever makes the backup. A folder has the file `INCOMPLETE` in it until its manifest is there, whatever happens meanwhile.
  */
 import { type Disk, readWhole } from '../disk/disk.ts';
-import type { BackupPlan } from './backup.ts';
-import { type CopyWatch, copyFile, linkFile, sumOfFile, writeFile } from './copy.ts';
+import { type StoredSegment, storedSegment } from '../tier/object-name.ts';
+import { blockFileName, FILE_HEADER_BYTES } from '../wal/epoch-files.ts';
+import { type BackupObject, type BackupPlan, MOVED } from './backup.ts';
+import {
+  type CopyWatch,
+  copyFile,
+  copyObject,
+  linkFile,
+  type ObjectSource,
+  sumOfFile,
+  writeFile,
+} from './copy.ts';
 import {
   BACKUP_VERSION,
   BackupUnusable,
@@ -25,6 +35,8 @@ export interface WriteBackupOptions {
   readonly wallMs: number;
   /** Files that nobody writes to any more get another name in place of a copy, where that can be. */
   readonly mayLink: boolean;
+  /** Segments that only an object store has are copied from here, too; undefined: they are named. */
+  readonly cold: ObjectSource | undefined;
   readonly watch: CopyWatch;
   /** Before the manifest is written: rejects when what was copied may have been removed meanwhile. */
   readonly confirm: () => Promise<void>;
@@ -52,8 +64,28 @@ async function nodeIdOf(disk: Disk, dataDirectory: string): Promise<string> {
   throw new Error(`${dataDirectory}/node.json has no identity in it`);
 }
 
+/** Where the journal has the segment that is an object now: what is in both is the same. */
+function segmentOf({ key }: BackupObject): {
+  readonly key: string;
+  readonly path: string;
+  readonly bytes: number;
+  readonly crc: number;
+} {
+  const [, walId = ''] = key.split('/');
+  const stored: StoredSegment | undefined = storedSegment(key);
+  if (stored === undefined) throw new Error(`${key} is not the name of a segment`);
+  const { epoch, start, end, sum } = stored;
+  return {
+    key,
+    path: `journal/${walId}/${blockFileName(epoch, start)}`,
+    bytes: FILE_HEADER_BYTES + end - start,
+    crc: sum,
+  };
+}
+
 export async function writeBackup(options: WriteBackupOptions): Promise<WrittenBackup> {
-  const { disk, dataDirectory, target, plan, mayLink, watch } = options;
+  const { disk, dataDirectory, target, plan, mayLink, cold, watch } = options;
+  const segments = cold === undefined ? [] : plan.objects.map(segmentOf);
   await refuseUsed(disk, target, 'a backup');
   await disk.makeDirectory(target);
   await writeFile(
@@ -68,6 +100,8 @@ export async function writeBackup(options: WriteBackupOptions): Promise<WrittenB
   let linkedFiles = 0;
   for (const { path, bytes, isFinal, mayGo } of plan.files) {
     watch.check();
+    // A journal of which every segment is here again needs no object store.
+    if (segments.length > 0 && path.endsWith(`/${MOVED}`)) continue;
     const from = `${dataDirectory}/${path}`;
     const to = `${target}/${path}`;
     if (mayGo && !(await disk.exists(from))) continue;
@@ -75,6 +109,13 @@ export async function writeBackup(options: WriteBackupOptions): Promise<WrittenB
       linkedFiles++;
       files.push({ path, bytes, sha256: await sumOfFile(disk, to, bytes, watch) });
     } else files.push({ path, bytes, sha256: await copyFile(disk, from, to, bytes, watch) });
+  }
+  if (cold !== undefined) {
+    for (const { path, ...object } of segments) {
+      watch.check();
+      const sha256 = await copyObject(cold, object, disk, `${target}/${path}`, watch);
+      files.push({ path, bytes: object.bytes, sha256 });
+    }
   }
   for (const folder of [...folders, ...folders.map(folderOf).filter((each) => each !== '')]) {
     await disk.syncDirectory(`${target}/${folder}`);
@@ -88,8 +129,9 @@ export async function writeBackup(options: WriteBackupOptions): Promise<WrittenB
     startPosition: plan.startPosition,
     endPosition: plan.endPosition,
     usesObjectStorage: plan.usesObjectStorage,
+    objectPlace: plan.objectPlace,
     files,
-    objects: plan.objects,
+    objects: cold === undefined ? plan.objects : [],
   };
   await options.confirm();
   await writeFile(disk, `${target}/${MANIFEST}.tmp`, encodeManifest(manifest));

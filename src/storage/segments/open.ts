@@ -42,6 +42,14 @@ export async function openObjectStoreForReading(
   return { ...store, create: refuse, remove: refuse, probe: refuse };
 }
 
+/** For people: where it is, without what opens it. */
+export function describeObjectStore({ endpoint, bucket, directory, prefix }: ObjectStoreSettings): string {
+  if (directory === '' && bucket === '') return '';
+  const host = URL.canParse(endpoint) ? ` at ${new URL(endpoint).origin}` : '';
+  const place = directory === '' ? `the bucket ${bucket}${host}` : `the directory ${directory}`;
+  return prefix === '' ? place : `${place}, under ${prefix}`;
+}
+
 async function open(settings: ObjectStoreSettings, clock: Clock): Promise<SegmentStore> {
   return withPrefix(await openEngine(settings, clock), settings.prefix);
 }

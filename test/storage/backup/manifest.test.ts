@@ -20,6 +20,7 @@ const MANIFEST: Manifest = {
   startPosition: 0,
   endPosition: 99,
   usesObjectStorage: false,
+  objectPlace: 'the bucket b',
   files: [
     { path: 'format.json', bytes: 14, sha256: SUM },
     { path: 'node.json', bytes: 50, sha256: SUM },
@@ -42,6 +43,7 @@ describe('the manifest of a backup', () => {
           startPosition: fc.maxSafeNat(),
           endPosition: fc.maxSafeNat(),
           usesObjectStorage: fc.boolean(),
+          objectPlace: fc.string({ maxLength: 50 }),
           objects: fc.array(fc.record({ key: fc.string({ maxLength: 50 }), bytes: fc.maxSafeNat() })),
         }),
         (fields) => {

@@ -70,6 +70,7 @@ export async function startOn(disk: Disk, options: Partial<BackupsOptions> = {})
     hold: cleaner.hold,
     isFull: () => false,
     coldSegments: undefined,
+    objectPlace: '',
     usesObjectStorage: false,
     ...options,
   });
@@ -109,6 +110,7 @@ export async function take(
       programVersion: '1.0.0',
       wallMs: 0,
       mayLink,
+      cold: undefined,
       watch: WATCH,
       confirm: async () => {
         const reason = backups.renew(plan.id);
