@@ -108,6 +108,23 @@ export class NaiveQueue {
     return undefined;
   }
 
+  /** False where it is out of reach. */
+  seek(position: number): boolean {
+    const { references, bands, defaultBand } = this.policy;
+    const unsettled = this.messages.findIndex(({ state }) => state !== 'settled');
+    const floor = unsettled < 0 ? this.messages.length : unsettled;
+    if (position > this.messages.length || ((references || bands > 1) && position < floor)) return false;
+    for (const message of this.messages) {
+      // What waits in its band stays there, what was out or settled comes back in the one where all begin.
+      if (message.state !== 'waiting') message.band = defaultBand;
+      message.state = message.position < position ? 'settled' : 'waiting';
+      message.holder = '';
+      message.expiresAtMs = 0;
+      message.deliveries = 0;
+    }
+    return true;
+  }
+
   private isInOrder(message: NaiveMessage, holder: string, expired: readonly NaiveMessage[]): boolean {
     if (this.policy.order === 'none') return true;
     const isStrict = this.policy.order === 'strict';

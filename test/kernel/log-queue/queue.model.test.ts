@@ -36,6 +36,7 @@ type Step =
   | { readonly op: 'pass'; readonly ms: number }
   | { readonly op: 'discard'; readonly pick: number }
   | { readonly op: 'skip'; readonly from: number; readonly count: number }
+  | { readonly op: 'seek'; readonly position: number }
   | { readonly op: 'purge' | 'restart' };
 
 const who = fc.nat(HOLDERS.length - 1);
@@ -76,6 +77,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ op: fc.constant('pass' as const), ms: fc.constantFrom(5, 30, 60) }) },
   fc.record({ op: fc.constant('discard' as const), pick: fc.nat(30) }),
   fc.record({ op: fc.constant('skip' as const), from: fc.nat(40), count: fc.integer({ min: 1, max: 12 }) }),
+  fc.record({ op: fc.constant('seek' as const), position: fc.nat(60) }),
   fc.record({ op: fc.constantFrom('restart' as const, 'restart' as const, 'purge' as const) }),
 );
 
@@ -228,6 +230,12 @@ function run(given: Partial<QueuePolicy>, steps: readonly Step[]): void {
         for (const message of naive.messages.slice(each.from, each.from + each.count)) {
           message.state = 'settled';
         }
+        break;
+      }
+      case 'seek': {
+        const entries = queue.seek(each.position);
+        journal(entries);
+        expect(entries).toHaveLength(naive.seek(each.position) ? 1 : 0);
         break;
       }
       case 'purge':
