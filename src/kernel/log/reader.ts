@@ -136,16 +136,21 @@ export async function readBatches(
       break;
     }
     const wanted = cursorRow === row.offset ? cursor : row.position;
-    const record = scan.held(wanted) ?? (await scan.fetch(wanted));
+    let record = scan.held(wanted);
+    let end = 0;
+    if (record === undefined) {
+      // Before it is looked for: what is acknowledged meanwhile was not there then.
+      end = journal.state().end;
+      record = await scan.fetch(wanted);
+    }
     if (version !== index.version) continue;
     if (record === undefined || record.position > row.last) {
       // It may have grown meanwhile.
       row = index.row(index.find(row.offset));
       if (record === undefined || record.position > row.last) {
-        const { end, failure } = journal.state();
         if (record === undefined && end <= row.last) {
           // Acknowledged in memory only, and being written: it can be read in a moment.
-          if (batches.length > 0 || failure !== undefined) break;
+          if (batches.length > 0 || journal.state().failure !== undefined) break;
           await turn();
           continue;
         }
