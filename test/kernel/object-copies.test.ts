@@ -10,8 +10,8 @@ import {
   WAITING,
 } from '../../src/kernel/object-copies.ts';
 import { createRetainedStore } from '../../src/kernel/retained.ts';
-import { createMemoryObjects } from '../../src/storage/wal/memory-objects.ts';
 import { faultyDisk } from '../storage/disk/faulty-disk.ts';
+import { createMemoryObjects } from '../support/memory-objects.ts';
 import { found, kernel, type Opened, openOn, readAll } from './log/support.ts';
 
 const message = (topic: string, payload: string, expiresAtMs = 0): Message => ({

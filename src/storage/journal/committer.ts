@@ -64,7 +64,7 @@ interface Request extends Part {
 export function createCommitter(options: CommitterOptions): Committer {
   const { writer, segments, limits, space, gathering, maxBlockBytes, times } = options;
   const offset = segments.epochOffset;
-  const memory = createGroupMemory();
+  const memory = writer.memory ?? createGroupMemory();
   let pending: Request[] = [];
   let pendingBytes = 0;
   let isScheduled = false;

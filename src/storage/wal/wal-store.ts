@@ -28,6 +28,21 @@ export interface WalBlock {
   readonly body: Uint8Array;
 }
 
+/** Where a body is laid out before it is appended. Its bytes stay as they are while somebody wants them. */
+export interface BodyRoom {
+  readonly bytes: Uint8Array;
+  /** Who laid it out does not want it any more. */
+  free(): void;
+  /** One more wants it. */
+  lend(): void;
+  /** One less. */
+  giveBack(): void;
+}
+
+export interface BodyMemory {
+  take(bytes: number): BodyRoom;
+}
+
 export interface WalWriter {
   readonly epoch: number;
   /** Position that the next appended block gets. */
@@ -35,6 +50,8 @@ export interface WalWriter {
   /** Appends not yet acknowledged; at `maxInFlight` the next append is refused. */
   readonly inFlight: number;
   readonly maxInFlight: number;
+  /** Where the engine has memory of its own: a body that is laid out there, and appended next, is not copied. */
+  readonly memory?: BodyMemory;
   /**
    * Resolves with the position of the block, after all before it. The views must not change until then. The first
    * failure is final: it rejects this append and all that are or come behind it.

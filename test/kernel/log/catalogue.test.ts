@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { decodeCatalogue, encodeCatalogue } from '../../../src/kernel/log/catalogue.ts';
-import { createMemoryObjects } from '../../../src/storage/wal/memory-objects.ts';
 import { faultyDisk } from '../../storage/disk/faulty-disk.ts';
+import { createMemoryObjects } from '../../support/memory-objects.ts';
 import { found, made, type Opened, openOn, readAll, record, type World } from './support.ts';
 
 const world = (seed: number, objects = createMemoryObjects()): World => ({

@@ -14,8 +14,8 @@ import {
 import { OffsetIndex } from '../../../src/kernel/log/offset-index.ts';
 import { createPartitionState } from '../../../src/kernel/log/partition.ts';
 import { openMemoryStore } from '../../../src/storage/kv/memory.ts';
-import { createMemoryObjects } from '../../../src/storage/wal/memory-objects.ts';
 import { faultyDisk } from '../../storage/disk/faulty-disk.ts';
+import { createMemoryObjects } from '../../support/memory-objects.ts';
 import { committed, found, made, openOn, record, SMALL, type World } from './support.ts';
 
 const LIMITS = { intervalBytes: 300, maxEvenRows: 64, maxSpanBytes: 4000, intervalMs: 1000, ...SMALL };

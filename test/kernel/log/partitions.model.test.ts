@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Partition } from '../../../src/kernel/log/partitions.ts';
-import { createMemoryObjects } from '../../../src/storage/wal/memory-objects.ts';
 import { faultyDisk } from '../../storage/disk/faulty-disk.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
+import { createMemoryObjects } from '../../support/memory-objects.ts';
 import { createRandom, type Random, seedOfRun } from '../../support/random.ts';
 import {
   batchOf,

@@ -18,11 +18,13 @@ import { RecordBatchBuilder } from '../../../src/storage/records/batch-builder.t
 import { type LogRecord, NO_HEADERS } from '../../../src/storage/records/record.ts';
 import { readRecordBatch } from '../../../src/storage/records/record-batch.ts';
 import { createFileWal } from '../../../src/storage/wal/file-wal.ts';
-import { createMemoryObjects } from '../../../src/storage/wal/memory-objects.ts';
+import { createMemoryChunks } from '../../../src/storage/wal/memory-chunks.ts';
+import { createMemoryWal } from '../../../src/storage/wal/memory-wal.ts';
 import { createSealedWal } from '../../../src/storage/wal/sealed-wal.ts';
 import { createLogKernel } from '../../../src/wasm/create-log.ts';
 import type { FaultyDisk } from '../../storage/disk/faulty-disk.ts';
 import { createManualClock, type ManualClock } from '../../support/manual-clock.ts';
+import type { createMemoryObjects } from '../../support/memory-objects.ts';
 import type { Random } from '../../support/random.ts';
 
 export const kernel = createLogKernel({ maxBatchBytes: 64 * 1024, memoryLimitBytes: 8 * 1024 * 1024 });
@@ -86,7 +88,7 @@ export async function openOn(world: World): Promise<Opened> {
   const clock = world.clock ?? createManualClock();
   const wal = createFileWal({ disk: world.disk, directory: '/d', check: frameCheck });
   const journal = withFreed(await openJournal({ wal, walId: 'w', limits: LIMITS }), world.freed);
-  const memoryWal = createSealedWal({ objects: createMemoryObjects(), check: frameCheck });
+  const memoryWal = createMemoryWal({ check: frameCheck, chunks: createMemoryChunks(4096) });
   const objectWal =
     world.objects && createSealedWal({ objects: world.objects, check: frameCheck, maxInFlight: 4 });
   const object = objectWal && (await openJournal({ wal: objectWal, walId: 'o', limits: LIMITS }));

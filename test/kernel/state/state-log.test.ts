@@ -12,11 +12,11 @@ import { frameCheck } from '../../../src/storage/journal/frame.ts';
 import type { JournalRecord } from '../../../src/storage/journal/group.ts';
 import { DEFAULT_LIMITS, openJournal } from '../../../src/storage/journal/journal.ts';
 import type { SpaceGuard } from '../../../src/storage/journal/space-guard.ts';
-import { createMemoryObjects } from '../../../src/storage/wal/memory-objects.ts';
 import type { PutIfAbsent } from '../../../src/storage/wal/put-if-absent.ts';
 import { createSealedWal } from '../../../src/storage/wal/sealed-wal.ts';
 import { type FaultyDisk, faultyDisk } from '../../storage/disk/faulty-disk.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
+import { createMemoryObjects } from '../../support/memory-objects.ts';
 import { committed, journalOn } from './support.ts';
 import { bodyTable, sumTable, valueTable } from './toy-tables.ts';
 

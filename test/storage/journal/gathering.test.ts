@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { frameCheck } from '../../../src/storage/journal/frame.ts';
 import { createGathering } from '../../../src/storage/journal/gathering.ts';
 import { openJournal } from '../../../src/storage/journal/journal.ts';
-import { createMemoryObjects } from '../../../src/storage/wal/memory-objects.ts';
 import { createSealedWal } from '../../../src/storage/wal/sealed-wal.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
+import { createMemoryObjects } from '../../support/memory-objects.ts';
 
 const KIB = 1024;
 

@@ -5,9 +5,11 @@ import { frameCheck } from '../../../src/storage/journal/frame.ts';
 import type { JournalRecord } from '../../../src/storage/journal/group.ts';
 import { type Journal, type JournalLimits, openJournal } from '../../../src/storage/journal/journal.ts';
 import { createFileWal } from '../../../src/storage/wal/file-wal.ts';
-import { createMemoryObjects } from '../../../src/storage/wal/memory-objects.ts';
+import { createMemoryChunks } from '../../../src/storage/wal/memory-chunks.ts';
+import { createMemoryWal } from '../../../src/storage/wal/memory-wal.ts';
 import { createSealedWal } from '../../../src/storage/wal/sealed-wal.ts';
-import { WalCorrupt, WalFenced } from '../../../src/storage/wal/wal-store.ts';
+import { WalCorrupt, WalFenced, type WalStore } from '../../../src/storage/wal/wal-store.ts';
+import { createMemoryObjects } from '../../support/memory-objects.ts';
 import { type FaultyDisk, faultyDisk } from '../disk/faulty-disk.ts';
 
 const SMALL: Partial<JournalLimits> = { segmentBytes: 4096, tailBytes: 1024, cacheBytes: 8192 };
@@ -24,6 +26,16 @@ function openOn(disk: FaultyDisk, limits: Partial<JournalLimits> = SMALL): Promi
     walId: 'w',
     limits,
   });
+}
+
+function sealedObjects(): () => WalStore {
+  const objects = createMemoryObjects();
+  return () => createSealedWal({ objects, check: frameCheck });
+}
+
+function memory(): () => WalStore {
+  const wal = createMemoryWal({ check: frameCheck, chunks: createMemoryChunks(4096) });
+  return () => wal;
 }
 
 async function readLog(journal: Journal, logId: number, maxBytes = 300): Promise<string[]> {
@@ -72,10 +84,12 @@ describe('the journal', () => {
     expect(again.state().epoch).toBe(2);
   });
 
-  it('works the same over objects that are created only if absent', async () => {
-    const objects = createMemoryObjects();
-    const open = () =>
-      openJournal({ wal: createSealedWal({ objects, check: frameCheck }), walId: 'w', limits: SMALL });
+  it.each([
+    ['objects that are created only if absent', sealedObjects],
+    ['memory', memory],
+  ])('works the same over %s', async (_, engine) => {
+    const wal = engine();
+    const open = () => openJournal({ wal: wal(), walId: 'w', limits: SMALL });
     const first = await open();
     const wanted = await fill(first, 120);
     expect(await replayed(first)).toEqual(wanted);

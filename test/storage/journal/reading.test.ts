@@ -5,9 +5,9 @@ import { type Journal, openJournal } from '../../../src/storage/journal/journal.
 import { type JournalReading, openJournalForReading } from '../../../src/storage/journal/reading.ts';
 import { planRepair } from '../../../src/storage/journal/repair-plan.ts';
 import { createFileWal } from '../../../src/storage/wal/file-wal.ts';
-import { createMemoryObjects } from '../../../src/storage/wal/memory-objects.ts';
 import { createSealedWal } from '../../../src/storage/wal/sealed-wal.ts';
 import type { WalStore } from '../../../src/storage/wal/wal-store.ts';
+import { createMemoryObjects } from '../../support/memory-objects.ts';
 import { type FaultyDisk, faultyDisk } from '../disk/faulty-disk.ts';
 
 const walOn = (disk: FaultyDisk): WalStore => createFileWal({ disk, directory: '/d', check: frameCheck });

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../../src/kernel/clock.ts';
 import { createTieredWal } from '../../../src/storage/tier/tiered-wal.ts';
 import { createFileWal } from '../../../src/storage/wal/file-wal.ts';
-import { createMemoryObjects } from '../../../src/storage/wal/memory-objects.ts';
+import { createMemoryChunks } from '../../../src/storage/wal/memory-chunks.ts';
+import { createMemoryWal } from '../../../src/storage/wal/memory-wal.ts';
 import { createSealedWal } from '../../../src/storage/wal/sealed-wal.ts';
 import {
   type WalBlock,
@@ -11,6 +12,7 @@ import {
   WalFenced,
   type WalStore,
 } from '../../../src/storage/wal/wal-store.ts';
+import { createMemoryObjects } from '../../support/memory-objects.ts';
 import { createMemorySegments } from '../../support/memory-segments.ts';
 import { objectEngines } from '../../support/object-engines.ts';
 import { faultyDisk } from '../disk/faulty-disk.ts';
@@ -22,6 +24,10 @@ const engines: Readonly<Record<string, () => () => WalStore>> = {
     return () => createFileWal({ disk, directory: '/wal', maxBlockBytes: 1000, maxInFlight: 4 });
   },
   memory() {
+    const wal = createMemoryWal({ maxBlockBytes: 1000, maxInFlight: 4, chunks: createMemoryChunks(1500) });
+    return () => wal;
+  },
+  'sealed objects in memory'() {
     const objects = createMemoryObjects();
     return () => createSealedWal({ objects, maxBlockBytes: 1000, maxInFlight: 4 });
   },

@@ -1,11 +1,11 @@
 /** Sealed epochs over a real S3 server through a network that loses, repeats and delays; and over slow stores. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createMemoryObjects } from '../../../src/storage/wal/memory-objects.ts';
 import type { PutIfAbsent } from '../../../src/storage/wal/put-if-absent.ts';
 import { createSealedWal } from '../../../src/storage/wal/sealed-wal.ts';
 import { createSegmentObjects } from '../../../src/storage/wal/segment-objects.ts';
 import { type WalBlock, WalFenced, type WalStore } from '../../../src/storage/wal/wal-store.ts';
 import { type Fate, startFaultProxy } from '../../support/fault-proxy.ts';
+import { createMemoryObjects } from '../../support/memory-objects.ts';
 import { createMemorySegments } from '../../support/memory-segments.ts';
 import { createRandom, type Random } from '../../support/random.ts';
 import { openTestBucket, type TestBucket, whyNoS3 } from '../../support/s3.ts';

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { createMemoryObjects } from '../../../src/storage/wal/memory-objects.ts';
 import type { PutIfAbsent } from '../../../src/storage/wal/put-if-absent.ts';
 import { createSealedWal } from '../../../src/storage/wal/sealed-wal.ts';
+import { createMemoryObjects } from '../../support/memory-objects.ts';
 
 const IN_FLIGHT = 64;
 

@@ -4,10 +4,10 @@
  */
 import { setImmediate as immediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { createMemoryObjects } from '../../../src/storage/wal/memory-objects.ts';
 import type { PutIfAbsent } from '../../../src/storage/wal/put-if-absent.ts';
 import { createSealedWal } from '../../../src/storage/wal/sealed-wal.ts';
 import { WalFenced, type WalWriter } from '../../../src/storage/wal/wal-store.ts';
+import { createMemoryObjects } from '../../support/memory-objects.ts';
 import { createRandom, type Random } from '../../support/random.ts';
 
 const SCHEDULES = Number(process.env.ROBUSTMQ_SEAL_SCHEDULES ?? 800);

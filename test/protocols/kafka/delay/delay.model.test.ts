@@ -11,9 +11,9 @@ import { buildBatch } from '../../../../src/protocols/kafka/records/build.ts';
 import { understand } from '../../../../src/protocols/kafka/topics/configs.ts';
 import type { Topic } from '../../../../src/protocols/kafka/topics/topics.ts';
 import { encodeHeaders } from '../../../../src/storage/records/record.ts';
-import { createMemoryObjects } from '../../../../src/storage/wal/memory-objects.ts';
 import { crashingKv } from '../../../kernel/state/crashing-kv.ts';
 import { faultyDisk } from '../../../storage/disk/faulty-disk.ts';
+import { createMemoryObjects } from '../../../support/memory-objects.ts';
 import { createRandom } from '../../../support/random.ts';
 import {
   committed,

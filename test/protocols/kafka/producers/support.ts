@@ -28,11 +28,13 @@ import type { KvStore } from '../../../../src/storage/kv/kv-store.ts';
 import { NO_HEADERS } from '../../../../src/storage/records/record.ts';
 import { readRecordBatch } from '../../../../src/storage/records/record-batch.ts';
 import { createFileWal } from '../../../../src/storage/wal/file-wal.ts';
-import { createMemoryObjects } from '../../../../src/storage/wal/memory-objects.ts';
+import { createMemoryChunks } from '../../../../src/storage/wal/memory-chunks.ts';
+import { createMemoryWal } from '../../../../src/storage/wal/memory-wal.ts';
 import { createSealedWal } from '../../../../src/storage/wal/sealed-wal.ts';
 import { createLogKernel } from '../../../../src/wasm/create-log.ts';
 import type { FaultyDisk } from '../../../storage/disk/faulty-disk.ts';
 import { createManualClock, type ManualClock } from '../../../support/manual-clock.ts';
+import type { createMemoryObjects } from '../../../support/memory-objects.ts';
 
 export const kernel = createLogKernel({ maxBatchBytes: 64 * 1024, memoryLimitBytes: 8 * 1024 * 1024 });
 
@@ -127,7 +129,7 @@ async function openJournals(world: World) {
   const wal = createFileWal({ disk: world.disk, directory: '/d', check: frameCheck });
   const { space } = world;
   const journal = await openJournal({ wal, walId: 'w', limits: LIMITS, ...(space && { space }) });
-  const memoryWal = createSealedWal({ objects: createMemoryObjects(), check: frameCheck });
+  const memoryWal = createMemoryWal({ check: frameCheck, chunks: createMemoryChunks(4096) });
   const memory = await openJournal({ wal: memoryWal, walId: 'm', limits: LIMITS });
   const objectWal =
     world.objects && createSealedWal({ objects: world.objects, check: frameCheck, maxInFlight: 4 });

@@ -5,9 +5,9 @@
  */
 import { describe, expect, test } from 'vitest';
 import { ErrorCode } from '../../../../src/protocols/kafka/messages/errors.ts';
-import { createMemoryObjects } from '../../../../src/storage/wal/memory-objects.ts';
 import { type CrashingKv, crashingKv } from '../../../kernel/state/crashing-kv.ts';
 import { faultyDisk } from '../../../storage/disk/faulty-disk.ts';
+import { createMemoryObjects } from '../../../support/memory-objects.ts';
 import { createRandom } from '../../../support/random.ts';
 import {
   audit,

@@ -1,0 +1,102 @@
+/**
+ * Memory of a log that is kept in memory. Bodies are laid one behind the other into chunks; a chunk of which nobody wants a
+ * body any more is filled again. So a log that gives back as much as it takes costs no new memory: that would have to be
+ * mapped page by page, and the collector, which counts what lies outside its heap, would go through all of the heap for
+ * every few dozen megabytes of it.
+ */
+import type { BodyMemory, BodyRoom } from './wal-store.ts';
+
+/** Little is lost at the end of one, even to bodies of a megabyte. */
+const CHUNK_BYTES = 8 * 1024 * 1024;
+/** So many may be free, and as many as are in use. */
+const MIN_KEPT = 4;
+
+export interface Chunk {
+  readonly whole: Uint8Array;
+  /** Bodies, and those who read them; and one as long as it is being filled. */
+  uses: number;
+}
+
+/** Where a body lies: in one chunk, and wanted until it is given back. */
+export interface Place extends BodyRoom {
+  readonly chunk: Chunk;
+  /** Of its bytes, in the chunk. */
+  readonly offset: number;
+}
+
+export interface MemoryChunks extends BodyMemory {
+  take(bytes: number): Place;
+  /** One body of the chunk is not wanted any more. */
+  giveBack(chunk: Chunk): void;
+  /** Memory that has bodies, to the end of the chunks. */
+  usedBytes(): number;
+  /** With that of free chunks. */
+  allocatedBytes(): number;
+}
+
+class ChunkPlace implements Place {
+  readonly bytes: Uint8Array;
+  readonly chunk: Chunk;
+  readonly offset: number;
+  readonly #release: (chunk: Chunk) => void;
+
+  constructor(chunk: Chunk, offset: number, bytes: number, release: (chunk: Chunk) => void) {
+    this.bytes = chunk.whole.subarray(offset, offset + bytes);
+    this.chunk = chunk;
+    this.offset = offset;
+    this.#release = release;
+    chunk.uses++;
+  }
+
+  lend(): void {
+    this.chunk.uses++;
+  }
+
+  giveBack(): void {
+    this.#release(this.chunk);
+  }
+
+  free(): void {
+    this.#release(this.chunk);
+  }
+}
+
+/** A body larger than half a chunk has memory of its own, which is not used again. */
+export function createMemoryChunks(chunkBytes: number = CHUNK_BYTES): MemoryChunks {
+  const free: Chunk[] = [];
+  let used = 0;
+  let open: Chunk | undefined;
+  let filled = 0;
+
+  function release(chunk: Chunk): void {
+    if (--chunk.uses > 0) return;
+    const { byteLength } = chunk.whole;
+    used -= byteLength;
+    if (byteLength === chunkBytes) free.push(chunk);
+    while (free.length > Math.max(MIN_KEPT, used / chunkBytes)) free.pop();
+  }
+
+  function newChunk(bytes: number): Chunk {
+    used += bytes;
+    const found = bytes === chunkBytes ? free.pop() : undefined;
+    return found ?? { whole: Buffer.allocUnsafeSlow(bytes), uses: 0 };
+  }
+
+  return {
+    take(bytes) {
+      if (bytes > chunkBytes / 2) return new ChunkPlace(newChunk(bytes), 0, bytes, release);
+      if (open === undefined || filled + bytes > chunkBytes) {
+        if (open !== undefined) release(open);
+        open = newChunk(chunkBytes);
+        open.uses = 1;
+        filled = 0;
+      }
+      const place = new ChunkPlace(open, filled, bytes, release);
+      filled += bytes;
+      return place;
+    },
+    giveBack: release,
+    usedBytes: () => used,
+    allocatedBytes: () => used + free.length * chunkBytes,
+  };
+}
