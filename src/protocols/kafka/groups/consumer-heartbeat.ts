@@ -246,7 +246,9 @@ export class ConsumerCoordinator {
     const isJoining = memberEpoch === 0;
     const staticId = instanceId === null ? undefined : group.statics.get(instanceId);
     const known = group.members.get(staticId ?? memberId);
-    const isKnown = known !== undefined && known.instanceId === instanceId;
+    // Who is there need not say its instance again; classic members do.
+    const saysNothing = instanceId === null && request.classic === undefined;
+    const isKnown = known !== undefined && (known.instanceId === instanceId || saysNothing);
     if (isKnown && instanceId !== null && known.id !== memberId) {
       if (!isJoining) return refuse(ErrorCode.FENCED_INSTANCE_ID, 'Another member has the instance.');
       // Classic members do not say that they leave for a while, so their places can be taken at any time; and take them so.

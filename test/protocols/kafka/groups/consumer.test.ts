@@ -195,6 +195,17 @@ describe('a static member of a consumer group', () => {
     expect((await beat(world, { memberEpoch: 1 })).errorCode).toBe(ErrorCode.UNKNOWN_MEMBER_ID);
   });
 
+  it('need not say its instance again while it stays (KIP-848: null where it has not changed)', async () => {
+    const world = withTopic();
+    await join848(world, { instanceId: 'i' });
+    expect(await beat(world, { memberEpoch: 1 })).toMatchObject({ errorCode: 0, memberEpoch: 1 });
+    expect((await join848(world, { memberId: 'n', instanceId: 'i' })).errorCode).toBe(
+      ErrorCode.UNRELEASED_INSTANCE_ID,
+    );
+    expect((await beat(world, { memberEpoch: -1 })).errorCode).toBe(0);
+    expect((await join848(world, { memberId: 'n', instanceId: 'i' })).errorCode).toBe(0);
+  });
+
   it('loses its place when it stays away', async () => {
     const world = withTopic();
     await join848(world, { instanceId: 'i' });
