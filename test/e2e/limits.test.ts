@@ -169,6 +169,29 @@ test('connects, disconnects and takeovers leave nothing behind (item 28)', { tim
   }),
 );
 
+test('a broker that stood still reads what has come meanwhile before it judges who is late', () =>
+  withNode({ 'limits.connectTimeout': '3s', 'limits.writeTimeout': '10s' }, async (node) => {
+    const late = await RawClient.open(node.mqtt);
+    const idle = await RawClient.open(node.mqtt);
+    await until('both are accepted', () => node.node.mqtt.state.connections === 2);
+    const sender = await node.connect({ clientId: 'sender', keepAlive: 20 });
+    const packet = wire.publish({ version: 5, topic: 't', payload: 'x'.repeat(90), qos: 1, packetId: 7 });
+    sender.send(packet.subarray(0, 50));
+    await node.clock.advance(1000);
+    await node.clock.jump(60_000);
+    late.send(wire.connect({ version: 5, clientId: 'late' }));
+    sender.send(packet.subarray(50));
+    expect((await late.expect('connack')).reason).toBe(0);
+    await sender.expect('puback');
+    await idle.closed();
+    const { connectTimeouts, partialPacketTimeouts, keepAliveTimeouts } = node.node.mqtt.counters;
+    expect({ connectTimeouts, partialPacketTimeouts, keepAliveTimeouts }).toEqual({
+      connectTimeouts: 1,
+      partialPacketTimeouts: 0,
+      keepAliveTimeouts: 0,
+    });
+  }));
+
 test('connect-and-wait is ended, and frees its place', () =>
   withNode({ 'limits.maxConnections': 2, 'limits.connectTimeout': '3s' }, async (node) => {
     const idle = [await RawClient.open(node.mqtt), await RawClient.open(node.mqtt)];

@@ -35,13 +35,13 @@ export function timeIsUp(mqtt: Mqtt, kind: number, key: number): void {
   if (connection === undefined || connection.phase === 'closed') return;
   switch (kind) {
     case TimerKind.Deadline:
-      deadline(mqtt, connection);
+      deadline(mqtt, connection, true);
       break;
     case TimerKind.KeepAlive:
       keepAlive(mqtt, connection, true);
       break;
     case TimerKind.PartialPacket:
-      partialPacket(mqtt, connection);
+      partialPacket(mqtt, connection, true);
       break;
     case TimerKind.Write:
       slowWrite(mqtt, connection);
@@ -54,10 +54,28 @@ export function timeIsUp(mqtt: Mqtt, kind: number, key: number): void {
   }
 }
 
-function deadline(mqtt: Mqtt, connection: Connection): void {
+/**
+ * Timers run ahead of reads: after a pause of the process what was waited for may be in the socket. So who is late is judged
+ * once more after it was read, by `judge`.
+ */
+function afterInput(mqtt: Mqtt, judge: () => void): void {
+  mqtt.turn.defer(() => {
+    judge();
+    return false;
+  });
+}
+
+function deadline(mqtt: Mqtt, connection: Connection, mayHaveInput: boolean): void {
   connection.deadline = 0;
   if (connection.phase === 'closing') {
     connection.transport.destroy();
+    return;
+  }
+  if (mayHaveInput) {
+    afterInput(mqtt, () => {
+      const isWaitedFor = connection.phase === 'connect' || connection.phase === 'authenticating';
+      if (isWaitedFor && connection.deadline === 0) deadline(mqtt, connection, false);
+    });
     return;
   }
   mqtt.counters.connectTimeouts++;
@@ -75,10 +93,8 @@ function keepAlive(mqtt: Mqtt, connection: Connection, mayHaveInput: boolean): v
   // The stamp is that of the tick's start: up to a tick older than the packet.
   if (idleMs >= limitMs + tickMs) {
     if (mayHaveInput) {
-      // Timers run ahead of reads: after a pause of the process the packets that count may be waiting in the socket.
-      mqtt.turn.defer(() => {
+      afterInput(mqtt, () => {
         if (connection.keepAliveTimer === 0) keepAlive(mqtt, connection, false);
-        return false;
       });
       return;
     }
@@ -94,7 +110,7 @@ function keepAlive(mqtt: Mqtt, connection: Connection, mayHaveInput: boolean): v
   );
 }
 
-function partialPacket(mqtt: Mqtt, connection: Connection): void {
+function partialPacket(mqtt: Mqtt, connection: Connection, mayHaveInput: boolean): void {
   connection.partialTimer = 0;
   const { partial } = connection;
   if (connection.isGone || partial === undefined) return;
@@ -103,6 +119,15 @@ function partialPacket(mqtt: Mqtt, connection: Connection): void {
   if (leftMs > 0 || connection.paused !== 0) {
     const delayMs = Math.max(leftMs, mqtt.timers.tickMs);
     connection.partialTimer = startTimer(mqtt, delayMs, TimerKind.PartialPacket, connection.slot);
+    return;
+  }
+  if (mayHaveInput) {
+    afterInput(mqtt, () => {
+      // Of the same packet, though more of it has come.
+      if (connection.partial?.sinceMs !== partial.sinceMs) return;
+      mqtt.timers.cancel(connection.partialTimer);
+      partialPacket(mqtt, connection, false);
+    });
     return;
   }
   mqtt.counters.partialPacketTimeouts++;
