@@ -139,6 +139,8 @@ function brokerArguments(folder: string, settings: readonly string[]): string[] 
     'storage.segmentSize=1MiB',
     `deadLetter.topic=${DEAD_LETTER_TOPIC}`,
     `deduplication.userProperty=${DEDUPLICATION_PROPERTY}`,
+    // Longer than any run: what was sent once is repeated at its end, too.
+    'deduplication.window=1d',
     ...settings,
   ];
   return ['--config', file, ...all.flatMap((set) => ['--set', set])];
