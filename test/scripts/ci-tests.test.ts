@@ -39,7 +39,9 @@ function write(name: string, text: string): void {
   writeFileSync(join(folder, 'test', `${name}.test.ts`), `${head}\n${text}\n`);
 }
 
-async function run(...scripts: string[]): Promise<{ readonly code: number | null; readonly lines: string[] }> {
+async function run(
+  ...scripts: string[]
+): Promise<{ readonly code: number | null; readonly lines: string[] }> {
   // It is a run of its own, not a part of this one.
   const env = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^(VITEST|TEST$|ROBUSTMQ_)/.test(name)),
@@ -57,7 +59,7 @@ async function run(...scripts: string[]): Promise<{ readonly code: number | null
 
 it('runs what ran out of time again, alone, with the same settings, and says so', {
   timeout: LIMIT_MS,
-}, () => {
+}, async () => {
   write(
     'late',
     `test('is late once', async () => {
@@ -80,7 +82,9 @@ it('runs what ran out of time again, alone, with the same settings, and says so'
   expect(code).toBe(0);
 });
 
-it('asks nobody again who was wrong, and counts what fails outside of tests', { timeout: LIMIT_MS }, async () => {
+it('asks nobody again who was wrong, and counts what fails outside of tests', {
+  timeout: LIMIT_MS,
+}, async () => {
   write('wrong', `test('is wrong once', () => expect(isFirst('wrong')).toBe(false));`);
   write('missing', `import './nothing.ts';`);
   write(
