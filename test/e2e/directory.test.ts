@@ -73,7 +73,7 @@ describe.skipIf(slapd === undefined)('a node with a directory', () => {
       '--password-file',
       join(folder, passwordFile),
     ];
-    const code = await run(['bench', ...argv, ...at, '-o', 'json'], io);
+    const code = await run(['bench', ...argv, ...at, '-o', 'json', '--quiet'], io);
     return { code, out: io.outText(), err: io.errText() };
   }
 
