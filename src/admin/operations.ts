@@ -33,6 +33,7 @@ import { statusOperations } from './operations/status.ts';
 import { streamOperations } from './operations/streams.ts';
 import { subscriptionOperations } from './operations/subscriptions.ts';
 import { tailOperations } from './operations/tail.ts';
+import { tenantOperations } from './operations/tenants.ts';
 import { topicOperations } from './operations/topics.ts';
 import { traceOperations } from './operations/trace.ts';
 import { userOperations } from './operations/users.ts';
@@ -57,6 +58,7 @@ export const OPERATIONS = {
   ...topicOperations,
   ...groupOperations,
   ...certificateOperations,
+  ...tenantOperations,
   ...userOperations,
   ...roleOperations,
   ...keyOperations,
@@ -85,6 +87,7 @@ export const SUBJECTS: Readonly<Record<string, string>> = {
   stream: 'Streams.',
   topic: 'Topics of Kafka.',
   group: 'Groups of consumers of Kafka.',
+  tenant: 'Tenants: what they have, and may have.',
   user: 'Users of all protocols.',
   role: 'Roles: what users may do to the node and to topics.',
   key: 'API keys.',

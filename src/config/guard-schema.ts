@@ -90,6 +90,8 @@ const tenantLimits = {
   maxSessions: limit('Sessions'),
   maxSubscriptions: limit('Subscriptions'),
   maxRetained: limit('Retained messages'),
+  maxTopics: limit('Topics of Kafka'),
+  maxPartitions: limit('Partitions of all its topics of Kafka'),
   ...messageRates('all of the tenant'),
 };
 

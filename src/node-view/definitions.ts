@@ -27,7 +27,8 @@ import { apiKeySection, banSection, roleSection, userSection } from '../definiti
 import { changeTogether, type Settings } from '../kernel/settings-table.ts';
 import type { StateLog } from '../kernel/state/state-log.ts';
 import type { KafkaFrontEnd } from '../protocols/kafka/front-end.ts';
-import type { Topic, Topics } from '../protocols/kafka/topics/topics.ts';
+import { refusalText } from '../protocols/kafka/topics/metadata.ts';
+import type { Topic, TopicRefusal, Topics } from '../protocols/kafka/topics/topics.ts';
 import { RegistryError } from '../schema-registry/errors.ts';
 import type { RegistryTransfer } from '../schema-registry/transfer.ts';
 import type { OpenSecurity } from '../security/open-security.ts';
@@ -99,9 +100,13 @@ async function makeTopics(
   const takeBack = async (): Promise<void> => {
     for (const each of undo.toReversed()) await each();
   };
-  const made = (name: string, outcome: Topic | string): Topic => {
+  const made = (name: string, outcome: Topic | TopicRefusal): Topic => {
     if (typeof outcome !== 'string') return outcome;
-    throw new OperationError(409, 'topic-refused', `the topic ${name} cannot be made or changed: ${outcome}`);
+    throw new OperationError(
+      409,
+      'topic-refused',
+      `the topic ${name} cannot be made or changed: ${refusalText(outcome)}`,
+    );
   };
   try {
     for (const { item, old } of items) {

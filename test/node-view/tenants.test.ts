@@ -120,3 +120,30 @@ it('are kicked and ended one by one, and their queues emptied', async () => {
     ['pub', 'acme'],
   ]);
 });
+
+it('are listed and shown with what they have and may have, and HTTP makes no topic above that', async () => {
+  await node.stop();
+  node = await startViewed({
+    'storage.engine': 'memory',
+    'listeners.kafka.enabled': true,
+    'listeners.kafka.port': 0,
+    'tenants.limits.maxTopics': 1,
+    'tenants.list': JSON.stringify([{ name: 'zeta', maxTopics: 7 }]),
+  });
+  expect((await node.post('/topics', { name: '$tenant.acme.a', partitions: 2 })).status).toBe(201);
+  const refused = await node.post('/topics', { name: '$tenant.acme.b' });
+  expect([refused.status, refused.body.detail]).toEqual([
+    expect.any(Number),
+    expect.stringMatching(/as many topics as its tenant may have/),
+  ]);
+  expect(refused.status).toBeLessThan(500);
+  expect((await node.post('/topics', { name: '$tenant.acme.b', dryRun: true })).status).toBe(refused.status);
+  expect(
+    (await node.all('/tenants', 1)).map(({ name, topics, maxTopics }) => [name, topics, maxTopics]),
+  ).toEqual([
+    ['acme', 1, 1],
+    ['zeta', 0, 7],
+  ]);
+  expect((await node.get('/tenants/acme')).body).toMatchObject({ partitions: 2, isConfigured: false });
+  expect((await node.get('/tenants/none')).status).toBe(404);
+});

@@ -110,6 +110,7 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
     partitions,
     stripeOf: options.stripeOf,
     settledFloor: options.tables.settledFloor,
+    tenants: options.security.guard.tenants,
   });
   const groupConfigs = createGroupConfigs(options.tables.settings, options.config);
   const groups = createGroups({

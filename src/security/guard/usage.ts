@@ -5,7 +5,10 @@
 export interface Usage {
   /** Takes `count` more, all or none. A limit of 0 is none, and then nothing is refused, only counted. */
   tryAdd(owner: string, limit: number, count?: number): boolean;
+  /** What is there already counts, whatever there may be. */
+  add(owner: string, count: number): void;
   remove(owner: string, count?: number): void;
+  owners(): Iterable<string>;
   of(owner: string): number;
   counters(): { readonly refused: number; readonly refusedOwners: number; readonly owners: number };
 }
@@ -29,6 +32,10 @@ export function createUsage(maxOwners: number): Usage {
       if (after > 0) used.set(owner, after);
       return true;
     },
+    add(owner, count) {
+      if (count > 0) used.set(owner, (used.get(owner) ?? 0) + count);
+    },
+    owners: () => used.keys(),
     remove(owner, count = 1) {
       const left = (used.get(owner) ?? 0) - count;
       if (left > 0) used.set(owner, left);

@@ -9,6 +9,8 @@ export interface TenantLimits {
   readonly maxSessions: number;
   readonly maxSubscriptions: number;
   readonly maxRetained: number;
+  readonly maxTopics: number;
+  readonly maxPartitions: number;
   readonly maxMessagesPerSecond: number;
   readonly maxBytesPerSecond: number;
 }
@@ -23,7 +25,8 @@ export interface TenantsConfig {
   readonly list: readonly ({ readonly name: string } & TenantLimits)[];
 }
 
-export type TenantResource = 'connections' | 'sessions' | 'subscriptions' | 'retained';
+/** Topics and partitions are those of Kafka. */
+export type TenantResource = keyof typeof KEYS;
 
 export interface TenantRates {
   readonly messages: TokenBucket;
@@ -34,7 +37,15 @@ export interface TenantAccounts {
   limitsOf(tenant: string): TenantLimits;
   /** Takes `count` more, all or none; always for who has no tenant. */
   tryAdd(tenant: string, resource: TenantResource, count?: number): boolean;
+  /** What is there already counts, whatever there may be. */
+  add(tenant: string, resource: TenantResource, count: number): void;
   remove(tenant: string, resource: TenantResource, count?: number): void;
+  /** Whether `tryAdd` would take them. */
+  fits(tenant: string, resource: TenantResource, count: number): boolean;
+  /** Those that are configured or have something. */
+  names(): ReadonlySet<string>;
+  /** Whether it has limits of its own. */
+  isListed(tenant: string): boolean;
   used(tenant: string, resource: TenantResource): number;
   /** undefined: without a limit. */
   ratesOf(tenant: string): TenantRates | undefined;
@@ -64,16 +75,18 @@ const newCounts = (): TenantCounts => ({
   connections: 0,
   messagesReceived: { mqtt: 0, kafka: 0 },
   messagesSent: { mqtt: 0, kafka: 0 },
-  refused: { connections: 0, sessions: 0, subscriptions: 0, retained: 0 },
+  refused: { connections: 0, sessions: 0, subscriptions: 0, retained: 0, topics: 0, partitions: 0 },
   denied: 0,
 });
 
-const KEYS: Readonly<Record<TenantResource, keyof TenantLimits>> = {
+const KEYS = {
   connections: 'maxConnections',
   sessions: 'maxSessions',
   subscriptions: 'maxSubscriptions',
   retained: 'maxRetained',
-};
+  topics: 'maxTopics',
+  partitions: 'maxPartitions',
+} as const satisfies Readonly<Record<string, keyof TenantLimits>>;
 
 export const OTHER_TENANTS = 'other';
 
@@ -84,6 +97,8 @@ export function createTenantAccounts(config: TenantsConfig, clock: Clock): Tenan
     sessions: createUsage(config.maxTenants),
     subscriptions: createUsage(config.maxTenants),
     retained: createUsage(config.maxTenants),
+    topics: createUsage(config.maxTenants),
+    partitions: createUsage(config.maxTenants),
   };
   const rates = new Map<string, TenantRates>();
   // Those that are configured have theirs first; `other` is nobody's own.
@@ -133,6 +148,16 @@ export function createTenantAccounts(config: TenantsConfig, clock: Clock): Tenan
       const counts = resource === 'connections' ? countsOf(tenant) : undefined;
       if (counts !== undefined) counts.connections -= count;
     },
+    add(tenant, resource, count) {
+      if (tenant !== '') usages[resource].add(tenant, count);
+    },
+    fits(tenant, resource, count) {
+      const limit = limitsOf(tenant)[KEYS[resource]];
+      return tenant === '' || limit === 0 || usages[resource].of(tenant) + count <= limit;
+    },
+    isListed: (tenant) => listed.has(tenant),
+    names: () =>
+      new Set([...listed.keys(), ...Object.values(usages).flatMap((usage) => [...usage.owners()])]),
     used: (tenant, resource) => usages[resource].of(tenant),
     ratesOf(tenant) {
       if (tenant === '') return undefined;

@@ -11,6 +11,8 @@ const NONE: TenantLimits = {
   maxSessions: 0,
   maxSubscriptions: 0,
   maxRetained: 0,
+  maxTopics: 0,
+  maxPartitions: 0,
   maxMessagesPerSecond: 0,
   maxBytesPerSecond: 0,
 };

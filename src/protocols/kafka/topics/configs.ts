@@ -4,73 +4,34 @@
  * with it, and cannot be set to another.
  */
 import type { Config } from '../../../config/config.ts';
+import {
+  ConfigType,
+  INT_MAX,
+  JAVA_LONG_MAX,
+  LONG_MAX,
+  listOf,
+  oneOf,
+  ratio,
+  type TopicConfig,
+  wholeNumber,
+} from './config-kinds.ts';
+import { fileConfigs } from './file-configs.ts';
 import { nameFault } from './names.ts';
 import type { TopicSettings } from './settings.ts';
 
-/** As the protocol numbers them. */
-export const ConfigType = {
-  Boolean: 1,
-  String: 2,
-  Int: 3,
-  Short: 4,
-  Long: 5,
-  Double: 6,
-  List: 7,
-  Class: 8,
-  Password: 9,
-} as const;
-type ConfigType = (typeof ConfigType)[keyof typeof ConfigType];
+export { ConfigType, listOf, type TopicConfig } from './config-kinds.ts';
 
-export interface TopicConfig {
-  readonly name: string;
-  readonly type: ConfigType;
-  /** The broker's configuration that gives the default, by the name that Kafka has for it. */
-  readonly synonym: string | undefined;
-  readonly documentation: string;
-  default(config: Config): string;
-  /** Why the value cannot be. */
-  check(value: string): string | undefined;
-  /** Only when the topic is made. */
-  readonly isFixed: boolean;
-}
-
-const INT_MAX = 2 ** 31 - 1;
-const LONG_MAX = Number.MAX_SAFE_INTEGER;
-/** What Java's largest long is written as; beyond our integers and meant as "no limit". */
-const JAVA_LONG_MAX = '9223372036854775807';
 const DAY_MS = 86_400_000;
 const WEEK_MS = 7 * DAY_MS;
 const GiB = 1024 ** 3;
-
-function wholeNumber(min: number, max: number): (value: string) => string | undefined {
-  return (value) => {
-    if (value === JAVA_LONG_MAX && max === LONG_MAX) return undefined;
-    const number = /^-?\d{1,16}$/.test(value) ? Number(value) : Number.NaN;
-    return number >= min && number <= max ? undefined : `must be a whole number from ${min} to ${max}`;
-  };
-}
-
-const ratio = (value: string): string | undefined =>
-  /^\d{0,8}(?:\.\d{0,17})?$/.test(value) && /\d/.test(value) && Number(value) <= 1
-    ? undefined
-    : 'must be a number from 0 to 1';
-
-const oneOf =
-  (...values: string[]) =>
-  (value: string): string | undefined =>
-    values.includes(value) ? undefined : `must be one of ${values.join(', ')}`;
+/** Those that a topic can have itself; `producer` leaves batches as they come. */
+const COMPRESSIONS = ['gzip', 'snappy', 'lz4', 'zstd'] as const;
 
 const cleanupPolicy = (value: string): string | undefined => {
   const policies = listOf(value);
   const isKnown = policies.length > 0 && policies.every((each) => each === 'delete' || each === 'compact');
   return isKnown ? undefined : 'must be a list of delete, compact';
 };
-
-export const listOf = (value: string): string[] =>
-  value
-    .split(',')
-    .map((each) => each.trim())
-    .filter((each) => each !== '');
 
 type Effective = Omit<TopicConfig, 'isFixed' | 'default' | 'synonym'> & {
   readonly usual: string | ((config: Config) => string);
@@ -85,24 +46,6 @@ const effective = ({ usual, synonym, isFixed, ...rest }: Effective): TopicConfig
   default: (config) => (typeof usual === 'string' ? usual : usual(config)),
 });
 
-/** There is nothing here that another value would change. */
-const constant = (
-  name: string,
-  type: ConfigType,
-  value: string,
-  synonym: string | undefined,
-  documentation: string,
-): TopicConfig => ({
-  name,
-  type,
-  synonym,
-  documentation: `${documentation} It cannot be changed here.`,
-  isFixed: false,
-  default: () => value,
-  check: (other) =>
-    other === value ? undefined : `has no effect in this broker, and can only be ${value || 'empty'}`,
-});
-
 const { Boolean: Bool, String: Text, Int, Long, Double, List } = ConfigType;
 
 const all: readonly TopicConfig[] = [
@@ -115,13 +58,15 @@ const all: readonly TopicConfig[] = [
       'What retention does: removes old records (delete), keeps the newest of each key (compact), or both.',
     check: cleanupPolicy,
   }),
-  constant(
-    'compression.type',
-    Text,
-    'producer',
-    'compression.type',
-    'Batches are kept as the producer compressed them.',
-  ),
+  effective({
+    name: 'compression.type',
+    type: Text,
+    usual: 'producer',
+    synonym: 'compression.type',
+    documentation:
+      'Compression of the batches as they are kept: producer is as they come; others are compressed anew.',
+    check: oneOf('producer', 'uncompressed', ...COMPRESSIONS),
+  }),
   effective({
     name: 'delete.retention.ms',
     type: Long,
@@ -130,38 +75,22 @@ const all: readonly TopicConfig[] = [
     documentation: 'How long a compacted topic keeps the deletion of a key.',
     check: wholeNumber(0, LONG_MAX),
   }),
-  constant(
-    'file.delete.delay.ms',
-    Long,
-    '60000',
-    'log.segment.delete.delay.ms',
-    'Files of the journal go when nothing in them is needed.',
-  ),
-  constant(
-    'flush.messages',
-    Long,
-    JAVA_LONG_MAX,
-    'log.flush.interval.messages',
-    'What is synced is said by kafka.durability and acks.',
-  ),
-  constant(
-    'flush.ms',
-    Long,
-    JAVA_LONG_MAX,
-    'log.flush.interval.ms',
-    'What is synced is said by kafka.durability and acks.',
-  ),
-  constant('follower.replication.throttled.replicas', List, '', undefined, 'There are no followers.'),
-  constant(
-    'index.interval.bytes',
-    Int,
-    '65536',
-    'log.index.interval.bytes',
-    'How dense the index of offsets is.',
-  ),
-  constant('leader.replication.throttled.replicas', List, '', undefined, 'There are no followers.'),
-  constant('local.retention.bytes', Long, '-2', 'log.local.retention.bytes', 'As retention.bytes.'),
-  constant('local.retention.ms', Long, '-2', 'log.local.retention.ms', 'As retention.ms.'),
+  effective({
+    name: 'flush.messages',
+    type: Long,
+    usual: JAVA_LONG_MAX,
+    synonym: 'log.flush.interval.messages',
+    documentation: 'Whatever is set: each acknowledged batch is on the disk. Otherwise kafka.durability says.',
+    check: wholeNumber(1, LONG_MAX),
+  }),
+  effective({
+    name: 'flush.ms',
+    type: Long,
+    usual: JAVA_LONG_MAX,
+    synonym: 'log.flush.interval.ms',
+    documentation: 'Whatever is set: each acknowledged batch is on the disk. Otherwise kafka.durability says.',
+    check: wholeNumber(0, LONG_MAX),
+  }),
   effective({
     name: 'max.compaction.lag.ms',
     type: Long,
@@ -225,31 +154,9 @@ const all: readonly TopicConfig[] = [
     type: Int,
     usual: '1',
     synonym: 'min.insync.replicas',
-    documentation: 'Replicas that acks=all needs. There is one: with more, such writes are refused.',
+    documentation: 'Replicas that acks=all needs, of those that there can be: there is one, which is enough.',
     check: wholeNumber(1, INT_MAX),
   }),
-  constant('preallocate', Bool, 'false', 'log.preallocate', 'Files of the journal grow as they are written.'),
-  constant(
-    'remote.log.copy.disable',
-    Bool,
-    'false',
-    undefined,
-    'See storage.tier in the configuration of the broker.',
-  ),
-  constant(
-    'remote.log.delete.on.disable',
-    Bool,
-    'false',
-    undefined,
-    'See storage.tier in the configuration of the broker.',
-  ),
-  constant(
-    'remote.storage.enable',
-    Bool,
-    'false',
-    undefined,
-    'See storage.tier in the configuration of the broker.',
-  ),
   effective({
     name: 'retention.bytes',
     type: Long,
@@ -307,25 +214,13 @@ const all: readonly TopicConfig[] = [
     documentation: 'No batch may be larger. Segments are those of the journal, which all partitions share.',
     check: wholeNumber(14, INT_MAX),
   }),
-  constant(
-    'segment.index.bytes',
-    Int,
-    '10485760',
-    'log.index.size.max.bytes',
-    'Indexes of offsets are in memory.',
-  ),
-  constant('segment.jitter.ms', Long, '0', 'log.roll.jitter.ms', 'Segments are those of the journal.'),
-  constant('segment.ms', Long, String(WEEK_MS), 'log.roll.ms', 'Segments are those of the journal.'),
-  constant(
-    'unclean.leader.election.enable',
-    Bool,
-    'false',
-    'unclean.leader.election.enable',
-    'There is one replica.',
-  ),
 ];
 
-export const topicConfigs: ReadonlyMap<string, TopicConfig> = new Map(all.map((each) => [each.name, each]));
+export const topicConfigs: ReadonlyMap<string, TopicConfig> = new Map(
+  [...all, ...fileConfigs]
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    .map((each) => [each.name, each]),
+);
 
 export type Overrides = ReadonlyMap<string, string>;
 
@@ -351,6 +246,7 @@ export function understand(overrides: Overrides, config: Config): TopicSettings 
   const retentionBytes = number('retention.bytes');
   const cleanup = new Set(listOf(text('cleanup.policy')));
   const storage = text('robustmq.storage');
+  const compression = text('compression.type');
   return {
     cleanup: cleanup.size === 2 ? 'both' : cleanup.has('compact') ? 'compact' : 'delete',
     maxMessageBytes: number('max.message.bytes'),
@@ -368,7 +264,8 @@ export function understand(overrides: Overrides, config: Config): TopicSettings 
     minDirtyRatio: number('min.cleanable.dirty.ratio'),
     minCompactionLagMs: number('min.compaction.lag.ms'),
     maxCompactionLagMs: number('max.compaction.lag.ms'),
-    minInsyncReplicas: number('min.insync.replicas'),
+    compression: COMPRESSIONS.find((each) => each === compression) ?? (compression === 'producer' ? 'producer' : 'none'),
+    isSynced: Number.isFinite(number('flush.messages')) || Number.isFinite(number('flush.ms')),
     storage: storage === 'memory' || storage === 'object' ? storage : 'journal',
   };
 }

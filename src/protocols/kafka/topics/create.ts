@@ -8,9 +8,9 @@ import type { In } from '../schema/message.ts';
 import { Operation, ResourceType } from '../security/vocabulary.ts';
 import { checkOverrides } from './configs.ts';
 import { createdConfigs } from './describe-configs.ts';
-import { mayCreate, refusalError } from './metadata.ts';
+import { mayCreate, refusalError, refusalText } from './metadata.ts';
 import { topicNameFault } from './names.ts';
-import type { Topic } from './topics.ts';
+import type { Topic, TopicRefusal } from './topics.ts';
 
 type CreateTopics = (typeof Apis)['createTopics'];
 type CreateAnswer = In<CreateTopics['response']>['topics'][number];
@@ -90,6 +90,9 @@ function refused(name: string, { error, message }: Fault): CreateAnswer {
   return { name, topicId: ZERO_UUID, errorCode: error, errorMessage: message, configs: null };
 }
 
+const notMade = (refusal: TopicRefusal): Fault =>
+  fault(refusalError(refusal), `it could not be made: ${refusalText(refusal)}`);
+
 async function createOne(
   kafka: Kafka,
   call: Call<CreateTopics>,
@@ -111,9 +114,12 @@ async function createOne(
   if (!call.request.validateOnly) {
     const made = await kafka.topics.create({ name, partitionCount, overrides });
     if (typeof made === 'string') {
-      return refused(name, fault(refusalError(made), `the topic could not be made: ${made}`));
+      return refused(name, notMade(made));
     }
     topicId = made.id;
+  } else {
+    const refusal = kafka.topics.tenantRefusal(name, 1, partitionCount);
+    if (refusal !== undefined) return refused(name, notMade(refusal));
   }
   const maySeeConfigs = kafka.authorizer.allows(
     connection,
@@ -198,8 +204,11 @@ async function growOne(
   if (!call.request.validateOnly) {
     const grown = await kafka.topics.grow(topic, count);
     if (typeof grown === 'string') {
-      return failed(fault(refusalError(grown), `the partitions could not be made: ${grown}`));
+      return failed(notMade(grown));
     }
+  } else {
+    const refusal = kafka.topics.tenantRefusal(name, 0, count - topic.partitions.length);
+    if (refusal !== undefined) return failed(notMade(refusal));
   }
   return { name, errorCode: ErrorCode.NONE };
 }

@@ -21,8 +21,16 @@ const ENDPOINT_BROKERS = 1;
 export function refusalError(refusal: TopicRefusal): ErrorCode {
   if (refusal === 'exists') return ErrorCode.TOPIC_ALREADY_EXISTS;
   if (refusal === 'unknown') return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION;
-  return refusal === 'full' ? ErrorCode.POLICY_VIOLATION : ErrorCode.KAFKA_STORAGE_ERROR;
+  const isLimit = refusal === 'full' || refusal === 'tenant-topics' || refusal === 'tenant-partitions';
+  return isLimit ? ErrorCode.POLICY_VIOLATION : ErrorCode.KAFKA_STORAGE_ERROR;
 }
+
+const REASONS: Readonly<Partial<Record<TopicRefusal, string>>> = {
+  'tenant-topics': 'there are as many topics as its tenant may have',
+  'tenant-partitions': 'there are as many partitions as its tenant may have',
+};
+
+export const refusalText = (refusal: TopicRefusal): string => REASONS[refusal] ?? refusal;
 
 function partitionAnswers({ broker }: Kafka, { partitions }: Topic) {
   const here = [broker.nodeId];

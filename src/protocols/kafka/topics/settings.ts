@@ -1,6 +1,7 @@
 /** What the configuration of a topic means to those who store and read its records. */
 import type { RetentionPolicy } from '../../../kernel/log/partitions.ts';
 import type { Storage } from '../../../kernel/state/state-log.ts';
+import type { CodecName } from '../compression/compression.ts';
 
 export interface TopicSettings {
   readonly cleanup: RetentionPolicy['cleanup'];
@@ -27,8 +28,10 @@ export interface TopicSettings {
   readonly maxCompactionLagMs: number;
   /** No batch is larger. */
   readonly segmentBytes: number;
-  /** More than there are brokers refuses acks=all, as it says. */
-  readonly minInsyncReplicas: number;
+  /** Of batches as they are stored; `producer` is as they come. */
+  readonly compression: 'producer' | 'none' | CodecName;
+  /** What is acknowledged is on the disk, whatever kafka.durability says. */
+  readonly isSynced: boolean;
   /** What the partitions of the topic are made in. */
   readonly storage: Storage;
 }

@@ -14,6 +14,7 @@ import { TableId } from '../../../kernel/state/table.ts';
 import { understand } from './configs.ts';
 import { collisionKey, isInternalName, topicNameFault } from './names.ts';
 import { policyOf, type TopicSettings } from './settings.ts';
+import { createTenantQuota, type TenantRefusal, type TopicAccounts } from './tenant-quota.ts';
 import { encodeTopicEntry, type TopicEntry, type TopicFacts, type TopicTable } from './topic-table.ts';
 
 export interface Topic {
@@ -32,7 +33,7 @@ export interface Topic {
 }
 
 export type TopicChange = 'created' | 'grown' | 'configured' | 'deleted';
-export type TopicRefusal = 'exists' | 'full' | 'no-storage' | 'unknown' | 'failed';
+export type TopicRefusal = 'exists' | 'full' | 'no-storage' | 'unknown' | 'failed' | TenantRefusal;
 
 export interface NewTopic {
   readonly name: string;
@@ -50,6 +51,8 @@ export interface Topics {
   /** One whose name tools cannot tell from this one. */
   colliding(name: string): Topic | undefined;
 
+  /** Whether a tenant may have so many more; undefined where nothing says no. */
+  tenantRefusal(name: string, topics: number, partitions: number): TenantRefusal | undefined;
   /** Names and overrides have been checked. Durable when the promise resolves, as for the other changes. */
   create(topic: NewTopic): Promise<Topic | TopicRefusal>;
   grow(topic: Topic, partitionCount: number): Promise<Topic | TopicRefusal>;
@@ -68,6 +71,7 @@ export interface TopicsOptions {
   readonly stripeOf: (key: string) => number;
   /** Undefined where nobody has said how far they have come. */
   readonly settledFloor: (topic: string, partition: number) => number | undefined;
+  readonly tenants: TopicAccounts;
 }
 
 interface LiveTopic extends Topic {
@@ -87,6 +91,7 @@ export async function openTopics(options: TopicsOptions): Promise<Topics> {
   const watchers = new Set<(topic: Topic, change: TopicChange) => void>();
   /** Names that are being made or deleted. */
   const busy = new Map<string, Promise<unknown>>();
+  const quota = createTenantQuota(options.tenants);
   const streams = new Map(config.streams.map((stream) => [stream.name, stream]));
 
   const commitEntry = (entry: TopicEntry): Promise<void> =>
@@ -220,6 +225,9 @@ export async function openTopics(options: TopicsOptions): Promise<Topics> {
     const topic = await make({ name, partitionCount: logs.list(name).length, overrides });
     if (typeof topic === 'string') throw new Error(`stream ${name}: cannot be a topic: ${topic}`);
   }
+  for (const { name, partitions, isConfigured } of byName.values()) {
+    if (!isConfigured) quota.count(name, partitions.length);
+  }
 
   const own = (topic: Topic): LiveTopic | undefined => byId.get(topic.id);
 
@@ -231,6 +239,7 @@ export async function openTopics(options: TopicsOptions): Promise<Topics> {
     get count() {
       return byName.size;
     },
+    tenantRefusal: (name, topics, partitions) => quota.refusal(name, topics, partitions),
     colliding: (name) => byCollision.get(collisionKey(name)),
 
     async create(topic) {
@@ -241,18 +250,33 @@ export async function openTopics(options: TopicsOptions): Promise<Topics> {
         if (before === undefined) break;
         await before.catch(() => {});
       }
+      const refused = quota.take(name, 1, topic.partitionCount);
+      if (refused !== undefined) return refused;
       const made = make(topic).finally(() => busy.delete(name));
       busy.set(name, made);
+      const giveBack = (): void => quota.release(name, 1, topic.partitionCount);
+      made.then((outcome) => typeof outcome === 'string' && giveBack(), giveBack);
       return made;
     },
     async grow(topic, partitionCount) {
       const live = own(topic);
       if (live === undefined) return 'unknown';
+      const { name } = live;
+      const taken = partitionCount - live.partitions.length;
+      const refused = quota.take(name, 0, taken);
+      if (refused !== undefined) return refused;
       const grown = commitEntry({ kind: 'grow', id: live.id, count: partitionCount });
       const made = ensure(live.name, partitionCount, live.settings);
       const [entry, partitions] = await Promise.allSettled([grown, made]);
-      if (entry.status === 'rejected' || partitions.status === 'rejected') return 'failed';
-      if (typeof partitions.value === 'string') return partitions.value;
+      const refuse = (reason: TopicRefusal): TopicRefusal => {
+        quota.release(name, 0, taken);
+        return reason;
+      };
+      if (entry.status === 'rejected' || partitions.status === 'rejected') return refuse('failed');
+      if (typeof partitions.value === 'string') return refuse(partitions.value);
+      // Who is deleted has given back what it had, and another who made it grow has taken the same ones.
+      const isGone = byId.get(live.id) !== live;
+      quota.release(name, 0, isGone ? taken : taken - (partitions.value.length - live.partitions.length));
       live.partitions = partitions.value;
       applyPolicy(live, live.partitions);
       tell(live, 'grown');
@@ -281,6 +305,7 @@ export async function openTopics(options: TopicsOptions): Promise<Topics> {
       byName.delete(live.name);
       byId.delete(live.id);
       byCollision.delete(collisionKey(live.name));
+      if (!live.isConfigured) quota.release(live.name, 1, live.partitions.length);
       const deleted = Promise.all([commitEntry({ kind: 'deleting', id: live.id }), remove(live.name)]);
       // The name is free when nothing of the old topic is left.
       const gone = deleted
