@@ -19,7 +19,7 @@ export interface MaintenanceOptions {
   readonly start: Start;
   /** Of the journal. */
   readonly journalStart: number;
-  readonly limits: Pick<StateLogLimits, 'checkpointBytes' | 'cycleBytes'>;
+  readonly limits: Pick<StateLogLimits, 'checkpointBytes' | 'checkpointJournalBytes' | 'cycleBytes'>;
   readonly logger: StateLogger | undefined;
   /** A failed state log has nothing to write pages of. */
   readonly hasFailed: () => boolean;
@@ -43,6 +43,8 @@ export function createMaintenance(options: MaintenanceOptions): Maintenance {
   let cycle: CycleSummary | undefined = start.cycle;
   let views: ViewsHead | undefined = start.views;
   let viewBytes = 0;
+  /** Of what was to be replayed when the last checkpoint began; what a start has replayed itself counts whole. */
+  let replayBefore = Math.min(0, (views?.position ?? options.journalStart) - writing.end());
   /** Where the state log ended when the views were complete. */
   let viewsEnd = -1;
   let running: Promise<void> | undefined;
@@ -58,7 +60,8 @@ export function createMaintenance(options: MaintenanceOptions): Maintenance {
     hasGrown(cycle?.begin ?? options.journalStart, limits.cycleBytes, cycle?.bytes ?? 0);
   const isCheckpointDue = (): boolean =>
     kv !== undefined &&
-    hasGrown(views?.position ?? options.journalStart, limits.checkpointBytes, viewBytes / 2);
+    (writing.replayBytes() - replayBefore > Math.max(limits.checkpointBytes, viewBytes) ||
+      hasGrown(views?.position ?? options.journalStart, limits.checkpointJournalBytes, viewBytes / 2));
 
   /** Without views nobody else takes the marks, which would be kept for all that ever changed. */
   function dropMarks(): void {
@@ -68,10 +71,12 @@ export function createMaintenance(options: MaintenanceOptions): Maintenance {
 
   async function makeCheckpoint(): Promise<void> {
     if (kv === undefined || options.hasFailed() || writing.end() === viewsEnd) return;
+    const replayNow = writing.replayBytes();
     try {
       const made = await checkpointViews(kv, writing, views, cycle);
       views = made.head;
       viewBytes = made.bytes;
+      replayBefore = replayNow;
       viewsEnd = writing.end();
     } catch (error) {
       if (options.hasFailed()) return;

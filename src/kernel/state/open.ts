@@ -31,6 +31,9 @@ import { dropViews } from './views.ts';
 
 const LEVELS: readonly Level[] = ['memory', 'os', 'sync'];
 
+/** What a replay does for a record of another log, in bytes of entries that take as long. */
+const NOTED_BYTES = 256;
+
 type ForeignRecord = FrameRecord & { readonly storage: Storage };
 
 /** Rebuilds the tables, then takes changes. */
@@ -49,6 +52,8 @@ export async function openStateLog(options: StateLogOptions): Promise<OpenStateL
   let level = 0;
   /** Of marks and records. */
   let recordBytes = 0;
+  /** Of all frames; see PageWriting. */
+  let replayBytes = 0;
   /** Something of this frame is to be written. */
   let isWritten = false;
   /** What the frame had when the current change began. */
@@ -113,8 +118,10 @@ export async function openStateLog(options: StateLogOptions): Promise<OpenStateL
     beginChange();
     isClosing = false;
     const hasContent = isWritten || frameBytes() > EMPTY_FRAME_BYTES;
+    const payload = hasContent ? buffer.take() : undefined;
+    replayBytes += payload?.byteLength ?? 0;
     const frame = {
-      payload: hasContent ? buffer.take() : undefined,
+      payload,
       marks,
       records,
       foreign,
@@ -181,6 +188,7 @@ export async function openStateLog(options: StateLogOptions): Promise<OpenStateL
         if (storage === 'journal') records.push({ entry, onPosition });
         else foreign.push({ entry, onPosition, storage });
         recordBytes += bytes;
+        replayBytes += Math.min(bytes, NOTED_BYTES);
         schedule();
       },
       commit(atLevel, done, isSettlement = false, storage = 'journal') {
@@ -268,6 +276,7 @@ export async function openStateLog(options: StateLogOptions): Promise<OpenStateL
       },
       barrier: async () => (await written('sync')) + 1,
       end: () => queue.end,
+      replayBytes: () => replayBytes,
       objectEnd: () => queue.objectEnd,
       pace: pacer.take,
     },

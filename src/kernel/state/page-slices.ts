@@ -11,6 +11,8 @@ export interface PageWriting {
   /** Resolves when all changes so far are synced, with a position behind them. */
   barrier(): Promise<number>;
   end(): number;
+  /** Grows by what a start would have to replay: entries, and of each record what there is to note of it. */
+  replayBytes(): number;
   objectEnd(): number;
   /** Waits as long as these bytes should take. */
   pace(bytes: number): Promise<void>;

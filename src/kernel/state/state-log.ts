@@ -110,8 +110,10 @@ export interface StateLogLimits {
   readonly frameBytes: number;
   /** Above it new changes are refused; above half of it `isBusy`. */
   readonly maxPendingBytes: number;
-  /** Journal between two checkpoints of the views, at least. */
+  /** What a start would replay, entry by entry and record by record, between two checkpoints of the views, at least. */
   readonly checkpointBytes: number;
+  /** Journal that a start would read for that. Large records take long to write and are replayed at once. */
+  readonly checkpointJournalBytes: number;
   /** Journal between two snapshot cycles, at least. */
   readonly cycleBytes: number;
   /** Most that snapshot cycles and checkpoints write per second. */
@@ -126,6 +128,7 @@ export const DEFAULT_STATE_LIMITS: StateLogLimits = {
   frameBytes: 256 * 1024,
   maxPendingBytes: DEFAULT_LIMITS.maxPendingBytes,
   checkpointBytes: 16 * MiB,
+  checkpointJournalBytes: 128 * MiB,
   cycleBytes: 4 * DEFAULT_LIMITS.segmentBytes,
   pageBytesPerSecond: 64 * MiB,
   journal: DEFAULT_LIMITS,

@@ -189,6 +189,26 @@ describe('views', () => {
     expect(dropped).toBeGreaterThan(5);
   });
 
+  it('are written when there is much to replay, not when there is much to pass over', async () => {
+    const limits = { checkpointBytes: 4000, checkpointJournalBytes: 200_000 };
+    const { log, values } = await openOn(faultyDisk(9), crashingKv(createRandom(9)), limits);
+    const record = async (bytes: number): Promise<void> => {
+      log.addRecord('journal', { logId: 1024, stripe: 0, payload: new Uint8Array(bytes) }, () => {});
+      await committed(log);
+      // A checkpoint takes its turns.
+      for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate);
+    };
+    for (let i = 0; i < 9; i++) await record(20_000);
+    expect(log.viewsPosition()).toBeUndefined();
+    for (let i = 0; i < 3; i++) await record(20_000);
+    const position = log.viewsPosition();
+    expect(position).toBeGreaterThan(180_000);
+    for (let i = 0; i < 1000; i++) values.set(log, i, i);
+    await record(1);
+    expect(log.viewsPosition()).toBeGreaterThan(position ?? Number.POSITIVE_INFINITY);
+    await log.close();
+  });
+
   it('are not there: then nobody keeps marks of what changed for them', async () => {
     const opened = await openOn(faultyDisk(8), undefined, { checkpointBytes: 100 });
     await work(opened, 4000);
