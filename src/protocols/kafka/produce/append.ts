@@ -11,6 +11,7 @@ import { Attribute } from '../records/header.ts';
 import { codecNeeded, openBatch } from '../records/open.ts';
 import { checkProduced } from '../records/produced.ts';
 import type { Topic } from '../topics/topics.ts';
+import { inOwnCompression } from './compressed.ts';
 import type { ProduceOrigin } from './gate.ts';
 
 export interface Appended {
@@ -148,13 +149,18 @@ export function append(
     const { baseOffset, logAppendTimeMs } = verdict;
     return { error: ErrorCode.NONE, message: null, baseOffset, logAppendTimeMs };
   }
-  const split = delayed(kafka, topic, partition, batch, origin);
+  const own = inOwnCompression(kernel, topic, batch);
+  if (typeof own === 'number') return refused(own, 'the compressed records are damaged');
+  if (own.byteLength > maxMessageBytes) {
+    return refused(ErrorCode.MESSAGE_TOO_LARGE, `${own.byteLength} bytes in the compression of the topic`);
+  }
+  const split = delayed(kafka, topic, partition, own, origin);
   if (split?.error !== undefined) return refused(split.error, split.reason, split.index);
-  const stored = split?.rest ?? batch;
+  const stored = split?.rest ?? own;
   const logAppendTimeMs = timestampType === 'LogAppendTime' ? clock.wallMs() : -1;
   if (logAppendTimeMs >= 0) kernel.patchAppendTime(stored, logAppendTimeMs);
   split?.wait();
-  const baseOffset = partitions.appendBatch(partition, stored, { isBorrowed: split === undefined });
+  const baseOffset = partitions.appendBatch(partition, stored, { isBorrowed: stored === batch });
   if (typeof baseOffset === 'string') {
     split?.forgo();
     return refused(REFUSALS[baseOffset], `the batch could not be stored: ${baseOffset}`);

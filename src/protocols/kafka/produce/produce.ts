@@ -15,6 +15,7 @@ import type { In } from '../schema/message.ts';
 import { Operation, ResourceType } from '../security/vocabulary.ts';
 import type { Topic } from '../topics/topics.ts';
 import { type Appended, append } from './append.ts';
+import { ownCompression } from './compressed.ts';
 import type { ProduceOrigin } from './gate.ts';
 import { ProduceTraces } from './tracing.ts';
 
@@ -81,12 +82,6 @@ function topicFault(
   if (topic.isInternal && clientId !== ADMIN_CLIENT) {
     return failure(ErrorCode.INVALID_TOPIC_EXCEPTION, 'the topic is internal');
   }
-  if (request.acks === Acks.all && topic.settings.minInsyncReplicas > 1) {
-    return failure(
-      ErrorCode.NOT_ENOUGH_REPLICAS,
-      'min.insync.replicas is above the number of replicas, which is 1',
-    );
-  }
   return undefined;
 }
 
@@ -142,25 +137,29 @@ const answer = (outcomes: readonly Outcome[]): Answer => ({
 
 const isError = ({ appended }: { readonly appended: Appended }): boolean => appended.error !== ErrorCode.NONE;
 
-/** Codecs of batches that have to be opened, for their keys, their delays or other protocols, and that are not loaded yet. */
+/** Codecs of batches that have to be opened or compressed anew, and that are not loaded yet. */
 function missingCodecs(kafka: Kafka, { version, request }: Call<Produce>): Promise<unknown>[] {
   const missing: Promise<unknown>[] = [];
   for (const topicRequest of request.topicData) {
     for (const { records } of topicRequest.partitionData) {
-      const codec = records === null ? undefined : codecNeeded(records);
-      if (codec === undefined || loadedCodec(codec) !== undefined) continue;
       const topic = topicOf(kafka, version, topicRequest);
-      if (topic === undefined) continue;
+      if (topic === undefined || records === null) continue;
       const { cleanup, delays } = topic.settings;
-      const isOpened = cleanup !== 'delete' || delays || kafka.crossing.isWanted(topic.name);
-      if (isOpened) missing.push(loadCodec(codec));
+      const its = ownCompression(topic);
+      const codec = codecNeeded(records);
+      const isOpened =
+        cleanup !== 'delete' || delays || its !== undefined || kafka.crossing.isWanted(topic.name);
+      for (const each of [isOpened ? codec : undefined, its === 'none' ? undefined : its]) {
+        if (each !== undefined && loadedCodec(each) === undefined) missing.push(loadCodec(each));
+      }
     }
   }
   return missing;
 }
 
-function levelOf(kafka: Kafka, acks: number): Level {
+function levelOf(kafka: Kafka, acks: number, outcomes: readonly Outcome[]): Level {
   const { durability } = kafka.config.kafka;
+  if (outcomes.some(({ topic }) => topic?.settings.isSynced)) return 'sync';
   return acks === Acks.all ? durability.all : acks === Acks.leader ? durability.leader : 'memory';
 }
 
@@ -183,7 +182,7 @@ function appendAndCommit(kafka: Kafka, call: Call<Produce>): Answer | undefined 
   const outcomes = appendAll(kafka, call, traces);
   const isAnySuccess = outcomes.some(({ partitions }) => !partitions.every(isError));
   const isInObjects = outcomes.some(({ topic }) => topic?.settings.storage === 'object');
-  const level = levelOf(kafka, request.acks);
+  const level = levelOf(kafka, request.acks, outcomes);
   const hasOwner = isShared(kafka, outcomes);
   const letGo = (): void => {
     if (!hasOwner) call.memory.letGo();

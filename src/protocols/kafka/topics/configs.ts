@@ -80,7 +80,8 @@ const all: readonly TopicConfig[] = [
     type: Long,
     usual: JAVA_LONG_MAX,
     synonym: 'log.flush.interval.messages',
-    documentation: 'Whatever is set: each acknowledged batch is on the disk. Otherwise kafka.durability says.',
+    documentation:
+      'Whatever is set: each acknowledged batch is on the disk. Otherwise kafka.durability says.',
     check: wholeNumber(1, LONG_MAX),
   }),
   effective({
@@ -88,7 +89,8 @@ const all: readonly TopicConfig[] = [
     type: Long,
     usual: JAVA_LONG_MAX,
     synonym: 'log.flush.interval.ms',
-    documentation: 'Whatever is set: each acknowledged batch is on the disk. Otherwise kafka.durability says.',
+    documentation:
+      'Whatever is set: each acknowledged batch is on the disk. Otherwise kafka.durability says.',
     check: wholeNumber(0, LONG_MAX),
   }),
   effective({
@@ -217,9 +219,7 @@ const all: readonly TopicConfig[] = [
 ];
 
 export const topicConfigs: ReadonlyMap<string, TopicConfig> = new Map(
-  [...all, ...fileConfigs]
-    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
-    .map((each) => [each.name, each]),
+  [...all, ...fileConfigs].toSorted((a, b) => (a.name < b.name ? -1 : 1)).map((each) => [each.name, each]),
 );
 
 export type Overrides = ReadonlyMap<string, string>;
@@ -264,7 +264,8 @@ export function understand(overrides: Overrides, config: Config): TopicSettings 
     minDirtyRatio: number('min.cleanable.dirty.ratio'),
     minCompactionLagMs: number('min.compaction.lag.ms'),
     maxCompactionLagMs: number('max.compaction.lag.ms'),
-    compression: COMPRESSIONS.find((each) => each === compression) ?? (compression === 'producer' ? 'producer' : 'none'),
+    compression:
+      COMPRESSIONS.find((each) => each === compression) ?? (compression === 'producer' ? 'producer' : 'none'),
     isSynced: Number.isFinite(number('flush.messages')) || Number.isFinite(number('flush.ms')),
     storage: storage === 'memory' || storage === 'object' ? storage : 'journal',
   };

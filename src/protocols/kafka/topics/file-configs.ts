@@ -3,14 +3,7 @@
  * tier. Tools and frameworks set them when they make topics, and expect them back: they are kept and shown, and change nothing.
  * Those that would promise something other than what is so cannot be set.
  */
-import {
-  ConfigType,
-  INT_MAX,
-  LONG_MAX,
-  oneOf,
-  type TopicConfig,
-  wholeNumber,
-} from './config-kinds.ts';
+import { ConfigType, INT_MAX, LONG_MAX, oneOf, type TopicConfig, wholeNumber } from './config-kinds.ts';
 
 type FileConfig = readonly [
   name: string,
@@ -42,14 +35,7 @@ const kept: readonly FileConfig[] = [
     wholeNumber(0, LONG_MAX),
     'Files of the journal go when nothing in them is needed.',
   ],
-  [
-    'follower.replication.throttled.replicas',
-    List,
-    '',
-    undefined,
-    isReplicas,
-    'There are no followers.',
-  ],
+  ['follower.replication.throttled.replicas', List, '', undefined, isReplicas, 'There are no followers.'],
   [
     'index.interval.bytes',
     Int,
@@ -59,9 +45,30 @@ const kept: readonly FileConfig[] = [
     'How dense the index of offsets is.',
   ],
   ['leader.replication.throttled.replicas', List, '', undefined, isReplicas, 'There are no followers.'],
-  ['local.retention.bytes', Long, '-2', 'log.local.retention.bytes', wholeNumber(-2, LONG_MAX), 'See retention.bytes.'],
-  ['local.retention.ms', Long, '-2', 'log.local.retention.ms', wholeNumber(-2, LONG_MAX), 'See retention.ms.'],
-  ['preallocate', Bool, 'false', 'log.preallocate', isBoolean, 'Files of the journal grow as they are written.'],
+  [
+    'local.retention.bytes',
+    Long,
+    '-2',
+    'log.local.retention.bytes',
+    wholeNumber(-2, LONG_MAX),
+    'See retention.bytes.',
+  ],
+  [
+    'local.retention.ms',
+    Long,
+    '-2',
+    'log.local.retention.ms',
+    wholeNumber(-2, LONG_MAX),
+    'See retention.ms.',
+  ],
+  [
+    'preallocate',
+    Bool,
+    'false',
+    'log.preallocate',
+    isBoolean,
+    'Files of the journal grow as they are written.',
+  ],
   [
     'segment.index.bytes',
     Int,
@@ -70,8 +77,22 @@ const kept: readonly FileConfig[] = [
     wholeNumber(4, INT_MAX),
     'Indexes of offsets are in memory.',
   ],
-  ['segment.jitter.ms', Long, '0', 'log.roll.jitter.ms', wholeNumber(0, LONG_MAX), 'Segments are those of the journal.'],
-  ['segment.ms', Long, String(WEEK_MS), 'log.roll.ms', wholeNumber(1, LONG_MAX), 'Segments are those of the journal.'],
+  [
+    'segment.jitter.ms',
+    Long,
+    '0',
+    'log.roll.jitter.ms',
+    wholeNumber(0, LONG_MAX),
+    'Segments are those of the journal.',
+  ],
+  [
+    'segment.ms',
+    Long,
+    String(WEEK_MS),
+    'log.roll.ms',
+    wholeNumber(1, LONG_MAX),
+    'Segments are those of the journal.',
+  ],
   [
     'unclean.leader.election.enable',
     Bool,

@@ -22,7 +22,8 @@ describe('configurations of topics', () => {
       retentionMs: 604_800_000,
       retentionBytes: 0,
       tombstoneMs: 86_400_000,
-      minInsyncReplicas: 1,
+      compression: 'producer',
+      isSynced: false,
       storage: 'journal',
     });
   });
@@ -36,6 +37,25 @@ describe('configurations of topics', () => {
     );
     expect(understand(of({ 'retention.bytes': '5' }), config).retentionBytes).toBe(5);
     expect(understand(of({ 'retention.bytes': '0' }), config).retentionBytes).toBe(1);
+    expect(understand(of({ 'compression.type': 'lz4' }), config).compression).toBe('lz4');
+    expect(understand(of({ 'compression.type': 'uncompressed' }), config).compression).toBe('none');
+    expect(understand(of({ 'flush.messages': '1' }), config).isSynced).toBe(true);
+    expect(understand(of({ 'flush.ms': '1000' }), config).isSynced).toBe(true);
+  });
+
+  it.each([
+    ['segment.ms', '600000'],
+    ['segment.index.bytes', '52428800'],
+    ['index.interval.bytes', '4096'],
+    ['preallocate', 'true'],
+    ['file.delete.delay.ms', '1'],
+    ['leader.replication.throttled.replicas', '0:1,1:1'],
+    ['follower.replication.throttled.replicas', '*'],
+    ['compression.gzip.level', '-1'],
+    ['unclean.leader.election.enable', 'true'],
+  ])('of files, replicas and levels can be %s=%j, as frameworks set them', (name, value) => {
+    expect(checkOverrides(of({ [name]: value }))).toBeUndefined();
+    expect(topicConfigs.get(name)?.documentation).toContain('changes nothing here');
   });
 
   it.each([
@@ -48,8 +68,11 @@ describe('configurations of topics', () => {
     ['message.timestamp.type', 'logappendtime'],
     ['min.cleanable.dirty.ratio', '1.5'],
     ['min.cleanable.dirty.ratio', '.'],
-    ['segment.ms', '1000'],
-    ['compression.type', 'gzip'],
+    ['segment.ms', '0'],
+    ['compression.type', 'brotli'],
+    ['compression.gzip.level', '0'],
+    ['flush.messages', '0'],
+    ['leader.replication.throttled.replicas', 'all'],
     ['remote.storage.enable', 'true'],
     ['no.such', '1'],
   ])('refuse %s=%j', (name, value) => {
