@@ -17,6 +17,7 @@ import type { CommitTimes } from './storage/journal/committer.ts';
 import { frameCheck } from './storage/journal/frame.ts';
 import { createGathering } from './storage/journal/gathering.ts';
 import { DEFAULT_LIMITS, type Journal, openJournal } from './storage/journal/journal.ts';
+import { closeOldSegments } from './storage/journal/segment-age.ts';
 import { createSpaceGuard, type SpaceGuard } from './storage/journal/space-guard.ts';
 import type { KvStore } from './storage/kv/kv-store.ts';
 import { openKvStore } from './storage/kv/open.ts';
@@ -108,6 +109,10 @@ export async function openDurableTier(options: DurableTierOptions): Promise<Dura
     const memory = await openJournal({ wal: memoryWal(), walId: 'memory', limits });
     const object = await openObjectJournal(options, closers, timesOf(commits.object));
     const journals: Journals = { journal, memory, ...(object === undefined ? {} : { object }) };
+    for (const each of object === undefined ? [journal] : [journal, object]) {
+      const stop = closeOldSegments(each, clock, storage.segmentAgeSeconds * 1000);
+      closers.push(async () => stop());
+    }
     const kv = await opening;
     const log = await openStateLog({
       journal,

@@ -46,6 +46,11 @@ export const storageSchema = section('Where and how what was promised to clients
     min: 64 * KiB,
     max: GiB,
   }),
+  segmentAgeSeconds: seconds(
+    86_400,
+    'A segment that has something in it is closed at this age, whatever its size: only closed ones are tiered.',
+    { min: 60, max: never, words: { never } },
+  ),
   reserveBytes: bytes(16 * MiB, 'Kept free for settlements when the disk is nearly full.', { max: 16 * GiB }),
   watermarkBytes: bytes(256 * MiB, 'Free space below which publishers are refused until there is more.', {
     max: 1024 * GiB,

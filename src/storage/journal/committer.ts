@@ -44,6 +44,7 @@ export interface Committer {
    * come between: what a directory says that is written next, is what the notes before it say.
    */
   note(control: number, payload: Uint8Array, apply: (block: number) => void): Promise<void>;
+  closeSegment(): boolean;
   pendingBytes(): number;
   failure(): Error | undefined;
   close(): Promise<void>;
@@ -69,6 +70,7 @@ export function createCommitter(options: CommitterOptions): Committer {
   let pendingBytes = 0;
   let isScheduled = false;
   let isChanging = false;
+  let endsSegment = false;
   let isClosed = false;
   let inFlight = 0;
   let failure: JournalReadOnly | undefined;
@@ -97,13 +99,16 @@ export function createCommitter(options: CommitterOptions): Committer {
     // The list of all others alone can be as large as a segment may be: one with nothing else in it is never full.
     if (entries === 0) return false;
     return (
-      offset + writer.next - segments.openStart() >= limits.segmentBytes || entries >= limits.maxIndexEntries
+      endsSegment ||
+      offset + writer.next - segments.openStart() >= limits.segmentBytes ||
+      entries >= limits.maxIndexEntries
     );
   }
 
   function pump(): void {
     isScheduled = false;
     let isFirstHalf = false;
+    if (endsSegment && inFlight === 0 && !isChanging && failure === undefined) changeSegment();
     while (pending.length > 0 && inFlight < MAX_GROUPS_IN_FLIGHT && !isChanging && failure === undefined) {
       if (isSegmentFull()) {
         // The footer has all of the segment, so all of it must be acknowledged first.
@@ -183,6 +188,7 @@ export function createCommitter(options: CommitterOptions): Committer {
 
   function changeSegment(): void {
     isChanging = true;
+    endsSegment = false;
     finishSegment()
       .catch(fail)
       .finally(() => {
@@ -286,6 +292,12 @@ export function createCommitter(options: CommitterOptions): Committer {
       if (isClosed) throw new JournalRefused('the journal is closed');
       const entry = { logId: CONTROL_LOG, stripe: control, payload };
       await enqueue([entry], 'sync', payload.byteLength + FRAME_HEADER_BYTES, apply);
+    },
+    closeSegment() {
+      if (segments.openIndex().entries === 0 || failure !== undefined || isClosed) return false;
+      endsSegment = true;
+      schedule();
+      return true;
     },
     pendingBytes: () => pendingBytes,
     failure: () => failure,

@@ -109,6 +109,8 @@ export interface Journal extends JournalReading {
    * before is synced first: what was copied out of a segment is safe before the segment goes.
    */
   remove(starts: readonly number[]): Promise<number>;
+  /** Closes the open segment, full or not, as soon as what is under way is written. False where it has nothing. */
+  closeSegment(): boolean;
   /** Where all that was acknowledged lies, oldest first. */
   places(): SegmentPlace[];
   state(): JournalState;
@@ -162,6 +164,7 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
   return {
     ...createReading({ segments, reader, newReader, tail }),
     append: committer.append,
+    closeSegment: committer.closeSegment,
     remove(starts) {
       const mine = removing.then(() => removeSegments(starts, { wal, walId, segments, reader, committer }));
       removing = mine.catch(() => {});

@@ -112,6 +112,7 @@ async function appendSome(
     );
     under.push(done);
     if (random.oneIn(12)) removals.push(removeSome(journal, random));
+    if (random.oneIn(15)) journal.closeSegment();
     if (random.oneIn(3)) await immediate();
     if (random.oneIn(8)) await done;
   }
