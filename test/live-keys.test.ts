@@ -74,6 +74,20 @@ describe('keys that count while the node runs', () => {
     expect(String((await watcher.expect('publish')).payload)).toBe('one');
   });
 
+  it('say from where on something is wrong', async () => {
+    const node = await nodeWith({ 'limits.maxConnections': 4, 'sys.interval': 600_000 });
+    const watcher = await node.connect({ clientId: 'one' });
+    await watcher.subscribe([{ filter: '$SYS/broker/alarms/connections', qos: 0 }]);
+    await node.connect({ clientId: 'two' });
+    await node.clock.advance(30_000);
+    await node.reload({ 'alarms.connectionsPercent': 50 });
+    await node.clock.advance(2000);
+    expect(String((await watcher.expect('publish')).payload)).toMatch(/2 of 4 connections are in use/);
+    await node.reload({ 'alarms.connectionsPercent': 'off' });
+    await node.clock.advance(30_000);
+    expect(String((await watcher.expect('publish')).payload)).toBe('');
+  });
+
   it('bound retained messages', async () => {
     const node = await nodeWith({});
     const client = await node.connect({ clientId: 'a' });

@@ -21,20 +21,29 @@ export interface AlarmFigures {
   auditFailure(): string | undefined;
 }
 
-const EVENT_LOOP_DELAY_MS = 200;
-const CONNECTIONS_SHARE = 0.9;
-export const CERTIFICATE_DAYS = 14;
-const FAILED_LOG_INS = 50;
+/** Read at each look, so that they can change meanwhile. 0 raises no alarm. */
+export interface AlarmThresholds {
+  readonly eventLoopDelayMs: number;
+  readonly connectionsPercent: number;
+  readonly certificateDays: number;
+  /** Within a minute. */
+  readonly failedLogIns: number;
+  readonly clockJumpMs: number;
+}
+
+/** Of their figures, at which the alarms are over. */
+const EVENT_LOOP_OVER = 0.5;
+const CONNECTIONS_OVER = 17 / 18;
+const FAILED_OVER = 0.5;
 const FAILED_WINDOW_MS = 60_000;
-const CLOCK_JUMP_MS = 5000;
 const CLOCK_JUMP_SHOWN_MS = 60_000;
 const SETTLED_MS = 10_000;
 const DAY_MS = 86_400_000;
 const MiB = 1024 * 1024;
 
-export function createConditions(figures: AlarmFigures): readonly Condition[] {
+export function createConditions(figures: AlarmFigures, thresholds: AlarmThresholds): readonly Condition[] {
   const failed = createWindow(FAILED_WINDOW_MS);
-  const jump = createJump(figures);
+  const jump = createJump(figures, thresholds);
   return [
     {
       alarm: 'journal',
@@ -74,9 +83,12 @@ export function createConditions(figures: AlarmFigures): readonly Condition[] {
       raiseAfterMs: 0,
       clearAfterMs: SETTLED_MS,
       problem(isActive) {
+        const { eventLoopDelayMs: usualMs } = thresholds;
         const delayMs = figures.eventLoopDelayMs();
-        const limitMs = isActive ? EVENT_LOOP_DELAY_MS / 2 : EVENT_LOOP_DELAY_MS;
-        return delayMs > limitMs ? `the event loop is late by up to ${Math.round(delayMs)} ms` : undefined;
+        const limitMs = isActive ? EVENT_LOOP_OVER * usualMs : usualMs;
+        return usualMs > 0 && delayMs > limitMs
+          ? `the event loop is late by up to ${Math.round(delayMs)} ms`
+          : undefined;
       },
     },
     {
@@ -86,8 +98,9 @@ export function createConditions(figures: AlarmFigures): readonly Condition[] {
       clearAfterMs: SETTLED_MS,
       problem(isActive) {
         const { open, max } = figures.connections();
-        const limit = (isActive ? CONNECTIONS_SHARE - 0.05 : CONNECTIONS_SHARE) * max;
-        return open >= limit ? `${open} of ${max} connections are in use` : undefined;
+        const share = thresholds.connectionsPercent / 100;
+        const limit = (isActive ? CONNECTIONS_OVER * share : share) * max;
+        return share > 0 && open >= limit ? `${open} of ${max} connections are in use` : undefined;
       },
     },
     {
@@ -96,8 +109,9 @@ export function createConditions(figures: AlarmFigures): readonly Condition[] {
       raiseAfterMs: 0,
       clearAfterMs: 0,
       problem() {
+        if (thresholds.certificateDays === 0) return undefined;
         const nowMs = figures.clock.wallMs();
-        const soon = expiringWithin(figures.certificates(), CERTIFICATE_DAYS, nowMs);
+        const soon = expiringWithin(figures.certificates(), thresholds.certificateDays, nowMs);
         return soon.length === 0 ? undefined : soon.join('; ');
       },
     },
@@ -108,8 +122,9 @@ export function createConditions(figures: AlarmFigures): readonly Condition[] {
       clearAfterMs: FAILED_WINDOW_MS,
       problem(isActive) {
         const count = failed.grown(figures.failedLogIns(), figures.clock.monotonicMs());
-        const limit = isActive ? FAILED_LOG_INS / 2 : FAILED_LOG_INS;
-        return count >= limit ? `${count} log-ins have failed within a minute` : undefined;
+        const { failedLogIns: usual } = thresholds;
+        const limit = isActive ? FAILED_OVER * usual : usual;
+        return usual > 0 && count >= limit ? `${count} log-ins have failed within a minute` : undefined;
       },
     },
     {
@@ -161,14 +176,17 @@ function createWindow(windowMs: number): { grown(count: number, nowMs: number): 
 }
 
 /** The time of day and the time that passes go at the same pace, unless somebody sets the one. */
-function createJump({ clock }: AlarmFigures): () => string | undefined {
+function createJump(
+  { clock }: AlarmFigures,
+  thresholds: Pick<AlarmThresholds, 'clockJumpMs'>,
+): () => string | undefined {
   let offsetMs = clock.wallMs() - clock.monotonicMs();
   let jumped: { readonly message: string; readonly atMs: number } | undefined;
   return () => {
     const nowMs = clock.monotonicMs();
     const byMs = clock.wallMs() - nowMs - offsetMs;
     offsetMs += byMs;
-    if (Math.abs(byMs) > CLOCK_JUMP_MS) {
+    if (thresholds.clockJumpMs > 0 && Math.abs(byMs) > thresholds.clockJumpMs) {
       const seconds = Math.round(Math.abs(byMs) / 1000);
       const message = `the clock was set ${byMs > 0 ? 'forward' : 'back'} by ${seconds} s`;
       jumped = { message, atMs: nowMs };

@@ -4,6 +4,7 @@
  * schema's business (schema.ts), and a test holds the two together.
  */
 
+import type { alarmsSchema } from './alarms-schema.ts';
 import type { authorizationSchema } from './authorization-schema.ts';
 import type { auditSchema, guardSchema, tenantsSchema } from './guard-schema.ts';
 import type { kafkaSchema } from './kafka-schema.ts';
@@ -26,6 +27,7 @@ export type StreamConfig = Static<typeof streams>[number];
 export type DelayConfig = Static<typeof policies.delay>;
 export type DeadLetterConfig = Static<typeof policies.deadLetter>;
 export type DeduplicationConfig = Static<typeof policies.deduplication>;
+export type AlarmsConfig = Static<typeof alarmsSchema>;
 export type TelemetryConfig = Static<typeof telemetrySchema>;
 
 export interface Config {
@@ -76,6 +78,7 @@ export interface Config {
     readonly intervalMs: number;
   };
   readonly telemetry: TelemetryConfig;
+  readonly alarms: AlarmsConfig;
 }
 
 export interface TcpListenerConfig {

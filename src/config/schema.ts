@@ -5,6 +5,7 @@
  * Names here are those of `Config`; what users write differs by the unit suffix only, see `writtenName`.
  */
 import { isIP } from 'node:net';
+import { alarmsSchema } from './alarms-schema.ts';
 import { authorizationSchema } from './authorization-schema.ts';
 import { auditSchema, guardSchema, tenantsSchema } from './guard-schema.ts';
 import { httpListener } from './http-schema.ts';
@@ -290,4 +291,5 @@ export const schema = section('Configuration of a RobustMQ node.', {
     intervalMs: milliseconds(10_000, 'How often they are published.', { max: 86_400_000, words: { off: 0 } }),
   }),
   telemetry: telemetrySchema,
+  alarms: alarmsSchema,
 });

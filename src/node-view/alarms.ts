@@ -34,7 +34,7 @@ export function openAlarms(parts: AlarmParts): Alarms & { readonly figures: Alar
   const figures = figuresOf(parts, loop.delayMs, certificates.known);
   const alarms = createAlarms({
     clock: mqtt.clock,
-    conditions: createConditions(figures),
+    conditions: createConditions(figures, config.alarms),
     onChange(alarm) {
       const { severity, message, clearedAtMs } = alarm;
       const isActive = clearedAtMs === undefined;

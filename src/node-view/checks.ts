@@ -3,10 +3,11 @@
 import type { ChecksView, CheckView } from '../admin/operations/checks.ts';
 import type { Health } from '../admin/views.ts';
 import type { Alarms } from '../alarms/alarms.ts';
-import { type AlarmFigures, CERTIFICATE_DAYS, expiringWithin } from '../alarms/conditions.ts';
+import { type AlarmFigures, type AlarmThresholds, expiringWithin } from '../alarms/conditions.ts';
 
 export interface CheckParts {
   readonly figures: AlarmFigures;
+  readonly thresholds: Pick<AlarmThresholds, 'certificateDays'>;
   readonly alarms: Pick<Alarms, 'active'>;
   readonly health: () => Health;
   /** False while the node starts and once it stops. */
@@ -24,7 +25,14 @@ const answer = (check: string, good: string, problems: readonly string[]): Check
   message: problems.length === 0 ? good : problems.join('; '),
 });
 
-export function checksView({ figures, alarms, health, isServing, listeners }: CheckParts): ChecksView {
+export function checksView({
+  figures,
+  thresholds,
+  alarms,
+  health,
+  isServing,
+  listeners,
+}: CheckParts): ChecksView {
   const when = (isWrong: boolean, problem: string): string[] => (isWrong ? [problem] : []);
 
   const certificates = (check: string, days: number): CheckView =>
@@ -63,7 +71,7 @@ export function checksView({ figures, alarms, health, isServing, listeners }: Ch
       const shown = `${open} of ${max} connections are in use`;
       return answer(check, shown, when(open >= max, shown));
     },
-    certificates: (check) => certificates(check, CERTIFICATE_DAYS),
+    certificates: (check) => certificates(check, thresholds.certificateDays),
   };
 
   return {

@@ -82,6 +82,7 @@ export function createNodeView(parts: NodeParts): NodeView {
       ...parts,
       ...parts.alarms,
       alarms: parts.alarms,
+      thresholds: parts.config.alarms,
       health: status.health,
       listeners: parts.listenerNames,
     }),

@@ -7,7 +7,7 @@ import {
   type Condition,
   createAlarms,
 } from '../../src/alarms/alarms.ts';
-import { type AlarmFigures, createConditions } from '../../src/alarms/conditions.ts';
+import { type AlarmFigures, type AlarmThresholds, createConditions } from '../../src/alarms/conditions.ts';
 import { createManualClock, type ManualClock } from '../support/manual-clock.ts';
 
 const DAY_MS = 86_400_000;
@@ -120,8 +120,16 @@ describe('an alarm', () => {
 
 describe('the conditions', () => {
   let figures: { -readonly [K in keyof AlarmFigures]: AlarmFigures[K] };
+  let thresholds: { -readonly [K in keyof AlarmThresholds]: AlarmThresholds[K] };
 
   beforeEach(() => {
+    thresholds = {
+      eventLoopDelayMs: 200,
+      connectionsPercent: 90,
+      certificateDays: 14,
+      failedLogIns: 50,
+      clockJumpMs: 5000,
+    };
     figures = {
       clock,
       journalFailure: () => undefined,
@@ -134,14 +142,14 @@ describe('the conditions', () => {
       failedLogIns: () => 0,
       auditFailure: () => undefined,
     };
-    alarms = createAlarms({ clock, conditions: createConditions(figures), onChange: note });
+    alarms = createAlarms({ clock, conditions: createConditions(figures, thresholds), onChange: note });
   });
 
   const messages = (): string[] => alarms.active().map(({ alarm, message }) => `${alarm}: ${message}`);
 
   it('are one for each name, and none holds on a node that is well', async () => {
     expect(
-      createConditions(figures)
+      createConditions(figures, thresholds)
         .map(({ alarm }) => alarm)
         .toSorted(),
     ).toEqual(ALARM_NAMES);
@@ -182,6 +190,40 @@ describe('the conditions', () => {
     expect(alarms.active().map(({ alarm }) => alarm)).toEqual(['connections', 'event-loop']);
   });
 
+  it('hold from where the configuration says, from the next look on, and are over below it', async () => {
+    figures.connections = () => ({ open: 60, max: 100 });
+    figures.eventLoopDelayMs = () => 60;
+    figures.certificates = () => [{ name: 'https', expiresAtMs: clock.wallMs() + 20 * DAY_MS }];
+    await clock.advance(1000);
+    expect(messages()).toEqual([]);
+    Object.assign(thresholds, { connectionsPercent: 60, eventLoopDelayMs: 50, certificateDays: 30 });
+    await clock.advance(1000);
+    const names = (): string[] => alarms.active().map(({ alarm }) => alarm);
+    expect(names()).toEqual(['certificate', 'connections', 'event-loop']);
+    figures.connections = () => ({ open: 56, max: 100 });
+    figures.eventLoopDelayMs = () => 24;
+    await clock.advance(30_000);
+    expect(names()).toEqual(['certificate']);
+  });
+
+  it('never hold where they are off, and are over when they are switched off', async () => {
+    let refused = 0;
+    let offsetMs = 0;
+    figures.failedLogIns = () => refused;
+    figures.clock = { monotonicMs: clock.monotonicMs, wallMs: () => clock.wallMs() + offsetMs };
+    figures.connections = () => ({ open: 100, max: 100 });
+    figures.eventLoopDelayMs = () => 10_000;
+    figures.certificates = () => [{ name: 'https', expiresAtMs: 0 }];
+    await clock.advance(1000);
+    expect(alarms.active()).toHaveLength(3);
+    for (const name of Object.keys(thresholds)) Object.assign(thresholds, { [name]: 0 });
+    refused = 1000;
+    offsetMs = 3_600_000;
+    await clock.advance(60_000);
+    expect(messages()).toEqual([]);
+    expect(told.filter((each) => each.startsWith('raised'))).toHaveLength(3);
+  });
+
   it('tell of certificates that end within two weeks, and of those that have ended', async () => {
     const nowMs = clock.wallMs();
     figures.certificates = () => [
@@ -216,7 +258,7 @@ describe('the conditions', () => {
     let offsetMs = 0;
     figures.clock = { monotonicMs: clock.monotonicMs, wallMs: () => clock.wallMs() + offsetMs };
     alarms.stop();
-    alarms = createAlarms({ clock, conditions: createConditions(figures), onChange: note });
+    alarms = createAlarms({ clock, conditions: createConditions(figures, thresholds), onChange: note });
     for (let i = 0; i < 100; i++) {
       offsetMs += 100;
       await clock.advance(1000);
