@@ -4,6 +4,8 @@ export default defineConfig({
   test: {
     testTimeout: 20_000,
     hookTimeout: 30_000,
+    // What is waited for comes at once, except where the machine stands still; a second would be a bound for that.
+    expect: { poll: { timeout: 10_000 } },
     pool: 'forks',
     maxWorkers: 2,
     // One S3 server for all tests that want one, where ROBUSTMQ_TEST_S3 asks for it.

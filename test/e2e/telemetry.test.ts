@@ -63,7 +63,7 @@ const named = (spans: readonly SeenSpan[], name: string): SeenSpan[] =>
   spans.filter((span) => span.name === name);
 
 async function spans(traceId: string, count: number): Promise<SeenSpan[]> {
-  await expect.poll(() => spansOf(traceId).length, { timeout: 3000 }).toBe(count);
+  await expect.poll(() => spansOf(traceId).length, { timeout: 10_000 }).toBe(count);
   return spansOf(traceId);
 }
 
@@ -72,7 +72,7 @@ describe('telemetry of a node', () => {
     await start();
     const publisher = await connect('p');
     await publisher.publish({ topic: 'a', qos: 1 });
-    await expect.poll(() => collector.requests.length, { timeout: 4000 }).toBeGreaterThan(0);
+    await expect.poll(() => collector.requests.length, { timeout: 10_000 }).toBeGreaterThan(0);
     const [request] = collector.requests;
     expect([request?.path, request?.headers.authorization]).toEqual(['/v1/metrics', SECRET]);
     expect(request?.resource).toMatchObject({
@@ -171,7 +171,7 @@ describe('telemetry of a node', () => {
     expect(broker?.node.dataPlane.counters().flowHits).toBe(hits);
     await publish(other);
     expect(broker?.node.dataPlane.counters().flowHits).toBe(hits + 1);
-    await expect.poll(() => named(collector.spans(), 'deliver').length, { timeout: 3000 }).toBe(3);
+    await expect.poll(() => named(collector.spans(), 'deliver').length, { timeout: 10_000 }).toBe(3);
     expect(
       new Set(named(collector.spans(), 'publish').map(({ attributes }) => attributes['messaging.client.id'])),
     ).toEqual(new Set(['looked-at']));
@@ -206,7 +206,7 @@ describe('telemetry of a node', () => {
     await producer?.send({ topic: 'shop.orders', messages: [{ value: 'y' }] });
     await producer?.disconnect();
     await subscriber.message();
-    await expect.poll(() => collector.spans().length, { timeout: 3000 }).toBe(10);
+    await expect.poll(() => collector.spans().length, { timeout: 10_000 }).toBe(10);
     const own = collector.spans().filter(({ traceId }) => traceId !== TRACE);
     expect(new Set(own.map(({ traceId }) => traceId)).size).toBe(1);
     expect(own.filter(({ parentSpanId }) => parentSpanId === undefined)).toHaveLength(1);
@@ -222,7 +222,7 @@ describe('telemetry of a node', () => {
     const publisher = await connect('publisher');
     for (let i = 0; i < 50; i++) await publisher.publish({ topic: 't', qos: 1 });
     await expect
-      .poll(() => log.filter((line) => line.includes('cannot be handed')).length, { timeout: 3000 })
+      .poll(() => log.filter((line) => line.includes('cannot be handed')).length, { timeout: 10_000 })
       .toBeGreaterThan(0);
     expect(log.filter((line) => line.includes('traces cannot be handed'))).toHaveLength(1);
     const startedMs = performance.now();

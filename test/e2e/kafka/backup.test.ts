@@ -189,10 +189,13 @@ test('a transaction that was open is open on the new node as a whole, and aborte
 
   const next = await transactional(node, 'mover');
   const transaction = await next.transaction();
-  await vi.waitFor(async () => {
-    const after = await read(node, topics, 1);
-    expect(after).toEqual(topics.map(() => ({ values: ['v1', 'v2', 'v3'], aborted: 2, isOpen: false })));
-  });
+  await vi.waitFor(
+    async () => {
+      const after = await read(node, topics, 1);
+      expect(after).toEqual(topics.map(() => ({ values: ['v1', 'v2', 'v3'], aborted: 2, isOpen: false })));
+    },
+    { timeout: 10_000 },
+  );
   expect(await committed(node, 'movers', 'left')).toBe('1');
   await transaction.send({ topic: 'left', messages: [{ value: 'v4' }] });
   await transaction.commit();

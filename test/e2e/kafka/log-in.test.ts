@@ -171,7 +171,7 @@ describe('a log-in', () => {
         for (;;) await metadata(client);
       })(),
     ).rejects.toThrow('closed');
-    expect(performance.now() - askedAt).toBeLessThan(4000);
+    expect(performance.now() - askedAt).toBeLessThan(15_000);
   });
 });
 

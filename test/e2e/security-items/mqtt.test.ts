@@ -194,11 +194,11 @@ test('many wildcards in deep filters do not make matching grow without bound (it
     Buffer.from(`${'n/'.repeat(9)}x${i}/${'m/'.repeat(100)}x`),
   );
   const missed = Buffer.from(`q/${'n/'.repeat(126)}x`);
-  const startedMs = performance.now();
+  const before = process.cpuUsage();
   for (const topic of misses) router.match(topic);
   for (let i = 0; i < 500; i++) router.match(missed);
   // Far above what it takes, and far below what trying every way through 128 levels would.
-  expect(performance.now() - startedMs).toBeLessThan(2000);
+  expect(process.cpuUsage(before).user).toBeLessThan(2_000_000);
   const tooMany = await five.subscribe(Array.from({ length: 1000 }, (_, i) => `more/${i}`));
   expect(tooMany.reasons.filter((reason) => reason === 0x97)).toHaveLength(24);
   await five.disconnect();

@@ -79,9 +79,9 @@ describe('patterns', () => {
   it('takes no time and no memory out of proportion (item 46)', () => {
     expect(parsePattern('((a{100}){100}){100}')).toHaveProperty('reason');
     expect(parsePattern('('.repeat(5000))).toHaveProperty('reason');
-    const before = performance.now();
+    const before = process.cpuUsage();
     expect(matches('(a*)*(a|aa)+(.*)*b', 'a'.repeat(249))).toBe(false);
-    expect(performance.now() - before).toBeLessThan(1000);
+    expect(process.cpuUsage(before).user).toBeLessThan(1_000_000);
   });
 
   it('never throws on anything (item 46)', () => {

@@ -147,10 +147,10 @@ describe('LIKE', () => {
   it('does not slow down on patterns that make others backtrack (item 46)', () => {
     const like = compileLike(`${'a%'.repeat(50)}b`, undefined);
     const text = 'a'.repeat(100_000);
-    const startMs = performance.now();
+    const before = process.cpuUsage();
     expect(like?.(text)).toBe(false);
     expect(like?.(`${text}b`)).toBe(true);
-    expect(performance.now() - startMs).toBeLessThan(1000);
+    expect(process.cpuUsage(before).user).toBeLessThan(1_000_000);
   });
 });
 

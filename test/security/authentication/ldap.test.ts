@@ -243,7 +243,7 @@ describe('a directory that is not in order', () => {
         const ask = await asking(await fake(fault));
         const startMs = performance.now();
         await expect(ask('alice', 'wonder')).rejects.toThrow();
-        expect(performance.now() - startMs).toBeLessThan(3000);
+        expect(performance.now() - startMs).toBeLessThan(10_000);
       }),
     );
   });
