@@ -20,7 +20,7 @@ import { Observation } from './observed.ts';
 import type { In } from './schema/message.ts';
 import { includes } from './schema/versions.ts';
 import { type Authentication, lengthPrefixed, MAX_TOKEN_BYTES } from './security/authentication.ts';
-import { bytesOf, type ChargedWork, chargeMs } from './security/throttle.ts';
+import { type ChargedWork, chargeMs } from './security/throttle.ts';
 import { Slot } from './slot.ts';
 
 /** Of who has not logged in: a token and what is around it. */
@@ -252,21 +252,11 @@ export class KafkaConnection implements ConnectionHandler, Caller {
     return encodeResponse(this.#host.writer, api, apiVersion, correlationId, value as never);
   }
 
-  /** What it counts for in quotas; gives how long the client has to wait. */
+  /** What it counts for in quotas; gives how long the client has to wait. Nothing is made where nothing counts. */
   #charge(slot: Slot, { api, clientId }: RequestHeader, { request, workMs }: Work): number {
-    const { principal, meter, identity } = this;
     const { quotas } = this.#host.kafka.security;
-    if (api === undefined || (meter === undefined && !quotas.isEnabled)) return 0;
-    return chargeMs(quotas, meter, {
-      api,
-      principal,
-      tenant: identity?.tenant ?? '',
-      clientId,
-      request,
-      requestBytes: slot.bytes,
-      answerBytes: bytesOf(slot.answer ?? NO_ANSWER),
-      workMs,
-    });
+    if (api === undefined || (this.meter === undefined && !quotas.isEnabled)) return 0;
+    return chargeMs(quotas, this, slot, { api, clientId, request, workMs });
   }
 
   /** A token without a header, and an answer like it. */

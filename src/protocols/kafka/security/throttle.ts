@@ -1,6 +1,8 @@
 /** What a request counts for in quotas. */
 import type { Meter } from '../../../security/guard/rates.ts';
+import type { Caller } from '../context.ts';
 import { type Api, Apis } from '../messages/apis.ts';
+import type { Slot } from '../slot.ts';
 import type { Quotas } from './quotas.ts';
 
 export interface ChargedWork {
@@ -72,15 +74,22 @@ function meteredMs(meter: Meter, { api, request, requestBytes }: ChargedWork): n
   return Math.ceil(meter.charge(api.key === Apis.produce.key ? producedRecords(request) : 0, requestBytes));
 }
 
-/** Of an answer in pieces. */
-export function bytesOf(pieces: readonly Uint8Array[]): number {
-  let bytes = 0;
-  for (const { byteLength } of pieces) bytes += byteLength;
-  return bytes;
-}
-
 /** How long the connection is to wait, in ms, by quotas and by the rates of all protocols. */
-export function chargeMs(quotas: Quotas, meter: Meter | undefined, work: ChargedWork): number {
+export function chargeMs(
+  quotas: Quotas,
+  {
+    principal,
+    identity,
+    meter,
+  }: Pick<Caller, 'principal' | 'identity'> & { readonly meter: Meter | undefined },
+  { bytes: requestBytes, answer = [] }: Pick<Slot, 'bytes' | 'answer'>,
+  sent: Pick<ChargedWork, 'api' | 'clientId' | 'request' | 'workMs'>,
+): number {
+  const { api, clientId, request, workMs } = sent;
+  const tenant = identity?.tenant ?? '';
+  let answerBytes = 0;
+  for (const { byteLength } of answer) answerBytes += byteLength;
+  const work = { api, principal, tenant, clientId, request, requestBytes, answerBytes, workMs };
   return Math.max(throttleMs(quotas, work), meter === undefined ? 0 : meteredMs(meter, work));
 }
 
