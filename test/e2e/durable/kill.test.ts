@@ -10,13 +10,14 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import mqtt, { type MqttClient } from 'mqtt';
 import { afterEach, expect, test } from 'vitest';
-import { RawClient } from '../../support/raw-client.ts';
+import { RawClient, waitAtLeast } from '../../support/raw-client.ts';
 import * as wire from '../../support/wire.ts';
 import { P } from '../../support/wire.ts';
 import { type Program, readyFile, run } from '../process.ts';
 import { take } from './broker.ts';
 
 const ROUNDS = Number(process.env.ROBUSTMQ_DURABLE_KILLS ?? 1);
+waitAtLeast(20_000);
 const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 const main = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
 
@@ -166,5 +167,5 @@ test.each(Array.from({ length: ROUNDS }, (_, round) => round))(
     expect((await reader.message()).retain && (await reader.message()).retain).toBe(true);
     await reader.quiet();
   },
-  60_000,
+  120_000,
 );
