@@ -50,7 +50,8 @@ function commitOffsets(
       : topic === undefined
         ? isUnknown
         : ErrorCode.NONE;
-    return { name: topic?.name ?? name, partitions, errorCode };
+    const partitionCount = topic?.partitions.length ?? 0;
+    return { name: topic?.name ?? name, partitions, partitionCount, errorCode };
   });
   return new Promise((resolve) => {
     groups.commit(

@@ -19,6 +19,8 @@ export interface OffsetToCommit {
 export interface TopicToCommit {
   readonly name: string;
   readonly partitions: readonly OffsetToCommit[];
+  /** None where there is no such topic. */
+  readonly partitionCount: number;
   /** For all of its partitions; NONE where it may be committed. */
   readonly errorCode: number;
 }
@@ -98,14 +100,15 @@ export function prepareOffsets(
   let room = settings.maxOffsets - table.offsetCount;
   const order = table.nextOrder();
   const expiresAtMs = retentionMs < 0 ? -1 : nowMs + retentionMs;
-  const errors = topics.map(({ name, partitions, errorCode }) =>
+  const errors = topics.map(({ name, partitions, partitionCount, errorCode }) =>
     partitions.map((each) => {
       if (errorCode !== ErrorCode.NONE) return errorCode;
       const metadata = each.committedMetadata ?? '';
       if (Buffer.byteLength(metadata) > settings.maxOffsetMetadataBytes) {
         return ErrorCode.OFFSET_METADATA_TOO_LARGE;
       }
-      if (each.partitionIndex < 0) return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION;
+      if (each.partitionIndex < 0 || each.partitionIndex >= partitionCount)
+        return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION;
       if (!known?.get(name)?.has(each.partitionIndex) && room-- <= 0) {
         return ErrorCode.INVALID_COMMIT_OFFSET_SIZE;
       }

@@ -251,9 +251,10 @@ async function txnOffsetCommit(
   }
   const wanted = request.topics.map(({ name, partitions }) => {
     const isAllowed = authorizer.allows(connection, Operation.Read, ResourceType.Topic, name);
-    const isKnown = all.get(name) !== undefined;
-    const missing = isKnown ? NONE : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION;
-    return { name, partitions, errorCode: isAllowed ? missing : ErrorCode.TOPIC_AUTHORIZATION_FAILED };
+    const partitionCount = all.get(name)?.partitions.length ?? 0;
+    const missing = partitionCount > 0 ? NONE : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION;
+    const errorCode = isAllowed ? missing : ErrorCode.TOPIC_AUTHORIZATION_FAILED;
+    return { name, partitions, partitionCount, errorCode };
   });
   const isV2 = version >= V2_SINCE.txnOffsetCommit;
   const joined = producers.coordinator.joinGroup(id, { producerId, epoch }, groupId, isV2);

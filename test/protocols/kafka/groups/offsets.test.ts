@@ -97,6 +97,7 @@ describe('committed offsets', () => {
       errorOf(await ask('offsetCommit', version, commit(version, over)));
     const to = (over: object) => ({ topics: [{ name: 't', partitions: [partition(0, 1)], ...over }] });
     expect(await code(8, to({ name: 'nowhere' }))).toBe(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
+    expect(await code(8, to({ partitions: [partition(4, 1)] }))).toBe(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
     const id = FakeTopics.idOf('nowhere');
     expect(await code(10, { topics: [{ topicId: id, partitions: [partition(0, 1)] }] })).toBe(
       ErrorCode.UNKNOWN_TOPIC_ID,
@@ -152,6 +153,7 @@ describe('offsets of a transaction', () => {
     {
       name: 't',
       errorCode: 0,
+      partitionCount: 1,
       partitions: [
         { partitionIndex: 0, committedOffset: offset, committedLeaderEpoch: -1, committedMetadata: null },
       ],

@@ -29,7 +29,7 @@ beforeEach(async () => {
     producers: opened.producers,
     config: { kafka: { durability: { offsets: 'sync' } } },
     topics: {
-      get: (name: string) => (name === 't' ? { isInternal: false } : undefined),
+      get: (name: string) => (name === 't' ? { isInternal: false, partitions: [partition] } : undefined),
       partition: (name: string, number: number) => (name === 't' && number === 0 ? partition : undefined),
     },
     groups: { stage: () => staged },
