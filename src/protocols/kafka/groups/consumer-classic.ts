@@ -207,11 +207,12 @@ export function leaveConsumerGroup(
       group.pending.delete(memberId);
       return ErrorCode.NONE;
     }
-    const id = memberId === '' && instanceId !== null ? group.statics.get(instanceId) : memberId;
-    if (id === undefined) return ErrorCode.UNKNOWN_MEMBER_ID;
-    const errorCode = checkClassicMember(group, id, instanceId);
-    if (errorCode === ErrorCode.NONE) gone.push(id);
-    return errorCode;
+    // Administrators remove members of both protocols so.
+    const id = instanceId === null ? memberId : group.statics.get(instanceId);
+    if (id === undefined || !group.members.has(id)) return ErrorCode.UNKNOWN_MEMBER_ID;
+    if (memberId !== '' && id !== memberId) return ErrorCode.FENCED_INSTANCE_ID;
+    gone.push(id);
+    return ErrorCode.NONE;
   });
   if (gone.length > 0) coordinator.remove(group, gone);
   return errors;

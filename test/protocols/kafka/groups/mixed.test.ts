@@ -10,7 +10,7 @@ import { asker, type Loose } from './requests.ts';
 import { createWorld, FakeTopics, given, type World } from './support.ts';
 
 const T = FakeTopics.idOf('t');
-const { NONE, REBALANCE_IN_PROGRESS, UNKNOWN_MEMBER_ID, ILLEGAL_GENERATION } = ErrorCode;
+const { NONE, REBALANCE_IN_PROGRESS, UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID, ILLEGAL_GENERATION } = ErrorCode;
 
 function withTopic(settings: Parameters<typeof createWorld>[0] = {}): World {
   const world = createWorld({ retentionCheckIntervalMs: 1e12, ...settings });
@@ -286,10 +286,16 @@ describe('a classic member of a group in which the broker assigns', () => {
     const members = [
       { memberId, groupInstanceId: null },
       { memberId: '', groupInstanceId: 'i' },
-      { memberId: 'n', groupInstanceId: null },
+      { memberId: 'x', groupInstanceId: null },
+      { memberId: 'x', groupInstanceId: 'i' },
     ];
     const left = await asker(world)('leaveGroup', 4, { groupId: 'g', members });
-    expect(left.members.map(({ errorCode }: Loose) => errorCode)).toEqual([NONE, NONE, UNKNOWN_MEMBER_ID]);
+    expect(left.members.map(({ errorCode }: Loose) => errorCode)).toEqual([
+      NONE,
+      NONE,
+      UNKNOWN_MEMBER_ID,
+      FENCED_INSTANCE_ID,
+    ]);
     expect(world.groups.find('g')?.members.size).toBe(1);
   });
 });
