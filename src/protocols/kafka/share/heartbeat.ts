@@ -105,6 +105,13 @@ export class ShareCoordinator {
     return group;
   }
 
+  /** One that nobody is in yet, kept; undefined where there is no room for one more. */
+  make(id: string): ShareGroup | undefined {
+    const group = this.open(id);
+    if (group !== undefined) this.keepAll(group, [], true);
+    return group;
+  }
+
   /** Has no members. Adds to the current change, and ends it. */
   remove(group: ShareGroup): void {
     this.groups.delete(group.id);

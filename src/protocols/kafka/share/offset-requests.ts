@@ -112,17 +112,20 @@ interface Refusal {
   readonly errorMessage: string | null;
 }
 
-/** A group that may be changed: nobody is reading. */
+/** A group that may be changed: nobody is reading. Whose place is said before anybody reads is made. */
 function emptyGroup(
   kafka: Kafka,
   caller: Caller,
   operation: Operation,
   groupId: string,
+  isMade: boolean,
 ): ShareGroup | Refusal {
   if (!kafka.authorizer.allows(caller, operation, ResourceType.Group, groupId)) {
     return { errorCode: ErrorCode.GROUP_AUTHORIZATION_FAILED, errorMessage: null };
   }
-  const group = kafka.shares.groups.find(groupId);
+  const { shares, groups } = kafka;
+  const isFree = groupId !== '' && groups.find(groupId) === undefined;
+  const group = shares.groups.find(groupId) ?? (isMade && isFree ? shares.groups.make(groupId) : undefined);
   if (group === undefined) {
     const errorMessage = `Group ${groupId} is not a share group.`;
     return { errorCode: ErrorCode.GROUP_ID_NOT_FOUND, errorMessage };
@@ -153,7 +156,7 @@ const alterShareGroupOffsets: Handler<typeof Apis.alterShareGroupOffsets> = asyn
   kafka,
   { connection, request },
 ) => {
-  const group = emptyGroup(kafka, connection, Operation.Read, request.groupId);
+  const group = emptyGroup(kafka, connection, Operation.Read, request.groupId, true);
   if (!('members' in group)) return { throttleTimeMs: 0, ...group, responses: [] };
   const responses = request.topics.map(({ topicName, partitions }) => {
     const topic = topicOf(kafka, connection, topicName);
@@ -184,7 +187,7 @@ const deleteShareGroupOffsets: Handler<typeof Apis.deleteShareGroupOffsets> = as
   kafka,
   { connection, request },
 ) => {
-  const group = emptyGroup(kafka, connection, Operation.Delete, request.groupId);
+  const group = emptyGroup(kafka, connection, Operation.Delete, request.groupId, false);
   if (!('members' in group)) return { throttleTimeMs: 0, ...group, responses: [] };
   const responses = request.topics.map(({ topicName }) => {
     const topic = topicOf(kafka, connection, topicName);

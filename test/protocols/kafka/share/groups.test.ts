@@ -367,6 +367,14 @@ describe('administrators', () => {
     expect(unknown?.topics[0]?.partitions[0]?.errorCode).toBe(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
   });
 
+  test('say where a group begins before anybody reads, as kafka-share-groups does (KIP-932)', async () => {
+    await put(client, topic, ['a', 'b', 'c']);
+    expect(await alter(0, 2)).toBe(ErrorCode.NONE);
+    expect(await describeGroup()).toMatchObject({ groupState: 'Empty', members: [] });
+    const member = await bench.member(group, topic);
+    expect((await member.take()).map(({ value }) => value)).toEqual(['c']);
+  });
+
   test('have a group forget a topic, or forget the group, while nobody reads', async () => {
     await put(client, topic, ['a']);
     const member = await bench.member(group, topic);
