@@ -20,3 +20,19 @@ export const systemClock: Clock = {
     return () => clearInterval(timer);
   },
 };
+
+/** Later than a busy event loop makes a tick. */
+const STANDSTILL_MS = 1000;
+
+/**
+ * To be asked at each tick, from the first one on: whether it comes so late that the process stood still (it was stopped, or its
+ * machine slept). Ticks come ahead of reads, so who would be judged to be silent may have said something that is not read yet.
+ */
+export function standstillBefore(clock: Clock, intervalMs: number): () => boolean {
+  let lastMs = clock.monotonicMs();
+  return () => {
+    const beforeMs = lastMs;
+    lastMs = clock.monotonicMs();
+    return lastMs - beforeMs > intervalMs + STANDSTILL_MS;
+  };
+}

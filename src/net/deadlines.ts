@@ -1,8 +1,11 @@
-import type { Clock } from '../kernel/clock.ts';
+import { type Clock, standstillBefore } from '../kernel/clock.ts';
 
 const tickMs = 50;
 
-/** Deadlines of handshakes and lingering closes: few, short and usually cancelled, so one ticking sweep serves them all. */
+/**
+ * Deadlines of handshakes and lingering closes: few, short and usually cancelled, so one ticking sweep serves them all. After a
+ * standstill they end a tick later, behind what was sent meanwhile.
+ */
 export interface Deadlines {
   /** Runs `expired` once, `delayMs` from now (up to one tick later), unless the returned function is called before. */
   after(delayMs: number, expired: () => void): () => void;
@@ -21,7 +24,8 @@ export function createDeadlines(clock: Clock): Deadlines {
     stopTicking?.();
     stopTicking = undefined;
   };
-  const sweep = (): void => {
+  const sweep = (stoodStill: () => boolean): void => {
+    if (stoodStill()) return;
     const nowMs = clock.monotonicMs();
     for (const entry of entries) {
       if (entry.atMs > nowMs) continue;
@@ -35,7 +39,10 @@ export function createDeadlines(clock: Clock): Deadlines {
     after(delayMs, expired) {
       const entry = { atMs: clock.monotonicMs() + delayMs, expired };
       entries.add(entry);
-      stopTicking ??= clock.every(tickMs, sweep);
+      if (stopTicking === undefined) {
+        const stoodStill = standstillBefore(clock, tickMs);
+        stopTicking = clock.every(tickMs, () => sweep(stoodStill));
+      }
       return () => {
         entries.delete(entry);
         stopWhenIdle();

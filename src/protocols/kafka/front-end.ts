@@ -11,7 +11,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Config } from '../../config/config.ts';
 import { type ClientEvents, unobserved } from '../../events/client-events.ts';
-import type { Clock } from '../../kernel/clock.ts';
+import { type Clock, standstillBefore } from '../../kernel/clock.ts';
 import type { Crossing } from '../../kernel/crossing/crossing.ts';
 import { createFollower } from '../../kernel/crossing/follower.ts';
 import type { Partitions } from '../../kernel/log/partitions.ts';
@@ -302,8 +302,10 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
     }
   }
 
+  const stoodStill = standstillBefore(clock, SWEEP_MS);
   const stopSweeping = clock.every(SWEEP_MS, () => {
     release();
+    if (stoodStill()) return;
     endStrangers();
     const before = clock.monotonicMs() - settings.maxIdleMs;
     for (const connection of connections) {
