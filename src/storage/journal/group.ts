@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { readU64, viewOf } from '../wal/block.ts';
+import { copyBytes } from '../wal/copy-bytes.ts';
 import { CONTROL_LOG, FRAME_HEADER_BYTES, payloadBytesAt, writeFrameHeader } from './frame.ts';
 import { type GroupMemory, type Lendable, type Room, unpooledMemory } from './group-memory.ts';
 import { OWN_SUM_FROM } from './own-sum.ts';
@@ -96,7 +97,7 @@ export function buildGroup(
       writeFrameHeader(header, at, logId, stripe, bytes, hasOwnSum);
       at += FRAME_HEADER_BYTES;
       if (isCopied(entry)) {
-        own.set(payload, at);
+        copyBytes(payload, own, at);
         if (hasOwnSum) {
           sum = crc32(own.subarray(summed, at + OWN_SUM_FROM), sum);
           summed = at + bytes;

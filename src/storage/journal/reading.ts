@@ -1,3 +1,4 @@
+import { copyOf } from '../wal/copy-bytes.ts';
 import type { WalStore } from '../wal/wal-store.ts';
 import { type BufferPool, createBufferPool } from './buffer-pool.ts';
 import { type Body, collectListed, collectRecords, type JournalRecord } from './group.ts';
@@ -83,8 +84,7 @@ function lend({ bytes, lender }: Body, found: JournalRecord[], first: number, lo
   }
   for (let i = first; i < found.length; i++) {
     const record = found[i] as JournalRecord;
-    if (record.payload.buffer === bytes.buffer)
-      found[i] = { ...record, payload: Buffer.from(record.payload) };
+    if (record.payload.buffer === bytes.buffer) found[i] = { ...record, payload: copyOf(record.payload) };
   }
 }
 

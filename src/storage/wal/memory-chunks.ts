@@ -1,15 +1,13 @@
 /**
- * Memory of a log that is kept in memory. Bodies are laid one behind the other into chunks; a chunk of which nobody wants a
- * body any more is filled again. So a log that gives back as much as it takes costs no new memory: that would have to be
- * mapped page by page, and the collector, which counts what lies outside its heap, would go through all of the heap for
- * every few dozen megabytes of it.
+ * Memory of a log that is kept in memory. Bodies are laid one behind the other into chunks, and a chunk of which nobody wants
+ * a body any more is filled again: new memory has to be mapped page by page. Chunks are shared memory, though nobody shares
+ * it, for the collector counts any other that lies outside its heap, and goes through all of the heap for every few dozen
+ * megabytes that are new. Nor would it notice what is let go: so a chunk stays, and all memory is what was once in use.
  */
 import type { BodyMemory, BodyRoom } from './wal-store.ts';
 
 /** Little is lost at the end of one, even to bodies of a megabyte. */
-const CHUNK_BYTES = 8 * 1024 * 1024;
-/** So many may be free, and as many as are in use. */
-const MIN_KEPT = 4;
+export const CHUNK_BYTES = 8 * 1024 * 1024;
 
 export interface Chunk {
   readonly whole: Uint8Array;
@@ -73,21 +71,24 @@ export function createMemoryChunks(chunkBytes: number = CHUNK_BYTES): MemoryChun
     const { byteLength } = chunk.whole;
     used -= byteLength;
     if (byteLength === chunkBytes) free.push(chunk);
-    while (free.length > Math.max(MIN_KEPT, used / chunkBytes)) free.pop();
   }
 
-  function newChunk(bytes: number): Chunk {
+  function newChunk(): Chunk {
+    used += chunkBytes;
+    return free.pop() ?? { whole: Buffer.from(new SharedArrayBuffer(chunkBytes)), uses: 0 };
+  }
+
+  function ownChunk(bytes: number): Chunk {
     used += bytes;
-    const found = bytes === chunkBytes ? free.pop() : undefined;
-    return found ?? { whole: Buffer.allocUnsafeSlow(bytes), uses: 0 };
+    return { whole: Buffer.allocUnsafeSlow(bytes), uses: 0 };
   }
 
   return {
     take(bytes) {
-      if (bytes > chunkBytes / 2) return new ChunkPlace(newChunk(bytes), 0, bytes, release);
+      if (bytes > chunkBytes / 2) return new ChunkPlace(ownChunk(bytes), 0, bytes, release);
       if (open === undefined || filled + bytes > chunkBytes) {
         if (open !== undefined) release(open);
-        open = newChunk(chunkBytes);
+        open = newChunk();
         open.uses = 1;
         filled = 0;
       }

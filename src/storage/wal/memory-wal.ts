@@ -4,6 +4,7 @@
  * process can seal an epoch. A body that was laid out in the log's own memory stays where it is; any other is copied there.
  */
 import { BLOCK_HEADER_BYTES, bytesOf, crcCheck, crcOf } from './block.ts';
+import { copyBytes } from './copy-bytes.ts';
 import { type Chunk, createMemoryChunks, type MemoryChunks, type Place } from './memory-chunks.ts';
 import {
   type AppendOptions,
@@ -81,7 +82,7 @@ export function createMemoryWal(options: MemoryWalOptions = {}): WalStore {
     const place = chunks.take(bodyBytes);
     let at = 0;
     for (const part of body) {
-      place.bytes.set(part, at);
+      copyBytes(part, place.bytes, at);
       at += part.byteLength;
     }
     return place;
@@ -191,7 +192,7 @@ export function createMemoryWal(options: MemoryWalOptions = {}): WalStore {
         const { position, isAnchor, sum, chunk, offset, bodyBytes } = block;
         const body = bytes.subarray(at, at + bodyBytes);
         at += bodyBytes;
-        body.set(chunk.whole.subarray(offset, offset + bodyBytes));
+        copyBytes(chunk.whole.subarray(offset, offset + bodyBytes), body, 0);
         if (!check.matches(body, sum)) {
           throw new WalCorrupt(nameOf(walId, epoch), position, 'the block there is damaged');
         }
