@@ -9,6 +9,7 @@ import type { Clock } from './kernel/clock.ts';
 import { openStateLog } from './kernel/state/open.ts';
 import type { OpenStateLog, Storage } from './kernel/state/state-log.ts';
 import type { Table } from './kernel/state/table.ts';
+import { createMemoryTier, type MemoryTier, memoryBoundBytes, type OldestKept } from './memory-tier.ts';
 import { Histogram } from './metrics/histogram.ts';
 import { type Backups, createBackups } from './storage/backup/backup.ts';
 import { type Cleaner, type CleanerSource, createCleaner } from './storage/cleaner/cleaner.ts';
@@ -26,7 +27,6 @@ import type { SegmentStore } from './storage/segments/segment-store.ts';
 import { hasMoved } from './storage/tier/local-files.ts';
 import { createTieredWal, type TieredWal } from './storage/tier/tiered-wal.ts';
 import { createFileWal } from './storage/wal/file-wal.ts';
-import { createMemoryWal } from './storage/wal/memory-wal.ts';
 import { createSealedWal } from './storage/wal/sealed-wal.ts';
 import { createSegmentObjects } from './storage/wal/segment-objects.ts';
 import type { WalStore } from './storage/wal/wal-store.ts';
@@ -43,6 +43,8 @@ export interface DurableTierOptions {
   readonly tables: (journals: Journals) => readonly Table[];
   /** What the cleaner of another journal than the main one asks. */
   readonly sourcesOf: (storage: Storage) => readonly CleanerSource[];
+  /** Applies the retention of partitions, and has records below these positions go besides. */
+  readonly retain: (oldestKept: OldestKept) => Promise<void>;
   /** Before anything is cleaned: what the object store has and the tables have not would be dead. */
   readonly onOpen?: (log: OpenStateLog, journals: Journals) => Promise<void>;
   /** Folders of the data directory. */
@@ -84,14 +86,17 @@ export async function openDurableTier(options: DurableTierOptions): Promise<Dura
   };
   try {
     const hasFiles = storage.engine === 'files';
+    const inMemory = newMemory(options);
     const space = hasFiles ? await openSpace(options, closers) : undefined;
+    const room = space ?? inMemory.space;
     // Side by side with the journal: both wait for the disk.
     const opening = hasFiles ? openViews(options) : undefined;
     const opened = opening?.catch(() => undefined);
     closers.push(async () => (await opened)?.close());
-    const wal = hasFiles ? await openFiles(options, closers) : memoryWal();
+    const wal = hasFiles ? await openFiles(options, closers) : inMemory.newWal();
     await wal.probe();
     const limits = { segmentBytes: storage.segmentBytes, maxPendingBytes: MAX_FRAME_BYTES };
+    const memoryLimits = { ...limits, ...inMemory.limits };
     const commits = { journal: commitHistograms(), object: commitHistograms() };
     const timesOf = (histograms: CommitHistograms): CommitTimes => ({
       nowMs: () => clock.monotonicMs(),
@@ -100,13 +105,18 @@ export async function openDurableTier(options: DurableTierOptions): Promise<Dura
     const journal = await openJournal({
       wal,
       walId: MAIN,
-      limits,
+      limits: hasFiles ? limits : memoryLimits,
+      space: room,
       times: timesOf(commits.journal),
-      ...(space === undefined ? {} : { space }),
       ...(utilization === undefined ? {} : { gathering: createGathering({ clock, utilization }) }),
       onFailure: options.onFailure,
     });
-    const memory = await openJournal({ wal: memoryWal(), walId: 'memory', limits });
+    const memory = await openJournal({
+      wal: inMemory.newWal(),
+      walId: 'memory',
+      limits: memoryLimits,
+      space: inMemory.space,
+    });
     const object = await openObjectJournal(options, closers, timesOf(commits.object));
     const journals: Journals = { journal, memory, ...(object === undefined ? {} : { object }) };
     for (const each of object === undefined ? [journal] : [journal, object]) {
@@ -120,7 +130,7 @@ export async function openDurableTier(options: DurableTierOptions): Promise<Dura
       ...(kv === undefined ? {} : { kv }),
       tables: options.tables(journals),
       clock,
-      ...(space === undefined ? {} : { space }),
+      space: room,
       limits: {
         maxPendingBytes: storage.maxPendingBytes,
         cycleBytes: 4 * storage.segmentBytes,
@@ -145,8 +155,11 @@ export async function openDurableTier(options: DurableTierOptions): Promise<Dura
       return cleaner;
     };
     const cleaner = clean(journal, log.sources);
-    clean(memory, options.sourcesOf('memory'));
+    const memoryCleaner = clean(memory, options.sourcesOf('memory'));
     if (object !== undefined) clean(object, options.sourcesOf('object'));
+    const kept = [{ storage: 'memory', journal: memory, cleaner: memoryCleaner }] as const;
+    inMemory.keepPace(hasFiles ? kept : [{ storage: 'journal', journal, cleaner }, ...kept], options.retain);
+    closers.push(() => inMemory.close());
     const backups = hasFiles ? openBackups(options, { journal, log, cleaner, wal, space }) : undefined;
     closers.push(async () => backups?.close());
     logger.debug({ ...log.recovered, views: kv?.engine }, 'journal replayed');
@@ -204,7 +217,17 @@ function openBackups(
 
 type Closers = (() => Promise<void>)[];
 
-const memoryWal = (): WalStore => createMemoryWal({ check: frameCheck, maxBlockBytes: MAX_BLOCK_BYTES });
+function newMemory({ config, clock, logger }: DurableTierOptions): MemoryTier {
+  const { segmentBytes, reserveBytes, maxPendingBytes } = config.storage;
+  return createMemoryTier({
+    maxBytes: memoryBoundBytes(config),
+    segmentBytes,
+    maxBlockBytes: MAX_BLOCK_BYTES,
+    reserveBytes: reserveBytes + 2 * maxPendingBytes,
+    clock,
+    onError: (error) => logger.warn({ err: error }, 'what is kept in memory could not be cleaned'),
+  });
+}
 
 async function openFiles(options: DurableTierOptions, closers: Closers): Promise<WalStore> {
   const { config, clock, logger, journalFolder: directory } = options;

@@ -118,6 +118,7 @@ export async function startNode(config: Config, dependencies: NodeDependencies):
         ? []
         : [{ name: 'partitions', ...built.tables.partitions.source(storage) }];
     },
+    retain: async (oldestKept) => built.tables?.partitions.clean(oldestKept),
     async onOpen(log, journals) {
       const { tables } = built;
       if (tables === undefined) throw new Error('the tables were not built');

@@ -128,7 +128,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'src/security',
   ],
   'src/durable-tables.ts': ['src/config', 'src/kernel', 'src/protocols', 'src/wasm'],
-  'src/durable-tier.ts': ['src/config', 'src/kernel', 'src/metrics/histogram.ts', 'src/storage'],
+  'src/durable-tier.ts': [
+    'src/config',
+    'src/kernel',
+    'src/memory-tier.ts',
+    'src/metrics/histogram.ts',
+    'src/storage',
+  ],
+  'src/memory-tier.ts': ['src/config', 'src/kernel', 'src/storage'],
   'src/object-tier.ts': [
     'src/config',
     'src/durable-tables.ts',

@@ -79,8 +79,11 @@ export function checkConfig(config: Config, placeOf: PlaceOf): ConfigProblem[] {
   return problems;
 }
 
+/** Several segments, and the newest records beside them. */
+const MIN_MEMORY_BYTES = 64 * 1024 * 1024;
+
 function checkStorage(config: Config, problem: (path: string, reason: string) => void): void {
-  const { engine, object, tier } = config.storage;
+  const { engine, memory, object, tier } = config.storage;
   const needs = 'needs an object store: storage.object.bucket or storage.object.directory';
   const hasStore = object.bucket !== '' || object.directory !== '';
   if (object.bucket !== '' && object.directory !== '') {
@@ -88,6 +91,9 @@ function checkStorage(config: Config, problem: (path: string, reason: string) =>
   }
   if ((object.accessKeyId === '') !== (object.secretAccessKey === '')) {
     problem('storage.object.secretAccessKey', 'and storage.object.accessKeyId are set both or neither');
+  }
+  if (memory.maxBytes > 0 && memory.maxBytes < MIN_MEMORY_BYTES) {
+    problem('storage.memory.maxSize', 'must be 0 or at least 64MiB');
   }
   if (tier.enabled && !hasStore) problem('storage.tier.enabled', needs);
   if (tier.enabled && engine === 'memory') {

@@ -55,6 +55,16 @@ export const storageSchema = section('Where and how what was promised to clients
   watermarkBytes: bytes(256 * MiB, 'Free space below which publishers are refused until there is more.', {
     max: 1024 * GiB,
   }),
+  memory: section(
+    'What is kept in memory: by the engine `memory`, and for topics and streams with `storage: memory`.',
+    {
+      maxBytes: bytes(
+        0,
+        'Most of it. Above 85 % the oldest records of streams and Kafka topics go, except where those are only compacted; when it is full publishers are refused. 0 is half of `limits.memoryWatermarkSize`, which is a share of what there is; otherwise at least 64 MiB.',
+        { max: 64 * 1024 * GiB },
+      ),
+    },
+  ),
   messages: section('Messages that wait for durable sessions; each is stored once.', {
     maxMessages: count(20_000_000, 'Most messages.', { min: 1000, max: 2 ** 31 - 1 }),
     maxBytes: bytes(64 * GiB, 'Most bytes on disk.', { min: MiB }),

@@ -189,6 +189,7 @@ export class FakeNetwork {
       logger: pino({ level: 'silent' }),
       tables: () => [...tables.all, retained.table, delayed.table, deduplication.table],
       sourcesOf: () => [],
+      retain: async () => {},
       journalFolder: '',
       viewsFolder: '',
       onFailure: () => {},

@@ -109,8 +109,11 @@ export interface Partitions {
   truncate(partition: Partition, below: number): Promise<number>;
   /** Who keeps the state of producers; before it is told there are none. */
   follow(producers: ProducerView): void;
-  /** Applies the policies to all partitions: retention, then compaction where it is due. */
-  clean(): Promise<void>;
+  /**
+   * Applies the policies to all partitions: retention, then compaction where it is due. Records that lie below a position
+   * of their journal go besides, unless the policy only compacts.
+   */
+  clean(oldestKept?: Readonly<Partial<Record<Storage, number>>>): Promise<void>;
 }
 
 /** Offsets that a partition in memory may give before it says so again. */
@@ -230,9 +233,9 @@ export function createPartitions(options: PartitionsOptions): Partitions {
     return stateLog().refusal(partition.storage);
   }
 
-  async function cleanPartition(partition: PartitionState): Promise<void> {
+  async function cleanPartition(partition: PartitionState, oldestKept: number | undefined): Promise<void> {
     const nowMs = clock.wallMs();
-    const start = retainedFrom(partition, nowMs);
+    const start = retainedFrom(partition, nowMs, oldestKept);
     if (start > partition.startOffset) await truncate(partition, start);
     if (!isCompacted(partition) || partition.isDeleted) return;
     const stableEnd = Math.min(producers.lastStableOffset(partition), partition.endOffset);
@@ -377,11 +380,11 @@ export function createPartitions(options: PartitionsOptions): Partitions {
     follow(view) {
       producers = view;
     },
-    async clean() {
+    async clean(oldestKept = {}) {
       let failure: unknown;
       for (const partition of [...state.all()]) {
         // A damaged one is no reason to keep what the others need not.
-        await cleanPartition(partition).catch((error: unknown) => {
+        await cleanPartition(partition, oldestKept[partition.storage]).catch((error: unknown) => {
           failure ??= error;
         });
       }

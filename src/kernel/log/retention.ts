@@ -5,9 +5,9 @@ export const isCompacted = ({ policy }: PartitionState): boolean => policy.clean
 
 /**
  * The offset at which the partition should start: behind the oldest runs of which every batch is too old, is more than
- * the policy keeps, or is settled. Equal to its start where nothing may go.
+ * the policy keeps, is settled, or lies below `oldestKept` in its journal. Equal to its start where nothing may go.
  */
-export function retainedFrom(partition: PartitionState, nowMs: number): number {
+export function retainedFrom(partition: PartitionState, nowMs: number, oldestKept = 0): number {
   const { index, policy, startOffset } = partition;
   if (policy.cleanup === 'compact') return startOffset;
   const floor = policy.settledFloor?.() ?? 0;
@@ -24,7 +24,8 @@ export function retainedFrom(partition: PartitionState, nowMs: number): number {
     const isOverCount = policy.maxRecords > 0 && index.end - row.end >= policy.maxRecords;
     // A hole has nothing to keep, and no time.
     const isGone = row.position < 0 && row.end < index.end;
-    if (!(isOld || isOverSize || isOverCount || isGone || row.end <= floor)) break;
+    const isBelow = row.position >= 0 && row.last < oldestKept;
+    if (!(isOld || isOverSize || isOverCount || isGone || isBelow || row.end <= floor)) break;
     bytes -= row.bytes;
     start = Math.max(start, row.end);
   }

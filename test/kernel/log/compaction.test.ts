@@ -259,6 +259,24 @@ describe('compaction', () => {
 });
 
 describe('retention', () => {
+  it.each([
+    ['delete', true],
+    ['both', true],
+    ['compact', false],
+  ] as const)('with the policy %s lets those go that lie below a position: %s', async (cleanup, goes) => {
+    const it = await setUp({ cleanup });
+    const value = 'x'.repeat(300);
+    for (let i = 0; i < 40; i++) await it.add({ [`k${i}`]: value });
+    const { partitions, journal } = it.opened;
+    const { end } = journal.segments()[0] ?? { end: 0 };
+    await partitions.clean({ memory: end });
+    expect(it.partition.startOffset).toBe(0);
+    await partitions.clean({ journal: end });
+    expect(it.partition.startOffset > 0).toBe(goes);
+    expect(it.partition.startOffset).toBeLessThan(it.partition.endOffset);
+    if (goes) expect(partitions.source('journal').liveBytes(0, end / 2)).toBe(0);
+  });
+
   it('takes records without a time for as old as what was appended behind them', async () => {
     const it = await setUp({ cleanup: 'delete', ageMs: HOUR });
     const value = 'x'.repeat(300);
