@@ -182,7 +182,10 @@ async function live(random: Random, life: { hasLied: boolean }, seen: Map<string
         kv,
         makeTables,
       });
-      expect(problems).toEqual([]);
+      // What the disk lied about may be missing below the views, which did not need it to start; verify says so.
+      const isLie = (problem: string): boolean =>
+        life.hasLied && problem.startsWith('the tables cannot be rebuilt from the journal: corrupt: ');
+      expect(problems.filter((problem) => !isLie(problem))).toEqual([]);
     }
     disk = disk.kill();
     kv = kv?.kill();
