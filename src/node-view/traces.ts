@@ -72,6 +72,8 @@ export function tracesView({ config, clock }: Pick<Mqtt, 'config' | 'clock'>, hu
       let waiting: Span[] = [];
       let told = 0;
       let tells = false;
+      // Time counts from now, and may be over before there is anybody to tell.
+      let isTimeOver = false;
       looking++;
       const remove = hub.add(tracer);
       const stopTimers = [
@@ -79,7 +81,10 @@ export function tracesView({ config, clock }: Pick<Mqtt, 'config' | 'clock'>, hu
           tells = true;
           ready();
         }),
-        clock.every(durationMs, () => over(TIME_IS_OVER)),
+        clock.every(durationMs, () => {
+          isTimeOver = true;
+          over(TIME_IS_OVER);
+        }),
       ];
       let isClosed = false;
       return {
@@ -87,6 +92,7 @@ export function tracesView({ config, clock }: Pick<Mqtt, 'config' | 'clock'>, hu
         start(whenReady, whenOver) {
           ready = whenReady;
           over = whenOver;
+          if (isTimeOver) over(TIME_IS_OVER);
         },
         take() {
           if (waiting.length === 0) waiting = tracer.take().reverse();

@@ -19,7 +19,10 @@ afterAll(() => node.stop());
 const isTraced = (): boolean => node.node.mqtt.context.tracing !== undefined;
 
 async function robustmq(...args: string[]) {
-  const io = testIo();
+  return running(testIo(), ...args);
+}
+
+async function running(io: ReturnType<typeof testIo>, ...args: string[]) {
   const code = await run(['trace', ...args, '--data-dir', node.folder], io);
   return { code, out: io.outText(), err: io.errText() };
 }
@@ -97,9 +100,12 @@ describe('robustmq trace', () => {
   });
 
   it('counts what is above the rate', async () => {
-    const seen = robustmq('--topic', 'much', '--rate', '2', '--seconds', '5');
+    const io = testIo();
+    const seen = running(io, '--topic', 'much', '--rate', '2', '--seconds', '5');
     await expect.poll(isTraced).toBe(true);
     for (let i = 0; i < 6; i++) await publisher.publish({ topic: 'much', qos: 1 });
+    // What has not been shown when the time is over is not shown.
+    await expect.poll(() => io.outText().trimEnd().split('\n').length).toBe(4);
     await node.clock.advance(2000);
     await node.clock.advance(4000);
     const { out, err } = await seen;
