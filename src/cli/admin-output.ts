@@ -4,7 +4,12 @@
  */
 import { type Io, write } from './io.ts';
 
-export type OutputForm = 'table' | 'json' | 'ndjson' | 'yaml';
+/** `wide` is a table with everything in it, however wide the screen is. */
+export type OutputForm = 'table' | 'wide' | 'json' | 'ndjson' | 'yaml';
+
+/** For people. */
+export const isTable = (form: OutputForm): boolean => form === 'table' || form === 'wide';
+
 export type Row = Readonly<Record<string, unknown>>;
 
 export async function printList(
@@ -18,17 +23,18 @@ export async function printList(
   else if (form === 'ndjson') {
     for (const item of items) await write(io.out, `${JSON.stringify(item)}\n`);
   } else {
-    const isTerminal = io.out.isTTY === true && io.out.columns !== undefined && io.out.columns > 0;
-    const { text, leftOut } = layout(items, columns, isTerminal ? io.out.columns : undefined);
+    const hasScreen = io.out.isTTY === true && io.out.columns !== undefined && io.out.columns > 0;
+    const screenWidth = hasScreen && form === 'table' ? io.out.columns : undefined;
+    const { text, leftOut } = layout(items, columns, screenWidth);
     await write(io.out, text);
     if (leftOut.length > 0) {
-      await write(io.err, `there is no room for ${leftOut.map(heading).join(', ')}; -o json shows all\n`);
+      await write(io.err, `there is no room for ${leftOut.map(heading).join(', ')}; -o wide shows all\n`);
     }
   }
 }
 
 export async function printOne(item: object, form: OutputForm, io: Io): Promise<void> {
-  if (form === 'table') await write(io.out, lines(item, '').join(''));
+  if (isTable(form)) await write(io.out, lines(item, '').join(''));
   else if (form === 'yaml') await write(io.out, await yaml(item));
   else await write(io.out, `${JSON.stringify(item, undefined, form === 'json' ? 2 : undefined)}\n`);
 }
@@ -42,10 +48,15 @@ export const table = (items: readonly object[], columns: readonly string[]): str
 /** On a screen of that width, or as wide as it is. */
 function layout(items: readonly object[], columns: readonly string[], screenWidth: number | undefined) {
   const rows = items.map((item) => columns.map((column) => cell(column, (item as Row)[column])));
-  const wanted = columns.map((column, i) =>
-    rows.reduce((most, row) => Math.max(most, [...(row[i] ?? '')].length), heading(column).length),
-  );
-  const widths = screenWidth === undefined ? wanted : fitted(wanted, screenWidth);
+  const shapes = columns.map((column, i): Column => {
+    const name = heading(column);
+    return {
+      wanted: rows.reduce((most, row) => Math.max(most, [...(row[i] ?? '')].length), name.length),
+      canBeCut: items.some((item) => ['string', 'object'].includes(kindOf((item as Row)[column]))),
+      isEmpty: items.length > 0 && rows.every((row) => row[i] === EMPTY),
+    };
+  });
+  const widths = screenWidth === undefined ? shapes.map(({ wanted }) => wanted) : fitted(shapes, screenWidth);
   const line = (cells: readonly string[]): string =>
     `${cells
       .flatMap((text, i) => ((widths[i] ?? 0) === 0 ? [] : [padded(text, widths[i] ?? 0)]))
@@ -57,9 +68,12 @@ function layout(items: readonly object[], columns: readonly string[], screenWidt
   };
 }
 
+const kindOf = (value: unknown): string => (value === null ? 'null' : typeof value);
+
+const EMPTY = '-';
 const GAP = '  ';
 /** Less of a cell says nothing. */
-const MIN_WIDTH = 6;
+const MIN_WIDTH = 10;
 
 function padded(text: string, width: number): string {
   const characters = [...text];
@@ -67,29 +81,50 @@ function padded(text: string, width: number): string {
   return text + ' '.repeat(width - characters.length);
 }
 
+export interface Column {
+  readonly wanted: number;
+  /** The beginning of a text says something; that of a number or of a time something wrong. */
+  readonly canBeCut: boolean;
+  /** In no row there is anything. */
+  readonly isEmpty: boolean;
+}
+
 /**
- * What columns get of a screen: the widest give way first, the last ones are left out (0) where even that is not enough. The first
- * one, by which people name the thing, goes on giving way after the others.
+ * What columns get of a screen, 0 for those that are left out: those with nothing in them go before anything is cut, the
+ * last ones where the texts of the rest, the widest first, cannot be cut far enough. The first one, by which people name the thing, stays, and gives way after the others.
  */
-export function fitted(wanted: readonly number[], screenWidth: number): number[] {
-  const widths = [...wanted];
-  const used = (): number => {
-    const shown = widths.filter((width) => width > 0);
-    return shown.reduce((sum, width) => sum + width, 0) + GAP.length * Math.max(0, shown.length - 1);
-  };
+export function fitted(columns: readonly Column[], screenWidth: number): number[] {
+  const shown = new Set(columns.keys());
+  const behind = [...shown].slice(1).toReversed();
+  const isTooWide = (): boolean =>
+    usedBy(columns.map(({ wanted }, at) => (shown.has(at) ? wanted : 0))) > screenWidth;
+  for (const at of behind) if (columns[at]?.isEmpty && isTooWide()) shown.delete(at);
+  for (const at of behind) {
+    if (usedBy(cut(columns, shown, screenWidth)) <= screenWidth) break;
+    shown.delete(at);
+  }
+  return cut(columns, shown, screenWidth);
+}
+
+const usedBy = (widths: readonly number[]): number => {
+  const shown = widths.filter((width) => width > 0);
+  return shown.reduce((sum, width) => sum + width, 0) + GAP.length * Math.max(0, shown.length - 1);
+};
+
+function cut(columns: readonly Column[], shown: ReadonlySet<number>, screenWidth: number): number[] {
+  const widths = columns.map(({ wanted }, at) => (shown.has(at) ? wanted : 0));
   const narrow = (places: readonly number[], least: number): void => {
-    for (let over = used() - screenWidth; over > 0; over--) {
-      const widest = places.reduce((best, at) => ((widths[at] ?? 0) > (widths[best] ?? 0) ? at : best));
+    for (let over = usedBy(widths) - screenWidth; over > 0; over--) {
+      const widest = places.reduce((best, at) => ((widths[at] ?? 0) > (widths[best] ?? 0) ? at : best), -1);
       if ((widths[widest] ?? 0) <= least) return;
       widths[widest] = (widths[widest] ?? 0) - 1;
     }
   };
-  const rest = widths.map((_, i) => i).slice(1);
-  if (rest.length > 0) narrow(rest, 2 * MIN_WIDTH);
+  const rest = [...shown].filter((at) => at > 0 && columns[at]?.canBeCut);
+  narrow(rest, 2 * MIN_WIDTH);
   narrow([0], Math.floor(screenWidth / 2));
-  if (rest.length > 0) narrow(rest, MIN_WIDTH);
-  for (let last = widths.length - 1; last > 0 && used() > screenWidth; last--) widths[last] = 0;
-  narrow([0], 1);
+  narrow(rest, MIN_WIDTH);
+  if (shown.size === 1) narrow([0], 1);
   return widths;
 }
 
@@ -125,7 +160,7 @@ const isListOfObjects = (value: unknown): value is readonly object[] =>
   Array.isArray(value) && value.every((each) => typeof each === 'object' && each !== null);
 
 function cell(name: string, value: unknown): string {
-  if (value === null || value === undefined) return '-';
+  if (value === null || value === undefined) return EMPTY;
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
   if (typeof value === 'number') {
     if (name.endsWith('Ms')) return time(value);
@@ -134,9 +169,9 @@ function cell(name: string, value: unknown): string {
     return String(value);
   }
   if (isListOfObjects(value)) {
-    return value.map((each) => Object.values(each).map(String).join('=')).join(' ') || '-';
+    return value.map((each) => Object.values(each).map(String).join('=')).join(' ') || EMPTY;
   }
-  if (Array.isArray(value)) return value.map((each) => cell('', each)).join(', ') || '-';
+  if (Array.isArray(value)) return value.map((each) => cell('', each)).join(', ') || EMPTY;
   return printable(String(value));
 }
 

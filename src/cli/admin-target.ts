@@ -30,7 +30,7 @@ export function withAdminOptions(command: Command): Command {
     .option('--context <name>', 'a broker of `robustmq context` (or ROBUSTMQ_CONTEXT)')
     .addOption(
       new Option('-o, --output <form>', 'form of the output')
-        .choices(['table', 'json', 'ndjson', 'yaml'])
+        .choices(['table', 'wide', 'json', 'ndjson', 'yaml'])
         .default('table'),
     )
     .option('--json', 'same as -o json');

@@ -12,7 +12,7 @@ import { nodeDisk } from '../storage/disk/node-disk.ts';
 import { describeObjectStore, openObjectStoreForReading } from '../storage/segments/open.ts';
 import type { SegmentStore } from '../storage/segments/segment-store.ts';
 import type { AdminClient } from './admin-client.ts';
-import { printOne, size } from './admin-output.ts';
+import { isTable, printOne, size } from './admin-output.ts';
 import { type AdminOptions, dataDirOf, formOf, withAdmin } from './admin-target.ts';
 import { CliError, ExitCode } from './exit-codes.ts';
 import { type Io, write } from './io.ts';
@@ -97,7 +97,7 @@ export async function backup(
         `${manifest.objects.length} segments lie in the object store (${manifest.objectPlace}) and are not in it: a restore needs them there; ${MANIFEST} names them. With --with-cold they are copied, too\n`,
       );
     }
-    if (formOf(options) !== 'table') await printOne(report, formOf(options), io);
+    if (!isTable(formOf(options))) await printOne(report, formOf(options), io);
     return ExitCode.Ok;
   });
 }

@@ -1,6 +1,6 @@
 /** `robustmq check`: questions about a running broker, answered by the exit code. */
 import { OPERATIONS } from '../admin/operations.ts';
-import { printable, printList } from './admin-output.ts';
+import { isTable, printable, printList } from './admin-output.ts';
 import { type AdminOptions, formOf, withAdmin } from './admin-target.ts';
 import { ExitCode } from './exit-codes.ts';
 import { type Io, write } from './io.ts';
@@ -16,7 +16,7 @@ export function check(names: readonly string[], options: CheckOptions, io: Io): 
     });
     const form = formOf(options);
     if (options.quiet !== true) {
-      if (form !== 'table') await printList(checks, [], form, io);
+      if (!isTable(form)) await printList(checks, [], form, io);
       else {
         for (const each of checks) {
           await write(

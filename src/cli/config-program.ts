@@ -28,7 +28,7 @@ export function addConfigVerbs(program: Command, io: Io, ends: Ends): void {
     .action(async (options) => ends((await verbs()).configPrint(options, io)));
   withOutput(
     withConfig(config.command('validate').description('Check it without starting.')),
-    ['table', 'json', 'ndjson', 'yaml'],
+    ['table', 'wide', 'json', 'ndjson', 'yaml'],
     'table',
   )
     .option('--environment', 'look at this machine too: ports, certificates, the data directory, open files')

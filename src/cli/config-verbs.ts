@@ -5,7 +5,7 @@ import { differences, shownChanges } from '../config/changes.ts';
 import { jsonSchema, keys, lookUp, printConfig, printedValue, referencePage } from '../config/describe.ts';
 import { type Profile, profileText } from '../config/profiles.ts';
 import { nearest } from '../config/suggest.ts';
-import { printList, printOne } from './admin-output.ts';
+import { isTable, printList, printOne } from './admin-output.ts';
 import { type AdminOptions, formOf, withAdmin } from './admin-target.ts';
 import { checkEnvironment } from './environment.ts';
 import { CliError, ExitCode } from './exit-codes.ts';
@@ -39,7 +39,7 @@ export async function configValidate(
   for (const warning of warnings) await write(io.err, `warning: ${warning}\n`);
   await write(io.err, 'The configuration is valid.\n');
   if (options.environment !== true) {
-    if (options.output !== 'table') await printFindings([], options, io);
+    if (!isTable(options.output)) await printFindings([], options, io);
     return ExitCode.Ok;
   }
   const findings = await checkEnvironment(config, { isRunning: false, nowMs: Date.now() });
@@ -70,7 +70,7 @@ export async function configDiff(other: string | undefined, options: AdminOption
 
 async function printDifferences(changes: readonly object[], options: AdminOptions, io: Io): Promise<number> {
   const form = formOf(options);
-  if (form !== 'table' || changes.length > 0) await printList(changes, DIFF_COLUMNS, form, io);
+  if (!isTable(form) || changes.length > 0) await printList(changes, DIFF_COLUMNS, form, io);
   return changes.length === 0 ? ExitCode.Ok : ExitCode.Failed;
 }
 

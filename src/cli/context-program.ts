@@ -55,4 +55,4 @@ export function addContextVerbs(program: Command, io: Io, ends: Ends): void {
 }
 
 const withForms = (command: Command): Command =>
-  withOutput(command, ['table', 'json', 'ndjson', 'yaml'], 'table');
+  withOutput(command, ['table', 'wide', 'json', 'ndjson', 'yaml'], 'table');

@@ -1,7 +1,7 @@
 /** `robustmq export` and `robustmq import`: the definitions of a running broker as a file. */
 import { open, rename, rm } from 'node:fs/promises';
 import { OPERATIONS } from '../admin/operations.ts';
-import { printList, printOne } from './admin-output.ts';
+import { isTable, printList, printOne } from './admin-output.ts';
 import { type AdminOptions, formOf, readText, withAdmin } from './admin-target.ts';
 import { CliError, ExitCode } from './exit-codes.ts';
 import { type Io, write } from './io.ts';
@@ -26,7 +26,7 @@ export async function exportDefinitions(
     const document = (await client.call(OPERATIONS.definitionsExport, query, { waitMs: WAIT_MS })) as object;
     const text = `${JSON.stringify(document, undefined, 2)}\n`;
     const form = formOf(options);
-    if (file === undefined) await printOne(document, form === 'table' ? 'json' : form, io);
+    if (file === undefined) await printOne(document, isTable(form) ? 'json' : form, io);
     else {
       await keep(file, text);
       const counts = Object.entries(document).flatMap(([name, items]) =>
@@ -74,7 +74,7 @@ export async function importDefinitions(file: string, options: ImportOptions, io
     };
     const report = await client.call(OPERATIONS.definitionsImport, { body }, { waitMs: WAIT_MS });
     const form = formOf(options);
-    if (form === 'table') {
+    if (isTable(form)) {
       const shown = report.steps.filter(({ action }) => action !== 'same');
       if (shown.length > 0) await printList(shown, ['action', 'section', 'name', 'reason'], form, io);
       await write(io.err, `${summaryOf(report.steps)}${report.isApplied ? '' : '; nothing was changed'}\n`);

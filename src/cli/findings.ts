@@ -1,5 +1,5 @@
 /** What a look at the machine has found: one line each, with what to do about it. */
-import { type OutputForm, printList } from './admin-output.ts';
+import { isTable, type OutputForm, printList } from './admin-output.ts';
 import { formOf } from './admin-target.ts';
 import { type Io, write } from './io.ts';
 
@@ -46,7 +46,7 @@ export async function printFindings(
   io: Io,
 ): Promise<void> {
   const form = formOf(options);
-  if (form !== 'table') return printList(findings, [], form, io);
+  if (!isTable(form)) return printList(findings, [], form, io);
   const isColored = io.out.isTTY === true && (io.environment.NO_COLOR ?? '') === '';
   for (const { check, state, detail, advice } of findings) {
     const [sign, color] = SIGNS[state];

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { OPERATIONS } from '../admin/operations.ts';
 import type { AdminClient } from './admin-client.ts';
-import { printOne } from './admin-output.ts';
+import { isTable, printOne } from './admin-output.ts';
 import { type AdminOptions, formOf, withAdmin } from './admin-target.ts';
 import { CliError, ExitCode } from './exit-codes.ts';
 import type { Io } from './io.ts';
@@ -74,7 +74,7 @@ export async function importData(file: string, options: ImportDataOptions, io: I
     const lines = Math.max(0, done - options.skip);
     progress.end(`${lines} lines were imported`);
     const form = formOf(options);
-    if (form !== 'table') await printOne({ lines, skippedLines: options.skip }, form, io);
+    if (!isTable(form)) await printOne({ lines, skippedLines: options.skip }, form, io);
     return ExitCode.Ok;
   });
 }

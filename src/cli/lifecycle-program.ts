@@ -51,7 +51,7 @@ export function addLifecycleVerbs(program: Command, io: Io, ends: Ends): void {
   )
     .addOption(
       new Option('-o, --output <form>', 'form of the output')
-        .choices(['table', 'json', 'ndjson', 'yaml'])
+        .choices(['table', 'wide', 'json', 'ndjson', 'yaml'])
         .default('table'),
     )
     .option('--json', 'same as -o json')

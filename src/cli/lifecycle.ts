@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { OPERATIONS } from '../admin/operations.ts';
 import type { AdminClient } from './admin-client.ts';
-import { printOne } from './admin-output.ts';
+import { isTable, printOne } from './admin-output.ts';
 import { type AdminOptions, formOf, isRemote, withAdmin } from './admin-target.ts';
 import { CliError, ExitCode } from './exit-codes.ts';
 import { type Io, write } from './io.ts';
@@ -13,7 +13,7 @@ export async function reload(options: AdminOptions, io: Io): Promise<number> {
   return withAdmin(options, io, async (client) => {
     const report = await client.call(OPERATIONS.configReload, {});
     const form = formOf(options);
-    if (form !== 'table') await printOne(report, form, io);
+    if (!isTable(form)) await printOne(report, form, io);
     else for (const line of linesOf(report)) await write(io.err, `${line}\n`);
     return ExitCode.Ok;
   });
@@ -53,7 +53,7 @@ export async function stop(options: StopOptions, io: Io): Promise<number> {
       return !seesProcess || !isAlive(processId);
     });
     const form = formOf(options);
-    if (form === 'table') await write(io.err, `process ${processId} has ended\n`);
+    if (isTable(form)) await write(io.err, `process ${processId} has ended\n`);
     else await printOne({ processId, hasEnded: true }, form, io);
     return ExitCode.Ok;
   });

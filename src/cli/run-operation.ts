@@ -2,7 +2,7 @@
 import { createInterface } from 'node:readline/promises';
 import type { Operation } from '../admin/operation.ts';
 import type { AdminClient } from './admin-client.ts';
-import { printList, printOne } from './admin-output.ts';
+import { isTable, printList, printOne } from './admin-output.ts';
 import { formOf, readText, withAdmin } from './admin-target.ts';
 import { CliError, ExitCode } from './exit-codes.ts';
 import { type Io, write } from './io.ts';
@@ -17,7 +17,7 @@ export async function runVerb(call: VerbCall, io: Io): Promise<number> {
     if (isList(row)) return listAll(client, call, input, io);
     const output = (await client.call(row, input)) as object;
     const form = formOf(options);
-    if (form === 'table' && row.verb?.done !== undefined) await write(io.err, `${row.verb.done(output)}\n`);
+    if (isTable(form) && row.verb?.done !== undefined) await write(io.err, `${row.verb.done(output)}\n`);
     else await printOne(output, form, io);
     return exitCodeOf(row, output);
   });

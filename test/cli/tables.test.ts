@@ -28,23 +28,63 @@ describe('a table', () => {
 
   it('leaves out the last columns where cells would say nothing any more, and names them', async () => {
     const { lines, err } = await printed([item], columns, 26);
-    expect(lines).toEqual(['NAME           REASON', `${'n'.repeat(12)}…  rrrrr…`]);
-    expect(err).toBe('there is no room for BYTES, KIND; -o json shows all\n');
+    expect(lines).toEqual(['NAME           REASON', `${'n'.repeat(12)}…  ${'r'.repeat(10)}…`]);
+    expect(err).toBe('there is no room for BYTES, KIND; -o wide shows all\n');
+    const io = testIo();
+    Object.assign(io.out, { isTTY: true, columns: 26 });
+    await printList([item], columns, 'wide', io);
+    expect([io.outText().trimEnd().split('\n'), io.errText()]).toEqual([
+      (await printed([item], columns)).lines,
+      '',
+    ]);
+  });
+
+  it('cuts no number and no time, and leaves out first what has nothing in it', async () => {
+    const row = {
+      name: 'kitchen',
+      tenant: null,
+      atMs: 1_700_000_000_123,
+      bytes: 12_345_678,
+      why: 'w'.repeat(60),
+    };
+    const all = ['name', 'tenant', 'atMs', 'bytes', 'why'];
+    const { lines, err } = await printed([row], all, 60);
+    expect(lines[1]).toBe(`kitchen  2023-11-14T22:13:20.123Z  11.8 MiB  ${'w'.repeat(14)}…`);
+    expect(err).toBe('there is no room for TENANT; -o wide shows all\n');
+    expect((await printed([row], all, 44)).lines).toEqual([
+      'NAME     AT                        BYTES',
+      'kitchen  2023-11-14T22:13:20.123Z  11.8 MiB',
+    ]);
   });
 
   it('never is wider than the screen, keeps the name, and takes nothing where all fits', () => {
-    const widths = fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 12 });
+    const column = fc.record({
+      wanted: fc.integer({ min: 1, max: 300 }),
+      canBeCut: fc.boolean(),
+      isEmpty: fc.boolean(),
+    });
+    const shapes = fc.array(column, { minLength: 1, maxLength: 12 });
     fc.assert(
-      fc.property(widths, fc.integer({ min: 10, max: 200 }), (wanted, screen) => {
-        const got = fitted(wanted, screen);
+      fc.property(shapes, fc.integer({ min: 10, max: 200 }), (given, screen) => {
+        const got = fitted(given, screen);
+        const wanted = given.map((each) => each.wanted);
         const shown = got.filter((width) => width > 0);
         const used = shown.reduce((sum, width) => sum + width + 2, -2);
         expect(used).toBeLessThanOrEqual(screen);
         expect(got[0]).toBeGreaterThan(0);
         expect(got.every((width, i) => width <= (wanted[i] ?? 0))).toBe(true);
         if (wanted.reduce((sum, width) => sum + width + 2, -2) <= screen) expect(got).toEqual(wanted);
-        // Only the last ones are left out.
-        expect(got.slice(0, shown.length)).toEqual(shown);
+        // What is not to be cut is whole or not there.
+        expect(got.every((width, i) => i === 0 || given[i]?.canBeCut || [0, wanted[i]].includes(width))).toBe(
+          true,
+        );
+        // Nobody gives way to what has nothing in it, or to one that stands behind.
+        const gone = given.flatMap(({ isEmpty }, i) => (i > 0 && !isEmpty && got[i] === 0 ? [i] : []));
+        const [first] = gone;
+        if (first === undefined) return;
+        expect(given.every(({ isEmpty }, i) => i === 0 || got[i] === 0 || (!isEmpty && i < first))).toBe(
+          true,
+        );
       }),
     );
   });

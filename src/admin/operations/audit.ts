@@ -65,7 +65,7 @@ export const auditOperations = {
     id: 'audit.list',
     verb: {
       words: 'audit list',
-      columns: ['sequence', 'atMs', 'user', 'via', 'remoteAddress', 'operation', 'input', 'result', 'reason'],
+      columns: ['sequence', 'atMs', 'user', 'operation', 'result', 'input', 'via', 'remoteAddress', 'reason'],
       usualLimit: 100,
       examples: ['audit list --operation users --result refused', 'audit list -o ndjson | jq .operation'],
     },

@@ -40,7 +40,7 @@ export const banOperations = {
     verb: {
       words: 'ban list',
       examples: ['ban list'],
-      columns: ['kind', 'value', 'tenant', 'reason', 'by', 'expiresAtMs'],
+      columns: ['value', 'kind', 'tenant', 'expiresAtMs', 'reason', 'by'],
     },
     method: 'GET',
     path: '/bans',

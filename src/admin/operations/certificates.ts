@@ -28,7 +28,7 @@ export const certificateOperations = {
     verb: {
       words: 'cert list',
       examples: ['cert list'],
-      columns: ['listener', 'serverName', 'subject', 'notAfterMs', 'problem'],
+      columns: ['listener', 'serverName', 'notAfterMs', 'problem', 'subject'],
     },
     method: 'GET',
     path: '/certificates',

@@ -29,7 +29,7 @@ export const keyOperations = {
     verb: {
       words: 'key list',
       examples: ['key list --owner alice'],
-      columns: ['id', 'owner', 'description', 'scopes', 'expiresAtMs', 'lastUsedAtMs'],
+      columns: ['id', 'owner', 'expiresAtMs', 'description', 'scopes', 'lastUsedAtMs'],
     },
     method: 'GET',
     path: '/keys',
