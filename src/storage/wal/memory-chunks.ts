@@ -24,9 +24,11 @@ export interface Place extends BodyRoom {
 
 export interface MemoryChunks extends BodyMemory {
   take(bytes: number): Place;
-  /** One body of the chunk is not wanted any more. */
+  /** One who wanted a body of the chunk does not want it any more. */
   giveBack(chunk: Chunk): void;
-  /** Memory that has bodies, to the end of the chunks. */
+  /** So much more is used, or less, beside bodies. */
+  count(bytes: number): void;
+  /** Memory that has bodies, to the end of the chunks, and what was counted besides. */
   usedBytes(): number;
   /** With that of free chunks. */
   allocatedBytes(): number;
@@ -97,6 +99,9 @@ export function createMemoryChunks(chunkBytes: number = CHUNK_BYTES): MemoryChun
       return place;
     },
     giveBack: release,
+    count(bytes) {
+      used += bytes;
+    },
     usedBytes: () => used,
     allocatedBytes: () => used + free.length * chunkBytes,
   };

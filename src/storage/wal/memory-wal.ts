@@ -3,9 +3,10 @@
  * memory beside another engine. An append is there when it returns, so that nothing is ever torn, and nobody but this
  * process can seal an epoch. A body that was laid out in the log's own memory stays where it is; any other is copied there.
  */
-import { BLOCK_HEADER_BYTES, bytesOf, crcCheck, crcOf } from './block.ts';
+import { bytesOf, crcCheck, crcOf } from './block.ts';
 import { copyBytes } from './copy-bytes.ts';
-import { type Chunk, createMemoryChunks, type MemoryChunks, type Place } from './memory-chunks.ts';
+import { createMemoryChunks, type MemoryChunks, type Place } from './memory-chunks.ts';
+import { createStretch, type Kept, type Stretch } from './memory-stretch.ts';
 import {
   type AppendOptions,
   type BodyCheck,
@@ -27,32 +28,20 @@ export interface MemoryWalOptions {
   readonly chunks?: MemoryChunks;
 }
 
-interface Kept {
-  readonly position: number;
-  readonly isAnchor: boolean;
-  readonly sum: number;
-  readonly chunk: Chunk;
-  /** Of the body, in the chunk. */
-  readonly offset: number;
-  readonly bodyBytes: number;
-}
-
 interface Epoch {
-  /** In the order of their positions. */
-  readonly blocks: Kept[];
+  /** Oldest first, with holes between them where others were removed. */
+  readonly stretches: Stretch[];
   length: number;
   isSealed: boolean;
 }
 
-const endOf = ({ position, bodyBytes }: Kept): number => position + BLOCK_HEADER_BYTES + bodyBytes;
-
-/** Place in the list of the first block that begins at or behind a position. */
-function firstFrom(blocks: readonly Kept[], position: number): number {
+/** Place in the list of the first stretch that begins at or behind a position. */
+function firstFrom(stretches: readonly Stretch[], position: number): number {
   let low = 0;
-  let high = blocks.length;
+  let high = stretches.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if ((blocks[middle] as Kept).position < position) low = middle + 1;
+    if ((stretches[middle] as Stretch).start < position) low = middle + 1;
     else high = middle;
   }
   return low;
@@ -72,7 +61,7 @@ export function createMemoryWal(options: MemoryWalOptions = {}): WalStore {
   function add(walId: string, epoch: number, isSealed: boolean): Epoch {
     const log = logs.get(walId) ?? new Map<number, Epoch>();
     logs.set(walId, log);
-    const added = { blocks: [], length: 0, isSealed };
+    const added = { stretches: [], length: 0, isSealed };
     log.set(epoch, added);
     return added;
   }
@@ -133,10 +122,12 @@ export function createMemoryWal(options: MemoryWalOptions = {}): WalStore {
           return Promise.reject(new Error(`a block of ${bodyBytes} bytes: ${maxBlockBytes} at most`));
         }
         const position = into.length;
-        const { chunk, offset } = placed(body, bodyBytes);
+        const last = into.stretches.at(-1);
+        const stretch = isAnchor || last === undefined ? createStretch(position, chunks) : last;
+        if (stretch !== last) into.stretches.push(stretch);
+        stretch.add(placed(body, bodyBytes), sum);
         laidOut = undefined;
-        into.blocks.push({ position, isAnchor: isAnchor || position === 0, sum, chunk, offset, bodyBytes });
-        into.length += BLOCK_HEADER_BYTES + bodyBytes;
+        into.length = stretch.end;
         inFlight++;
         return acknowledged(position);
       },
@@ -147,15 +138,21 @@ export function createMemoryWal(options: MemoryWalOptions = {}): WalStore {
   }
 
   /** Blocks from the one at `from`, as many as are wanted of those that follow each other there. */
-  function wanted({ blocks }: Epoch, from: number, until: number, maxBytes: number): Kept[] {
-    const first = firstFrom(blocks, from);
-    let next = first;
-    for (let position = from; position < until && (next === first || position - from < maxBytes); next++) {
-      const block = blocks[next];
-      if (block?.position !== position) break;
-      position = endOf(block);
+  function wanted({ stretches }: Epoch, from: number, until: number, maxBytes: number): Kept[] {
+    const found: Kept[] = [];
+    let position = from;
+    for (let i = firstFrom(stretches, from + 1) - 1; i < stretches.length; i++) {
+      const stretch = stretches[i];
+      if (stretch === undefined) break;
+      for (let row = stretch.firstFrom(position); row < stretch.count; row++) {
+        if (position >= until || (found.length > 0 && position - from >= maxBytes)) return found;
+        const block = stretch.block(row);
+        if (block?.position !== position) return found;
+        found.push(block);
+        position = block.end;
+      }
     }
-    return blocks.slice(first, next);
+    return found;
   }
 
   return {
@@ -183,39 +180,40 @@ export function createMemoryWal(options: MemoryWalOptions = {}): WalStore {
       const found = there === undefined ? [] : wanted(there, from, until, maxBytes);
       const last = found.at(-1);
       if (last === undefined) throw new WalCorrupt(nameOf(walId, epoch), from, 'the block there is missing');
-      hints.onEnd?.(endOf(last));
+      hints.onEnd?.(last.end);
       // The chunks are filled again once the blocks are removed, and nobody says until when these are wanted.
       const { allocate = Buffer.allocUnsafeSlow } = hints;
-      const bytes = allocate(found.reduce((sum, { bodyBytes }) => sum + bodyBytes, 0));
+      const all = allocate(found.reduce((sum, { bytes }) => sum + bytes.byteLength, 0));
       let at = 0;
-      return found.map((block): WalBlock => {
-        const { position, isAnchor, sum, chunk, offset, bodyBytes } = block;
-        const body = bytes.subarray(at, at + bodyBytes);
-        at += bodyBytes;
-        copyBytes(chunk.whole.subarray(offset, offset + bodyBytes), body, 0);
-        if (!check.matches(body, sum)) {
-          throw new WalCorrupt(nameOf(walId, epoch), position, 'the block there is damaged');
-        }
-        return { position, end: endOf(block), isAnchor, body };
+      return found.map(({ position, end, isAnchor, sum, bytes }): WalBlock => {
+        const body = all.subarray(at, at + bytes.byteLength);
+        at += bytes.byteLength;
+        copyBytes(bytes, body, 0);
+        if (check.matches(body, sum)) return { position, end, isAnchor, body };
+        throw new WalCorrupt(nameOf(walId, epoch), position, 'the block there is damaged');
       });
     },
     async lastAnchor(walId, epoch, length) {
-      const blocks = find(walId, epoch)?.blocks ?? [];
-      for (let i = firstFrom(blocks, length) - 1; i >= 0; i--) {
-        const { isAnchor, position } = blocks[i] as Kept;
-        if (isAnchor) return position;
-      }
-      throw new WalCorrupt(nameOf(walId, epoch), 0, 'no anchor is left');
+      const stretches = find(walId, epoch)?.stretches ?? [];
+      const last = stretches[firstFrom(stretches, length) - 1];
+      if (last === undefined) throw new WalCorrupt(nameOf(walId, epoch), 0, 'no anchor is left');
+      return last.start;
     },
     async inspect(walId, epoch) {
       const { length = 0, isSealed = false } = find(walId, epoch) ?? {};
       return { length, isSealed, tornBytes: 0 };
     },
     async remove(walId, epoch, from, until) {
-      const blocks = find(walId, epoch)?.blocks ?? [];
-      const first = firstFrom(blocks, from);
-      const gone = blocks.splice(first, firstFrom(blocks, until) - first);
-      for (const { chunk } of gone) chunks.giveBack(chunk);
+      const { stretches, isSealed } = find(walId, epoch) ?? { stretches: [], isSealed: true };
+      const first = firstFrom(stretches, from);
+      let behind = firstFrom(stretches, until);
+      // The newest may still grow.
+      while (
+        behind > first &&
+        ((stretches[behind - 1]?.end ?? 0) > until || (!isSealed && behind === stretches.length))
+      )
+        behind--;
+      for (const stretch of stretches.splice(first, behind - first)) stretch.free();
     },
   };
 }

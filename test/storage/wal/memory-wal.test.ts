@@ -5,6 +5,8 @@ import { createMemoryWal } from '../../../src/storage/wal/memory-wal.ts';
 import { WalCorrupt, type WalWriter } from '../../../src/storage/wal/wal-store.ts';
 
 const CHUNK_BYTES = 1000;
+/** Where the first blocks of a stretch lie. */
+const ROWS_BYTES = 64 * 40;
 
 interface Appended {
   readonly position: number;
@@ -52,8 +54,11 @@ describe('a write-ahead log in memory', () => {
         let value = 0;
         for (const each of steps) {
           if (each.kind === 'remove') {
-            const from = model[each.from % (model.length || 1)]?.position ?? 0;
-            const until = model[(each.from % (model.length || 1)) + each.count]?.position ?? writer.next;
+            // From an anchor to another.
+            const anchors = model.filter(({ isAnchor }) => isAnchor).map(({ position }) => position);
+            const index = each.from % (anchors.length || 1);
+            const from = anchors[index] ?? 0;
+            const until = anchors[Math.min(index + each.count, anchors.length - 1)] ?? 0;
             await wal.remove('w', 1, from, until);
             model = model.filter(({ position }) => position < from || position >= until);
             continue;
@@ -95,27 +100,46 @@ describe('a write-ahead log in memory', () => {
     const wal = createMemoryWal({ chunks });
     const writer = await wal.open('w', 1);
     for (let i = 0; i < 3; i++) await layOut(writer, Buffer.alloc(300, i), false);
-    expect(chunks.usedBytes()).toBe(CHUNK_BYTES);
+    expect(chunks.usedBytes()).toBe(CHUNK_BYTES + ROWS_BYTES);
     for (let i = 0; i < 3; i++) await writer.append([Buffer.alloc(300, i)], { level: 'os' });
-    expect(chunks.usedBytes()).toBe(2 * CHUNK_BYTES);
+    expect(chunks.usedBytes()).toBe(2 * CHUNK_BYTES + ROWS_BYTES);
+    await wal.seal('w', 1);
     await wal.remove('w', 1, 0, writer.next);
     // The one that is being filled.
     expect(chunks.usedBytes()).toBe(CHUNK_BYTES);
   });
 
+  it('finds any of many small blocks, and counts what that takes', async () => {
+    const chunks = createMemoryChunks(CHUNK_BYTES);
+    const wal = createMemoryWal({ chunks });
+    const writer = await wal.open('w', 1);
+    const positions: number[] = [];
+    for (let i = 0; i < 5000; i++) positions.push(await layOut(writer, Buffer.from(`${i}`), i === 2500));
+    for (let i = 0; i < 5000; i += 37) {
+      const [block] = await wal.read('w', 1, positions[i] ?? -1, writer.next, 1);
+      expect(Buffer.from(block?.body ?? []).toString()).toBe(`${i}`);
+    }
+    expect(await wal.read('w', 1, 0, writer.next, 1e9)).toHaveLength(5000);
+    expect(chunks.usedBytes()).toBeGreaterThan(5000 * 40);
+    const before = chunks.usedBytes();
+    await wal.remove('w', 1, 0, positions[2500] ?? -1);
+    expect(chunks.usedBytes()).toBeLessThan(0.6 * before);
+  });
+
   it('gives readers bytes of their own, which stay when the block is removed', async () => {
     const wal = createMemoryWal({ chunks: createMemoryChunks(CHUNK_BYTES) });
     const writer = await wal.open('w', 1);
-    await layOut(writer, Buffer.alloc(900, 'a'), false);
+    await layOut(writer, Buffer.alloc(400, 'a'), false);
     const ends: number[] = [];
     const reading = wal.read('w', 1, 0, writer.next, 1e6, { onEnd: (at) => ends.push(at) });
     // As the contract has it: after the call.
     expect(ends).toEqual([]);
     const [block] = await reading;
     expect(ends).toEqual([writer.next]);
-    await wal.remove('w', 1, 0, writer.next);
-    for (let i = 0; i < 20; i++) await layOut(writer, Buffer.alloc(900, 'b'), false);
-    expect(Buffer.from(block?.body ?? []).equals(Buffer.alloc(900, 'a'))).toBe(true);
+    const anchor = await layOut(writer, Buffer.alloc(400, 'b'), true);
+    await wal.remove('w', 1, 0, anchor);
+    for (let i = 0; i < 20; i++) await layOut(writer, Buffer.alloc(400, 'b'), false);
+    expect(Buffer.from(block?.body ?? []).equals(Buffer.alloc(400, 'a'))).toBe(true);
   });
 
   it('says where a block was changed that somebody wrote to', async () => {
