@@ -29,6 +29,12 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '3' },
     engine: { type: 'string', default: 'files' },
     only: { type: 'string', default: '' },
+    /** Settings of the broker, as `name=value`, separated by commas. */
+    set: { type: 'string', default: '' },
+    /** Configuration of the topic, as `name=value`, separated by commas. */
+    topic: { type: 'string', default: '' },
+    /** What is compiled while it is measured belongs to no steady state, and what a topic keeps must have come once. */
+    warm: { type: 'string', default: '5' },
     /** Options of the broker's process, such as --cpu-prof. */
     node: { type: 'string', default: '' },
   },
@@ -70,6 +76,7 @@ async function startBroker(): Promise<Broker> {
     'listeners.http.enabled=false',
     'logging.level=error',
     `storage.engine=${values.engine}`,
+    ...(values.set === '' ? [] : values.set.split(',')),
   ];
   const args = ['start', '--data-dir', join(directory, 'data'), '--ready-file', ready];
   const child = spawn(
@@ -141,15 +148,19 @@ async function call(port: number, request: Buffer): Promise<void> {
   connection.socket.destroy();
 }
 
+async function makeTopic(broker: Broker): Promise<void> {
+  const pairs = values.topic === '' ? [] : values.topic.split(',').map((pair) => pair.split('='));
+  const configs = pairs.map(([name = '', value = '']) => ({ name, value }));
+  const topic = { name: 'bench', numPartitions: 1, replicationFactor: 1, assignments: [], configs };
+  await call(broker.port, frame(Apis.createTopics, 5, { topics: [topic], timeoutMs: 10_000 }));
+}
+
 interface Load {
   readonly connections: number;
   readonly inFlight: number;
   readonly request: Buffer;
   readonly seconds?: number;
 }
-
-/** What is compiled while it is measured belongs to no steady state. */
-const WARM_UP_MS = 5000;
 
 /** Keeps so many requests under way on each connection. */
 async function run(broker: Broker, { connections, inFlight, request, seconds = SECONDS }: Load) {
@@ -161,7 +172,7 @@ async function run(broker: Broker, { connections, inFlight, request, seconds = S
     };
     for (let i = 0; i < inFlight; i++) connection.socket.write(request);
   }
-  await delay(WARM_UP_MS);
+  await delay(Number(values.warm) * 1000);
   const before = open_.map(({ answers, bytes }) => ({ answers, bytes }));
   const cpuBefore = processUsage(broker.child.pid ?? 0)?.cpuSeconds ?? 0;
   const startMs = performance.now();
@@ -198,7 +209,7 @@ async function produceScenario(
 ): Promise<void> {
   const broker = await startBroker();
   try {
-    await call(broker.port, frame(Apis.metadata, 9, { topics: [{ topicId: ZERO_UUID, name: 'bench' }] }));
+    await makeTopic(broker);
     const made = batch(records, recordBytes);
     const load = await run(broker, { connections, inFlight, request: produceFrame('bench', made, acks) });
     const bytes = load.answers * made.byteLength;
@@ -221,7 +232,7 @@ async function produceScenario(
 async function fetchScenario(): Promise<void> {
   const broker = await startBroker();
   try {
-    await call(broker.port, frame(Apis.metadata, 9, { topics: [{ topicId: ZERO_UUID, name: 'bench' }] }));
+    await makeTopic(broker);
     const made = batch(64, 1024);
     const producing = await run(broker, {
       connections: 1,
@@ -255,7 +266,7 @@ async function fetchScenario(): Promise<void> {
 async function latencyScenario(): Promise<void> {
   const broker = await startBroker();
   try {
-    await call(broker.port, frame(Apis.metadata, 9, { topics: [{ topicId: ZERO_UUID, name: 'bench' }] }));
+    await makeTopic(broker);
     const cpuBefore = processUsage(broker.child.pid ?? 0)?.cpuSeconds ?? 0;
     const startMs = performance.now();
     const latencies = await measureLatency({
