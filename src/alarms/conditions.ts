@@ -63,7 +63,7 @@ export function createConditions(figures: AlarmFigures, thresholds: AlarmThresho
       problem() {
         const full = figures.fullJournals();
         if (full.length === 0) return undefined;
-        return `less space than storage.watermark is left for ${full.join(', ')}: publishers are refused`;
+        return `no more space for ${full.join(', ')} by storage.watermark or storage.memory: publishers are refused`;
       },
     },
     {

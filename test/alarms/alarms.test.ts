@@ -161,7 +161,7 @@ describe('the conditions', () => {
     [{ journalFailure: () => 'EIO' }, 'journal: the journal is read-only: EIO'],
     [
       { fullJournals: () => ['journal'] },
-      'disk: less space than storage.watermark is left for journal: publishers are refused',
+      'disk: no more space for journal by storage.watermark or storage.memory: publishers are refused',
     ],
     [
       { isMemoryHigh: () => true },
