@@ -45,7 +45,7 @@ async function robustmq(args: readonly string[]): Promise<{ code: number; out: s
 }
 
 describe('administration from the shell', () => {
-  it('answers at once, in both forms', async () => {
+  it('answers at once, in both forms', { timeout: 60_000 }, async () => {
     const [status, sessions, missing] = await Promise.all([
       robustmq(['status']),
       robustmq(['session', 'list', '-o', 'ndjson']),
@@ -67,7 +67,9 @@ describe('administration from the shell', () => {
     });
   });
 
-  it('looks at no data directory that is in use, and starts no second broker on it', async () => {
+  it('looks at no data directory that is in use, and starts no second broker on it', {
+    timeout: 60_000,
+  }, async () => {
     const [verify, start] = await Promise.all([robustmq(['verify']), robustmq(['start'])]);
     for (const { code, err } of [verify, start]) {
       expect(code).toBe(1);

@@ -153,7 +153,9 @@ class Miniature {
 }
 
 describe('the table of retained messages', () => {
-  it('is what the journal says after a crash at any point, from views or from the journal alone', () => {
+  it('is what the journal says after a crash at any point, from views or from the journal alone', {
+    timeout: 60_000,
+  }, () => {
     const payloads = fc.oneof(
       { weight: 6, arbitrary: fc.integer({ min: 1, max: 30 }) },
       fc.constantFrom(0, 2100, 5000),

@@ -98,7 +98,7 @@ describe('batches', () => {
     contentType: fc.option(fc.string({ minLength: 1, maxLength: 20 }), { nil: undefined }),
   });
 
-  it('have what was sent, and go out again as it was', () => {
+  it('have what was sent, and go out again as it was', { timeout: 60_000 }, () => {
     fc.assert(
       fc.property(
         fc.array(sent, { minLength: 1, maxLength: 60 }),

@@ -129,7 +129,9 @@ describe('files of Protobuf', () => {
     );
   });
 
-  it('are refused as descriptors that are cut off or changed, or are understood, and nothing else', () => {
+  it('are refused as descriptors that are cut off or changed, or are understood, and nothing else', {
+    timeout: 60_000,
+  }, () => {
     const whole = Buffer.from(RICH_DESCRIPTOR, 'base64');
     const attempt = (bytes: Uint8Array): void => {
       try {

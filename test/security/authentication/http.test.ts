@@ -332,7 +332,7 @@ describe('the example of such a service', () => {
     const child = spawn(process.execPath, [script, '0'], { stdio: ['ignore', 'pipe', 'inherit'] });
     ends.push(() => child.kill('SIGKILL'));
     const { value } = await createInterface({ input: child.stdout })[Symbol.asyncIterator]().next();
-    const authenticator = asking(new URL(String(value)));
+    const authenticator = asking(new URL(String(value)), { timeoutMs: 10_000 });
     expect(await ask(authenticator, withPassword('demo', 'correct horse'))).toMatchObject({
       kind: 'let-in',
       identity: { userName: 'demo', roles: ['reader'] },

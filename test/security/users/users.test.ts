@@ -243,7 +243,7 @@ describe('SCRAM credentials of users', () => {
 });
 
 describe('what is kept of a user', () => {
-  it('is read as it was written', () => {
+  it('is read as it was written', { timeout: 60_000 }, () => {
     const some = fc.uint8Array({ minLength: 8, maxLength: 64 });
     const credential = fc.record({
       salt: some,
