@@ -127,6 +127,7 @@ export function createPartitions(options: PartitionsOptions): Partitions {
   const gathering = new Set<PartitionState>();
   /** Batches of this turn, in order. Only a flush hands them over: a change that is refused would take them along. */
   let finished: (() => void)[] = [];
+  let finishedBytes = 0;
   const creating = new Set<string>();
   let attached: StateLog | undefined;
   let rewriting: Promise<void> = Promise.resolve();
@@ -201,6 +202,7 @@ export function createPartitions(options: PartitionsOptions): Partitions {
     };
     const entry = { logId, stripe, payload, isBorrowed, hasOwnSum: true };
     finished.push(() => stateLog().addRecord(storage, entry, committed));
+    finishedBytes += payload.byteLength;
   }
 
   function finishBuilder(partition: PartitionState): void {
@@ -225,6 +227,7 @@ export function createPartitions(options: PartitionsOptions): Partitions {
     gathering.clear();
     const batches = finished;
     finished = [];
+    finishedBytes = 0;
     for (const hand of batches) hand();
   }
 
@@ -286,7 +289,7 @@ export function createPartitions(options: PartitionsOptions): Partitions {
     },
     attach(stateLog) {
       attached = stateLog;
-      stateLog.onFlush(flush);
+      stateLog.onFlush(flush, () => finishedBytes);
     },
     source,
     catalogue,

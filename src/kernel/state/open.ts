@@ -66,6 +66,7 @@ export async function openStateLog(options: StateLogOptions): Promise<OpenStateL
   let isOverfull = false;
   let wasBusy = false;
   const contributors: (() => void)[] = [];
+  const gatherers: (() => number)[] = [];
 
   const queue = createFrameQueue({
     journal,
@@ -88,6 +89,8 @@ export async function openStateLog(options: StateLogOptions): Promise<OpenStateL
     buffer.length === before.bytes && recordBytes === before.recordBytes;
   /** The room that is left is for what is gathered over the turn. */
   const maxFrameBytes = limits.journal.maxAppendBytes - limits.frameBytes;
+  const isFrameFull = (): boolean =>
+    frameBytes() >= limits.frameBytes || gatherers.some((bytes) => bytes() >= limits.gatheredBytes);
   const isOpen = (): boolean => frameBytes() > EMPTY_FRAME_BYTES || dones.length > 0 || isWritten;
 
   function judgeRoom(): void {
@@ -202,11 +205,12 @@ export async function openStateLog(options: StateLogOptions): Promise<OpenStateL
           cutChange();
           if (done !== undefined) dones.push(() => done(refused, -1));
         }
-        if (frameBytes() >= limits.frameBytes && !isClosing) closeFrame();
+        if (isFrameFull() && !isClosing) closeFrame();
         else schedule();
       },
-      onFlush(contribute) {
+      onFlush(contribute, gatheredBytes) {
         contributors.push(contribute);
+        if (gatheredBytes !== undefined) gatherers.push(gatheredBytes);
       },
       async read(position, offset, length) {
         if (position >= journal.state().end) await written('os');

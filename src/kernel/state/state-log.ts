@@ -47,10 +47,10 @@ export interface StateLog {
    */
   commit(level: Level, done?: Done, isSettlement?: boolean, storage?: Storage): void;
   /**
-   * Called before a frame is closed: who gathers over a turn adds what it has. Its additions need no `commit`. Who has
-   * gathered a lot adds it earlier, since only what was added counts to the size at which a frame is closed.
+   * Called before a frame is closed: who gathers over a turn adds what it has. Its additions need no `commit`. What is
+   * gathered of finished changes counts to the size at which a frame is closed once it is `gatheredBytes` of the limits.
    */
-  onFlush(contribute: () => void): void;
+  onFlush(contribute: () => void, gatheredBytes?: () => number): void;
   /** Bytes of an entry of the state log, from its place. Rejects when the bytes are damaged. */
   read(position: number, offset: number, length: number): Promise<Uint8Array>;
   /** Resolves when everything added so far is as durable as it asked for. */
@@ -108,6 +108,8 @@ export interface StateLogger {
 export interface StateLogLimits {
   /** A frame is closed at the first commit behind this size. */
   readonly frameBytes: number;
+  /** And at so much that is gathered over the turn: large batches are written while others arrive. */
+  readonly gatheredBytes: number;
   /** Above it new changes are refused; above half of it `isBusy`. */
   readonly maxPendingBytes: number;
   /** What a start would replay, entry by entry and record by record, between two checkpoints of the views, at least. */
@@ -126,6 +128,7 @@ const MiB = 1024 * 1024;
 
 export const DEFAULT_STATE_LIMITS: StateLogLimits = {
   frameBytes: 256 * 1024,
+  gatheredBytes: DEFAULT_LIMITS.maxGroupBytes,
   maxPendingBytes: DEFAULT_LIMITS.maxPendingBytes,
   checkpointBytes: 16 * MiB,
   checkpointJournalBytes: 128 * MiB,

@@ -113,6 +113,28 @@ describe('the state log', () => {
     expect(seen).toEqual(['entry', 'batch']);
   });
 
+  it('closes a frame when much is gathered of finished changes, and not within a change', async () => {
+    const log = await openOn(faultyDisk(4), { limits: { gatheredBytes: 3000 } });
+    let gathered: Uint8Array[] = [];
+    const frames: number[] = [];
+    const contribute = (): void => {
+      const batches = gathered;
+      gathered = [];
+      if (batches.length > 0) frames.push(batches.length);
+      for (const payload of batches) {
+        log.addRecord('journal', { logId: 1024, stripe: 0, payload }, () => {});
+      }
+    };
+    log.onFlush(contribute, () => gathered.reduce((sum, { byteLength }) => sum + byteLength, 0));
+    for (const batches of [1, 1, 5, 1]) {
+      for (let i = 0; i < batches; i++) gathered.push(new Uint8Array(1000));
+      log.commit('os');
+    }
+    expect(frames).toEqual([7]);
+    await log.drained();
+    expect(frames).toEqual([7, 1]);
+  });
+
   it('refuses to start on entries of a table that it does not know', async () => {
     const disk = faultyDisk(5);
     const log = await openOn(disk);
