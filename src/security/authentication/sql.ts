@@ -3,7 +3,8 @@
  * password, or with none. Names are parameters and never part of the query. A user whom the query does not find may be another
  * authenticator's, after the same work; everything else that is not in order refuses.
  */
-import { parsePasswordHash } from '../passwords/password-hash.ts';
+import { randomBytes } from 'node:crypto';
+import { type PasswordHash, parsePasswordHash } from '../passwords/password-hash.ts';
 import type { Passwords } from '../passwords/passwords.ts';
 import { MAX_PASSWORD_BYTES } from '../passwords/policy.ts';
 import { claimedRoles } from '../tokens/claimed-rules.ts';
@@ -42,8 +43,16 @@ function identityOf(row: Row, asWritten: string): Answer {
   return fault === undefined ? letIn({ userName, tenant, roles, isSuperuser }) : garbage(fault);
 }
 
+const decoyOf = (hash: PasswordHash): PasswordHash => ({
+  ...hash,
+  salt: randomBytes(hash.salt.length),
+  hash: randomBytes(hash.hash.length),
+});
+
 export function createSqlAuthenticator({ query, database, passwords }: SqlOptions): Authenticator {
   const parameters = parametersOf(query);
+  /** What is asked about nobody: as much work as about those who are there. */
+  let decoy: PasswordHash | undefined;
   return {
     name: 'sql',
     async authenticate({ userName, password, clientId, protocol }) {
@@ -61,7 +70,8 @@ export function createSqlAuthenticator({ query, database, passwords }: SqlOption
         return refuse('unavailable', 'the query answers without password_hash');
       }
       const hash = typeof text === 'string' ? parsePasswordHash(text) : undefined;
-      const checked = await passwords.check(hash, password);
+      const checked = await passwords.check(hash ?? decoy, password);
+      if (hash !== undefined && checked !== 'unsupported') decoy ??= decoyOf(hash);
       if (checked === 'busy') return refuse('busy', 'too many passwords are being hashed');
       if (checked === 'unsupported') return refuse('unavailable', 'its hash needs a later Node');
       if (row === undefined) return notMine;

@@ -1,6 +1,8 @@
 /** The functions that make a hash of a password, off the event loop. */
+import { isUtf8 } from 'node:buffer';
 import * as crypto from 'node:crypto';
 import { deriveCredential } from '../scram/scram.ts';
+import { bcrypt } from './bcrypt.ts';
 import type { HashAlgorithm } from './password-hash.ts';
 
 export interface Argon2Parameters {
@@ -70,6 +72,10 @@ export function derive(
       return deriveCredential('SCRAM-SHA-256', password, salt, i).then(({ storedKey }) => storedKey);
     case 'scram-sha-512':
       return deriveCredential('SCRAM-SHA-512', password, salt, i).then(({ storedKey }) => storedKey);
+    case 'bcrypt':
+      return isUtf8(password)
+        ? bcrypt(password, { parameters, salt })
+        : Promise.resolve(new Uint8Array(hashBytes));
     case 'sha512':
       return Promise.resolve(
         new Uint8Array(crypto.createHash('sha512').update(password).update(salt).digest()),

@@ -1,20 +1,23 @@
 /**
- * How hashes of passwords are written: PHC strings (`$argon2id$v=19$m=19456,t=2,p=1$salt$hash`), and the two forms of
- * Mosquitto's password files that are not. What is read has bounds: a line that somebody slipped in must not cost the
+ * How hashes of passwords are written: PHC strings (`$argon2id$v=19$m=19456,t=2,p=1$salt$hash`), the two forms of
+ * Mosquitto's password files, and that of bcrypt, which are not. What is read has bounds: a line that somebody slipped in must not cost the
  * machine an hour.
  */
+import { parseBcrypt } from './bcrypt.ts';
+
 export type HashAlgorithm =
   | 'argon2id'
   | 'scrypt'
   | 'pbkdf2-sha512'
   | 'sha512'
+  | 'bcrypt'
   /** The stored key of a SCRAM credential, which a password can be checked against as well. */
   | 'scram-sha-256'
   | 'scram-sha-512';
 
 export interface PasswordHash {
   readonly algorithm: HashAlgorithm;
-  /** argon2id: m (KiB), t, p. scrypt: ln (log2 of N), r, p. pbkdf2-sha512 and scram: i. sha512, of Mosquitto before 2: none. */
+  /** argon2id: m (KiB), t, p. scrypt: ln (log2 of N), r, p. pbkdf2-sha512 and scram: i. bcrypt: cost (log2 of the rounds). sha512, of Mosquitto before 2: none. */
   readonly parameters: Readonly<Record<string, number>>;
   readonly salt: Uint8Array;
   readonly hash: Uint8Array;
@@ -115,4 +118,4 @@ export function parseMosquitto(text: string): PasswordHash | undefined {
 }
 
 export const parsePasswordHash = (text: string): PasswordHash | undefined =>
-  parsePhc(text) ?? parseMosquitto(text);
+  parsePhc(text) ?? parseMosquitto(text) ?? parseBcrypt(text);

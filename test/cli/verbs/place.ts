@@ -39,6 +39,7 @@ export async function openPlace(): Promise<Place> {
   writeFileSync(inFolder('key.pem'), keyPem);
   const node = await startViewed({
     streams: STREAMS,
+    'tenants.list': JSON.stringify([{ name: 'acme' }]),
     'deadLetter.topic': 'dead/{client}/{topic}',
     'security.passwords.scryptLogCost': 10,
     'listeners.kafka.enabled': true,

@@ -51,6 +51,16 @@ describe('a query about a user', () => {
     return { asked, ask: (name: string, password: string) => ask(authenticator, name, password) };
   }
 
+  it('answers with hashes of bcrypt as well, and of nobody it costs as much', async () => {
+    const text = '$2y$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW';
+    const found: Row[] = [{ password_hash: text }];
+    const database = answering(found);
+    expect(await database.ask('alice', 'U*U')).toMatchObject({ kind: 'let-in' });
+    expect(await database.ask('alice', 'U*V')).toMatchObject({ kind: 'refuse', refusal: 'bad-credentials' });
+    found.length = 0;
+    expect(await database.ask('bob', 'U*U')).toEqual({ kind: 'not-mine' });
+  });
+
   it('is given as many values as it has parameters', async () => {
     expect(parametersOf('select 1')).toBe(0);
     const two = answering([], 'select * from u where name = $1 and client = $2 and $1 <> $2');

@@ -61,6 +61,8 @@ export const ACCESS: readonly VerbRow[] = [
   ]),
   list('login list'),
   change('login revoke', async (place) => [await logIn(place)]),
+  { ...list('tenant list'), viewerMay: true },
+  { ...change('tenant show', () => ['acme']), viewerMay: true },
   list('ban list'),
   change('ban create', (_place, n) => ['client', `noisy-${n}`]),
   change('ban delete', async ({ node }, n) => {
