@@ -4,6 +4,7 @@
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import { ExitCode } from '../../src/cli/exit-codes.ts';
 import { entry } from './broker-process.ts';
 import { checkStream, type StreamRecord } from './check.ts';
 import type { Ledger } from './ledger.ts';
@@ -42,11 +43,18 @@ async function readPartition(dataDir: string, partition: number, from: number): 
     });
 }
 
-/** What the command prints; rejects with it when it fails. */
-export async function command(args: readonly string[]): Promise<string> {
+/**
+ * What the command prints; rejects with it when it fails. One that waited in vain is run once more: a machine that stands still
+ * for half a minute is no violation, a broker that does not answer again is.
+ */
+export async function command(args: readonly string[], isRepeated = false): Promise<string> {
   const running = promisify(execFile)(process.execPath, [entry, ...args], { maxBuffer: MAX_OUTPUT_BYTES });
-  const { stdout } = await running;
-  return stdout;
+  try {
+    return (await running).stdout;
+  } catch (error) {
+    if (isRepeated || (error as { code?: unknown }).code !== ExitCode.TimedOut) throw error;
+    return command(args, true);
+  }
 }
 
 export function auditStream(ledger: Ledger, dataDir: string): StreamAudit {
