@@ -26,17 +26,20 @@ function resultsOf(module: TestModule): FileResults {
 }
 
 export default class CiReporter implements Reporter {
+  /** As they are before a global set-up puts the address of what it has started there. */
+  readonly #settings: RunResults['settings'] = Object.fromEntries(
+    Object.entries(process.env).flatMap(([name, value]) =>
+      name.startsWith('ROBUSTMQ_TEST_') && value !== undefined ? [[name, value]] : [],
+    ),
+  );
+
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
     const file = process.env.ROBUSTMQ_CI_RESULTS;
     if (file === undefined) return;
     const results: RunResults = {
       files: modules.map(resultsOf),
       errors: unhandled.map(({ message }) => message),
-      settings: Object.fromEntries(
-        Object.entries(process.env).flatMap(([name, value]) =>
-          name.startsWith('ROBUSTMQ_TEST_') && value !== undefined ? [[name, value]] : [],
-        ),
-      ),
+      settings: this.#settings,
     };
     writeFileSync(file, JSON.stringify(results));
   }
