@@ -7,6 +7,7 @@ import type { In } from '../schema/message.ts';
 import { type Subject, tenantNameOf } from '../security/authorizer.ts';
 import { CLUSTER, Operation, ResourceType } from '../security/vocabulary.ts';
 import { stateOf } from '../share/group.ts';
+import { expectInternal } from '../topics/internal.ts';
 import { metadataOf, NO_BYTES } from './classic-group.ts';
 import { hasMembers } from './retention.ts';
 
@@ -16,6 +17,8 @@ const OPERATIONS_FROM = 3;
 
 const CoordinatorType = { Group: 0, Transaction: 1, Share: 2 } as const;
 const SHARE_KEYS_FROM = 6;
+/** By type: where Kafka would keep what the coordinator has. Tenants do not see them. */
+const INTERNAL_OF = ['__consumer_offsets', '__transaction_state'] as const;
 
 /** `group:topic:partition`, whose group may have colons. */
 const isShareKey = (key: string): boolean => /^.+:[\w-]{22}:\d+$/s.test(key);
@@ -106,6 +109,8 @@ export const adminHandlers: HandlerTable = {
     const find = (key: string) => {
       const errorCode = findError(kafka, connection, version, request.keyType, key);
       const isFound = errorCode === ErrorCode.NONE;
+      const internal = isFound ? INTERNAL_OF[request.keyType] : undefined;
+      if (internal !== undefined && tenantNameOf(connection) === '') expectInternal(kafka, internal);
       return {
         key,
         errorCode,

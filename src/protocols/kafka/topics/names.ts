@@ -20,5 +20,6 @@ export const topicNameFault = (name: string): string | undefined => nameFault(ka
 export const collisionKey = (name: string): string => name.replaceAll('.', '_');
 
 /** Kept for what the protocol's own tools expect under these names. */
-export const isInternalName = (name: string): boolean =>
-  name === '__consumer_offsets' || name === '__transaction_state' || name === '__share_group_state';
+export const INTERNAL_TOPICS = ['__consumer_offsets', '__transaction_state', '__share_group_state'] as const;
+
+export const isInternalName = (name: string): boolean => INTERNAL_TOPICS.some((each) => each === name);

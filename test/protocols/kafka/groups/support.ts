@@ -10,7 +10,12 @@ import {
   DEFAULT_GROUP_SETTINGS,
   type GroupSettings,
 } from '../../../../src/protocols/kafka/groups/settings.ts';
-import type { Topic, TopicChange, Topics } from '../../../../src/protocols/kafka/topics/topics.ts';
+import type {
+  Topic,
+  TopicChange,
+  TopicRefusal,
+  Topics,
+} from '../../../../src/protocols/kafka/topics/topics.ts';
 
 /** Time that a test moves, in steps of a tick, with nothing else in between. */
 export interface StepClock extends Clock {
@@ -86,7 +91,7 @@ export class MiniatureLog {
   }
 }
 
-export class FakeTopics implements Pick<Topics, 'get' | 'byId' | 'list' | 'onChange'> {
+export class FakeTopics implements Pick<Topics, 'get' | 'byId' | 'list' | 'create' | 'onChange'> {
   private readonly topics = new Map<string, Topic>();
   private readonly listeners = new Set<(topic: Topic, change: TopicChange) => void>();
 
@@ -108,6 +113,9 @@ export class FakeTopics implements Pick<Topics, 'get' | 'byId' | 'list' | 'onCha
   }
   get(name: string): Topic | undefined {
     return this.topics.get(name);
+  }
+  create(): Promise<TopicRefusal> {
+    return Promise.resolve('full');
   }
   byId(id: string): Topic | undefined {
     return [...this.topics.values()].find((topic) => topic.id === id);
