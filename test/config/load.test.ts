@@ -175,7 +175,7 @@ describe('mistakes', () => {
     ],
     [
       '__proto__: { maxQos: 1 }',
-      'broker.yaml:1:1: __proto__: unknown key; known here: node, dataDir, listeners, logging, dataplane, mqtt, limits, security, authorization, guard, tenants, audit, kafka, schemaRegistry, storage, topics, streams, delay, deadLetter, deduplication, sys, telemetry',
+      'broker.yaml:1:1: __proto__: unknown key; known here: node, dataDir, listeners, logging, dataplane, mqtt, limits, security, authorization, guard, tenants, audit, kafka, schemaRegistry, storage, topics, streams, delay, deadLetter, deduplication, sys, telemetry, alarms',
     ],
     ['just text', 'broker.yaml:1:1: expected a section with keys, got "just text"'],
     ['a: 1\n---\nb: 2', 'broker.yaml:2:1: has more than one document; one is read'],
