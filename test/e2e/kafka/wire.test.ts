@@ -188,12 +188,12 @@ describe('Produce', () => {
     expect(record?.timestampMs).toBe(answer?.logAppendTimeMs);
   });
 
-  test('asks for keys in a compacted topic, and says which record has none', async () => {
+  test('asks for keys in a compacted topic, and says which records have none (KIP-467)', async () => {
     const name = await make(1, { 'cleanup.policy': 'compact' });
-    const records = [{ key: 'a', value: '1' }, { value: '2' }];
+    const records = [{ key: 'a', value: '1' }, { value: '2' }, { key: 'b', value: '3' }, { value: '4' }];
     expect(await produce(batchFrom(records), { name })).toMatchObject({
       errorCode: ErrorCode.INVALID_RECORD,
-      recordErrors: [{ batchIndex: 1 }],
+      recordErrors: [{ batchIndex: 1 }, { batchIndex: 3 }],
     });
     expect(await produce(batchFrom(records.slice(0, 1)), { name })).toMatchObject({ errorCode: 0 });
   });

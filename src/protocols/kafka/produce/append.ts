@@ -17,19 +17,22 @@ import type { ProduceOrigin } from './gate.ts';
 export interface Appended {
   readonly error: ErrorCode;
   readonly message: string | null;
-  /** Of what is refused: which record, by its place in the batch. */
-  readonly recordIndex?: number;
+  /** Of what is refused: which records, by their places in the batch; empty where it is not for single ones. */
+  readonly recordIndexes?: readonly number[];
   readonly baseOffset: number;
   readonly logAppendTimeMs: number;
 }
 
-const refused = (error: ErrorCode, message: string, recordIndex?: number): Appended => ({
+const refused = (error: ErrorCode, message: string, recordIndexes: readonly number[] = []): Appended => ({
   error,
   message,
-  ...(recordIndex === undefined ? {} : { recordIndex }),
+  recordIndexes,
   baseOffset: -1,
   logAppendTimeMs: -1,
 });
+
+/** Named in an answer; a batch has up to millions. */
+const MAX_RECORD_ERRORS = 1000;
 
 const REFUSALS: Readonly<Record<AppendRefusal, ErrorCode>> = {
   failed: ErrorCode.KAFKA_STORAGE_ERROR,
@@ -55,11 +58,12 @@ function checkKeys(kafka: Kafka, topic: Topic, batch: Uint8Array): Appended | un
   if (topic.settings.cleanup === 'delete') return undefined;
   const rows = rowsOf(kafka, batch);
   if (typeof rows === 'number') return refused(rows, 'the compressed records are damaged');
-  for (let at = 0; at < rows.length; at += RECORD_WORDS) {
-    if ((rows[at + RecordField.KeyLength] as number) >= 0) continue;
-    return refused(ErrorCode.INVALID_RECORD, 'a record of a compacted topic needs a key', at / RECORD_WORDS);
+  const keyless: number[] = [];
+  for (let at = 0; at < rows.length && keyless.length < MAX_RECORD_ERRORS; at += RECORD_WORDS) {
+    if ((rows[at + RecordField.KeyLength] as number) < 0) keyless.push(at / RECORD_WORDS);
   }
-  return undefined;
+  if (keyless.length === 0) return undefined;
+  return refused(ErrorCode.INVALID_RECORD, 'a record of a compacted topic needs a key', keyless);
 }
 
 function checkTimes({ clock }: Kafka, { settings }: Topic, header: BatchHeader): Appended | undefined {
@@ -155,7 +159,8 @@ export function append(
     return refused(ErrorCode.MESSAGE_TOO_LARGE, `${own.byteLength} bytes in the compression of the topic`);
   }
   const split = delayed(kafka, topic, partition, own, origin);
-  if (split?.error !== undefined) return refused(split.error, split.reason, split.index);
+  if (split?.error !== undefined)
+    return refused(split.error, split.reason, split.index === undefined ? [] : [split.index]);
   const stored = split?.rest ?? own;
   const logAppendTimeMs = timestampType === 'LogAppendTime' ? clock.wallMs() : -1;
   if (logAppendTimeMs >= 0) kernel.patchAppendTime(stored, logAppendTimeMs);

@@ -114,15 +114,14 @@ function appendAll(kafka: Kafka, call: Call<Produce>, traces: ProduceTraces | un
 }
 
 function partitionAnswer(topic: Topic | undefined, index: number, appended: Appended): PartitionAnswer {
-  const { error, message, recordIndex, baseOffset, logAppendTimeMs } = appended;
+  const { error, message, recordIndexes = [], baseOffset, logAppendTimeMs } = appended;
   return {
     index,
     errorCode: error,
     baseOffset,
     logAppendTimeMs,
     logStartOffset: error === ErrorCode.NONE ? (topic?.partitions[index]?.startOffset ?? -1) : -1,
-    recordErrors:
-      recordIndex === undefined ? [] : [{ batchIndex: recordIndex, batchIndexErrorMessage: message }],
+    recordErrors: recordIndexes.map((batchIndex) => ({ batchIndex, batchIndexErrorMessage: message })),
     errorMessage: message,
   };
 }
