@@ -172,6 +172,11 @@ describe('kafkajs', () => {
     await expect(send(2000)).rejects.toMatchObject({ type: 'MESSAGE_TOO_LARGE' });
     await send(500);
     await expect(alter('remote.storage.enable', 'true')).rejects.toMatchObject({ type: 'INVALID_CONFIG' });
+    const twice = [1, 2].map((value) => ({ name: 'retention.ms', value: `${value}` }));
+    const ofTwice = { type: ConfigResourceTypes.TOPIC, name: 'configured', configEntries: twice };
+    await expect(admin.alterConfigs({ validateOnly: false, resources: [ofTwice] })).rejects.toMatchObject({
+      type: 'INVALID_REQUEST',
+    });
     await expect(alter('no.such.thing', '1')).rejects.toMatchObject({ type: 'INVALID_CONFIG' });
     const { resources } = await admin.describeConfigs({
       includeSynonyms: true,

@@ -230,8 +230,7 @@ export function describeResource(kafka: Kafka, caller: Caller, resource: Resourc
 
 function brokerEdit(scope: Scope, { name, configOperation, value }: ConfigEdit): Edit | string {
   const known = brokerConfigs.get(name);
-  if (known === undefined) return `there is no configuration ${name} of brokers`;
-  if (known.change === undefined) return `${name} can be changed in the configuration of the node only`;
+  if (known?.change === undefined) return `there is no configuration ${name} of brokers that can be changed`;
   const edit = { kind: SettingKind.BrokerConfig, name: settingName(scope, name) };
   if (configOperation === ConfigOperation.Delete) return { ...edit, value: undefined };
   if (configOperation !== ConfigOperation.Set) return `${name} is no list`;
@@ -249,6 +248,10 @@ async function alterBroker(
   if (typeof scope === 'object') return scope;
   const wanted: Edit[] = [];
   for (const each of edits) {
+    const known = brokerConfigs.get(each.name);
+    if (known !== undefined && known.change === undefined) {
+      return invalid(`${each.name} can be changed in the configuration of the node only`);
+    }
     const edit = brokerEdit(scope, each);
     if (typeof edit === 'string') return refused(ErrorCode.INVALID_CONFIG, edit);
     wanted.push(edit);

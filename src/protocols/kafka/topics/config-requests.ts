@@ -54,16 +54,14 @@ export function describeTopic(kafka: Kafka, caller: Caller, name: string, wanted
 /** The overrides that would be; a sentence where they cannot be. */
 function edited({ config }: Kafka, topic: Topic, edits: readonly ConfigEdit[]): Map<string, string> | string {
   const overrides = new Map(topic.overrides);
-  const seen = new Set<string>();
   for (const { name, configOperation, value } of edits) {
-    if (seen.has(name)) return `${name} is in the request more than once`;
-    seen.add(name);
-    const known = topicConfigs.get(name);
-    if (known === undefined) return `there is no configuration ${name} of topics`;
+    // What there is not is not set.
     if (configOperation === ConfigOperation.Delete) {
       overrides.delete(name);
       continue;
     }
+    const known = topicConfigs.get(name);
+    if (known === undefined) return `there is no configuration ${name} of topics`;
     if (value === null) return `${name} has no value`;
     if (configOperation === ConfigOperation.Set) overrides.set(name, value);
     else if (configOperation !== ConfigOperation.Append && configOperation !== ConfigOperation.Subtract) {
@@ -103,6 +101,10 @@ export async function alterTopic(
   const { topic } = found;
   if (topic.isConfigured) {
     return failed(ErrorCode.POLICY_VIOLATION, 'the topic is a stream of the configuration of the broker');
+  }
+  const names = change.edits.map((edit) => edit.name);
+  if (new Set(names).size < names.length) {
+    return failed(ErrorCode.INVALID_REQUEST, 'a configuration is in the request more than once');
   }
   const kept = [...topic.overrides].filter(([each]) => topicConfigs.get(each)?.isFixed);
   const base = change.replace ? { ...topic, overrides: new Map(kept) } : topic;

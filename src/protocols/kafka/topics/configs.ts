@@ -29,8 +29,8 @@ const COMPRESSIONS = ['gzip', 'snappy', 'lz4', 'zstd'] as const;
 
 const cleanupPolicy = (value: string): string | undefined => {
   const policies = listOf(value);
-  const isKnown = policies.length > 0 && policies.every((each) => each === 'delete' || each === 'compact');
-  return isKnown ? undefined : 'must be a list of delete, compact';
+  const isKnown = policies.every((each) => each === 'delete' || each === 'compact');
+  return isKnown ? undefined : 'must be a list of delete, compact, or empty';
 };
 
 type Effective = Omit<TopicConfig, 'isFixed' | 'default' | 'synonym'> & {
@@ -55,7 +55,7 @@ const all: readonly TopicConfig[] = [
     usual: 'delete',
     synonym: 'log.cleanup.policy',
     documentation:
-      'What retention does: removes old records (delete), keeps the newest of each key (compact), or both.',
+      'What retention does: removes old records (delete), keeps the newest of each key (compact), both, or nothing (empty).',
     check: cleanupPolicy,
   }),
   effective({
@@ -253,9 +253,12 @@ export function understand(overrides: Overrides, config: Config): TopicSettings 
     timestampType: text('message.timestamp.type') === 'LogAppendTime' ? 'LogAppendTime' : 'CreateTime',
     timestampBeforeMaxMs: number('message.timestamp.before.max.ms'),
     timestampAfterMaxMs: number('message.timestamp.after.max.ms'),
-    retentionMs: retentionMs < 0 ? Number.POSITIVE_INFINITY : retentionMs,
+    retentionMs: retentionMs < 0 || cleanup.size === 0 ? Number.POSITIVE_INFINITY : retentionMs,
     // Zero bytes means "keep nothing that can go", which one byte says as well: zero is our "no limit".
-    retentionBytes: retentionBytes < 0 || !Number.isFinite(retentionBytes) ? 0 : Math.max(1, retentionBytes),
+    retentionBytes:
+      retentionBytes < 0 || !Number.isFinite(retentionBytes) || cleanup.size === 0
+        ? 0
+        : Math.max(1, retentionBytes),
     delays: text('robustmq.delay.enable') === 'true',
     deadLetterTopic: text('robustmq.dead.letter.topic'),
     removesSettled: text('robustmq.retention.settled') === 'true',

@@ -120,8 +120,6 @@ describe('configurations of a broker', () => {
 
   it.each([
     ['a name that is none', 'num.sheep', '1'],
-    ['what the node alone says', 'broker.id', '2'],
-    ['what a topic has a default for', 'message.max.bytes', '2000'],
     ['no number', 'num.partitions', 'many'],
     ['too few', 'num.partitions', '0'],
     ['too many', 'num.partitions', '9999999'],
@@ -130,6 +128,17 @@ describe('configurations of a broker', () => {
     const { set, live } = adminBench();
     const before = JSON.stringify(live.kafka);
     expect(await set('7', name, value)).toBe(ErrorCode.INVALID_CONFIG);
+    expect(JSON.stringify(live.kafka)).toBe(before);
+  });
+
+  it.each([
+    ['broker.id', '2'],
+    ['message.max.bytes', '2000'],
+  ])('that stand in the configuration of the node are not set: %s (KIP-226)', async (name, value) => {
+    const { set, live } = adminBench();
+    const before = JSON.stringify(live.kafka);
+    expect(await set('7', name, value)).toBe(ErrorCode.INVALID_REQUEST);
+    expect(await set('', name, null)).toBe(ErrorCode.INVALID_REQUEST);
     expect(JSON.stringify(live.kafka)).toBe(before);
   });
 

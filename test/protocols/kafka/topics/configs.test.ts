@@ -31,6 +31,12 @@ describe('configurations of topics', () => {
   it('are understood', () => {
     expect(understand(of({ 'cleanup.policy': 'compact, delete' }), config).cleanup).toBe('both');
     expect(understand(of({ 'cleanup.policy': 'compact' }), config).cleanup).toBe('compact');
+    const nothing = of({ 'cleanup.policy': '', 'retention.ms': '5', 'retention.bytes': '5' });
+    expect(understand(nothing, config)).toMatchObject({
+      cleanup: 'delete',
+      retentionMs: Number.POSITIVE_INFINITY,
+      retentionBytes: 0,
+    });
     expect(understand(of({ 'retention.ms': '-1' }), config).retentionMs).toBe(Number.POSITIVE_INFINITY);
     expect(understand(of({ 'retention.ms': '9223372036854775807' }), config).retentionMs).toBe(
       Number.POSITIVE_INFINITY,
@@ -60,7 +66,6 @@ describe('configurations of topics', () => {
 
   it.each([
     ['cleanup.policy', 'keep'],
-    ['cleanup.policy', ''],
     ['retention.ms', '-2'],
     ['retention.ms', '1e3'],
     ['retention.ms', ''],
