@@ -110,7 +110,12 @@ export async function startAdministration(options: AdministrationOptions): Promi
     await control?.close();
   }
   try {
-    if (controlSocket !== undefined) control = await startControlServer({ ...api, path: controlSocket });
+    if (controlSocket !== undefined)
+      control = await startControlServer({
+        ...api,
+        path: controlSocket,
+        metrics: async () => metrics.text(),
+      });
     const context = { handle, logger, clock };
     const { http, https } = config.listeners;
     if (http.enabled) listeners.push(await startHttpListener('http', http, context));

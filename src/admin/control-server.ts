@@ -6,6 +6,8 @@ import { rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { Caller } from './caller.ts';
 import { type Api, type ApiOptions, createApi } from './http-api.ts';
+import { METRICS_TYPE } from './metrics-route.ts';
+import { sendText } from './problem.ts';
 
 export interface ControlServer {
   /** Ends what is under way and removes the socket. */
@@ -15,6 +17,8 @@ export interface ControlServer {
 export interface ControlServerOptions extends Omit<ApiOptions, 'identify'> {
   /** The caller holds the lock of the directory: what lies there is left over. */
   readonly path: string;
+  /** Answered at `/metrics`, as on other listeners. */
+  readonly metrics?: () => Promise<string>;
 }
 
 const OWNER: Caller = { user: undefined, via: 'socket', address: '', tenant: '', may: () => true };
@@ -24,7 +28,11 @@ const MAX_HEADER_BYTES = 256 * 1024;
 const REQUEST_TIMEOUT_MS = 10_000;
 const OWNER_ONLY = 0o177;
 
-export async function startControlServer({ path, ...options }: ControlServerOptions): Promise<ControlServer> {
+export async function startControlServer({
+  path,
+  metrics,
+  ...options
+}: ControlServerOptions): Promise<ControlServer> {
   const api: Api = createApi({ ...options, identify: () => OWNER });
   const server = createServer(
     {
@@ -33,7 +41,11 @@ export async function startControlServer({ path, ...options }: ControlServerOpti
       requestTimeout: REQUEST_TIMEOUT_MS,
     },
     (request, response) => {
-      api(request, response).catch((error: unknown) => {
+      const answered =
+        metrics !== undefined && request.url === '/metrics'
+          ? metrics().then((text) => sendText(response, 200, METRICS_TYPE, text))
+          : api(request, response);
+      answered.catch((error: unknown) => {
         options.onDefect(error, 'http');
         response.destroy();
       });

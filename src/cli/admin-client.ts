@@ -23,6 +23,8 @@ export interface AdminClient {
     /** It goes on behind that event. */
     lastEventId?: string,
   ): AsyncGenerator<ServerSentEvent>;
+  /** What stands beside the operations, such as `/metrics`. */
+  text(path: string): Promise<string>;
   close(): void;
 }
 
@@ -110,6 +112,12 @@ function clientOver(line: Line): AdminClient {
       } finally {
         response.destroy();
       }
+    },
+    async text(path) {
+      const options = { ...line.options, path, agent: false, timeout: ANSWER_TIMEOUT_MS };
+      const { status, body } = await request(line, options, undefined);
+      if (status === 200) return body;
+      throw new CliError(exitCodeOf(status), `${line.name} answers ${path} with ${status}`);
     },
     close: () => line.close(),
   };

@@ -5,16 +5,22 @@ import { dirname, join, resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { OPERATIONS } from '../admin/operations.ts';
 import type { Config } from '../config/config.ts';
+import type { LoadedConfig } from '../config/load.ts';
 import { formatSizeBytes } from '../config/units.ts';
 import { connectAdmin } from './admin-client.ts';
 import { checkEnvironment } from './environment.ts';
 import { CliError, ExitCode } from './exit-codes.ts';
 import { type Finding, type OutputOptions, ok, printFindings, problem, warning } from './findings.ts';
-import type { Io } from './io.ts';
+import { type Io, write } from './io.ts';
 import { isTooOld, OLDEST_NODE } from './node-version.ts';
 import { type ConfigOptions, readConfig, systemReason } from './read-config.ts';
 
-export type DoctorOptions = ConfigOptions & OutputOptions;
+export type DoctorOptions = ConfigOptions &
+  OutputOptions & {
+    /** File for an archive of all that helps others to see what is wrong. */
+    readonly bundle?: string;
+    readonly log?: string;
+  };
 
 const MiB = 1024 * 1024;
 const GiB = 1024 * MiB;
@@ -29,7 +35,8 @@ const EARLIEST_MS = Date.UTC(2025, 0, 1);
 /** Ends with 1 when there is a problem; warnings alone are no failure. */
 export async function doctor(options: DoctorOptions, io: Io): Promise<number> {
   const findings = [checkNode(process.versions.node)];
-  const config = await configOf(options, io, findings);
+  const loaded = await configOf(options, io, findings);
+  const config = loaded?.config;
   if (config !== undefined) {
     const running = await runningProcess(config.dataDir);
     if (running !== undefined) findings.push(ok('broker', `process ${running} runs on ${config.dataDir}`));
@@ -39,17 +46,25 @@ export async function doctor(options: DoctorOptions, io: Io): Promise<number> {
     findings.push(checkMemory(config));
   }
   await printFindings(findings, options, io);
+  const { bundle: file, log } = options;
+  if (file !== undefined) {
+    const { writeBundle } = await import('./support-bundle.ts');
+    const { environment } = io;
+    const names = await writeBundle({ file, log, loaded, findings, environment, nowMs: Date.now() });
+    await write(io.err, `${file} has ${names.join(', ')}; look through it before you hand it on\n`);
+  }
   return findings.some(({ state }) => state === 'problem') ? ExitCode.Failed : ExitCode.Ok;
 }
 
-async function configOf(options: DoctorOptions, io: Io, into: Finding[]): Promise<Config | undefined> {
+async function configOf(options: DoctorOptions, io: Io, into: Finding[]): Promise<LoadedConfig | undefined> {
   const check = 'configuration';
   try {
-    const { config, warnings } = await readConfig(options, io.environment);
+    const loaded = await readConfig(options, io.environment);
+    const { warnings } = loaded;
     into.push(ok(check, 'is valid'));
     for (const each of warnings)
       into.push(warning(check, each, 'robustmq config print --sources shows where it is set'));
-    return config;
+    return loaded;
   } catch (error) {
     if (!(error instanceof CliError)) throw error;
     into.push(problem(check, error.message, 'robustmq config docs KEY explains a key'));

@@ -55,6 +55,19 @@ export function addLifecycleVerbs(program: Command, io: Io, ends: Ends): void {
         .default('table'),
     )
     .option('--json', 'same as -o json')
-    .addHelpText('after', examples('doctor', 'doctor --config broker.yaml --json'))
+    .option(
+      '--bundle <file>',
+      'write all that helps others to see what is wrong to a new archive (.tar.gz), without secrets',
+    )
+    .option('--log <file>', 'of the broker: its last 4 MiB go into the archive')
+    .addHelpText(
+      'after',
+      examples(
+        'doctor',
+        'doctor --config broker.yaml --json',
+        'doctor --config broker.yaml --bundle support.tar.gz',
+        'doctor --config broker.yaml --bundle support.tar.gz --log broker.log',
+      ),
+    )
     .action(async (options) => ends((await import('./doctor.ts')).doctor(options, io)));
 }

@@ -70,7 +70,9 @@ export const securitySchema = section('Who is let in, for every protocol.', {
       max: 1_000_000,
     }),
     file: section('A file of names and hashed passwords, read again on SIGHUP.', {
-      path: file('Lines `name:hash`, as `mosquitto_passwd` writes them, with PHC strings or hashes of bcrypt.'),
+      path: file(
+        'Lines `name:hash`, as `mosquitto_passwd` writes them, with PHC strings or hashes of bcrypt.',
+      ),
     }),
     jwt: section('Tokens (JWT) that an issuer has signed.', {
       from: choice(['password', 'username'], 'password', 'The field in which clients send it.'),
