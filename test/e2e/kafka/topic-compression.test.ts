@@ -105,6 +105,22 @@ describe('a topic with a compression of its own', () => {
     expect(readHeader(await fetched('again'))).toMatchObject({ producerId: 4242, baseSequence: 0 });
   });
 
+  test('that is strict takes no records that nobody can open, nor other than it is said there are', async () => {
+    await make('strict', { 'robustmq.validation': 'strict' });
+    for (const codec of CODECS) {
+      const batch = await batchWith(codec);
+      expect((await produce('strict', batch))?.errorCode).toBe(0);
+      const garbage = Uint8Array.from(batch).fill(0xa5, 61);
+      const lying = Uint8Array.from(batch);
+      new DataView(lying.buffer).setInt32(57, 3);
+      new DataView(lying.buffer).setInt32(23, 2);
+      for (const bad of [garbage, lying]) {
+        new DataView(bad.buffer).setUint32(17, kernel.crc32c(bad.subarray(21)));
+        expect((await produce('strict', bad))?.errorCode, codec).toBe(ErrorCode.CORRUPT_MESSAGE);
+      }
+    }
+  });
+
   test('takes no batch that is too large in its own compression, nor damaged records', async () => {
     await make('small', { 'compression.type': 'uncompressed', 'max.message.bytes': '1000' });
     expect(await produce('small', await batchWith('gzip'))).toMatchObject({

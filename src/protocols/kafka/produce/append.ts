@@ -53,11 +53,14 @@ function rowsOf({ kernel }: Kafka, batch: Uint8Array): Int32Array | ErrorCode {
   return kernel.scan(opened.batch.bytes) === undefined ? kernel.takeRecords() : ErrorCode.CORRUPT_MESSAGE;
 }
 
-/** A compacted topic has a key in each record. */
-function checkKeys(kafka: Kafka, topic: Topic, batch: Uint8Array): Appended | undefined {
-  if (topic.settings.cleanup === 'delete') return undefined;
+/** What is said of single records: a strict topic has them all, and a compacted one with a key in each. */
+function checkRecords(kafka: Kafka, { settings }: Topic, batch: Uint8Array): Appended | undefined {
+  const isCompacted = settings.cleanup !== 'delete';
+  const isOpened = isCompacted || (settings.isStrict && codecNeeded(batch) !== undefined);
+  if (!isOpened) return undefined;
   const rows = rowsOf(kafka, batch);
   if (typeof rows === 'number') return refused(rows, 'the compressed records are damaged');
+  if (!isCompacted) return undefined;
   const keyless: number[] = [];
   for (let at = 0; at < rows.length && keyless.length < MAX_RECORD_ERRORS; at += RECORD_WORDS) {
     if ((rows[at + RecordField.KeyLength] as number) < 0) keyless.push(at / RECORD_WORDS);
@@ -145,7 +148,7 @@ export function append(
       `a batch of ${batch.byteLength} bytes is above segment.bytes`,
     );
   }
-  const fault = checkKeys(kafka, topic, batch) ?? checkTimes(kafka, topic, header);
+  const fault = checkRecords(kafka, topic, batch) ?? checkTimes(kafka, topic, header);
   if (fault !== undefined) return fault;
   const verdict = producers.check(partition, header, origin);
   if (verdict.kind === 'error') return refused(verdict.error, verdict.message);

@@ -143,11 +143,15 @@ function missingCodecs(kafka: Kafka, { version, request }: Call<Produce>): Promi
     for (const { records } of topicRequest.partitionData) {
       const topic = topicOf(kafka, version, topicRequest);
       if (topic === undefined || records === null) continue;
-      const { cleanup, delays } = topic.settings;
+      const { cleanup, delays, isStrict } = topic.settings;
       const its = ownCompression(topic);
       const codec = codecNeeded(records);
       const isOpened =
-        cleanup !== 'delete' || delays || its !== undefined || kafka.crossing.isWanted(topic.name);
+        cleanup !== 'delete' ||
+        isStrict ||
+        delays ||
+        its !== undefined ||
+        kafka.crossing.isWanted(topic.name);
       for (const each of [isOpened ? codec : undefined, its === 'none' ? undefined : its]) {
         if (each !== undefined && loadedCodec(each) === undefined) missing.push(loadCodec(each));
       }

@@ -209,6 +209,14 @@ const all: readonly TopicConfig[] = [
     check: oneOf('journal', 'memory', 'object'),
   }),
   effective({
+    name: 'robustmq.validation',
+    type: Text,
+    usual: 'relaxed',
+    documentation:
+      'Whether compressed records are opened before they are stored, so that what nobody can open is refused: strict, or relaxed.',
+    check: oneOf('relaxed', 'strict'),
+  }),
+  effective({
     name: 'segment.bytes',
     type: Int,
     usual: String(GiB),
@@ -269,6 +277,7 @@ export function understand(overrides: Overrides, config: Config): TopicSettings 
     maxCompactionLagMs: number('max.compaction.lag.ms'),
     compression:
       COMPRESSIONS.find((each) => each === compression) ?? (compression === 'producer' ? 'producer' : 'none'),
+    isStrict: text('robustmq.validation') === 'strict',
     isSynced: Number.isFinite(number('flush.messages')) || Number.isFinite(number('flush.ms')),
     storage: storage === 'memory' || storage === 'object' ? storage : 'journal',
   };

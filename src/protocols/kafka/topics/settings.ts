@@ -30,6 +30,8 @@ export interface TopicSettings {
   readonly segmentBytes: number;
   /** Of batches as they are stored; `producer` is as they come. */
   readonly compression: 'producer' | 'none' | CodecName;
+  /** Compressed records are opened before they are stored. */
+  readonly isStrict: boolean;
   /** What is acknowledged is on the disk, whatever kafka.durability says. */
   readonly isSynced: boolean;
   /** What the partitions of the topic are made in. */
