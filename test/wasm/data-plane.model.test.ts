@@ -468,7 +468,7 @@ describe('data plane against its model', () => {
           expect(blocksTotal - blocksFree).toBeLessThanOrEqual(2);
         },
       ),
-      { numRuns: Number(process.env['ROBUSTMQ_TEST_RUNS'] ?? 60) },
+      { numRuns: Number(process.env.ROBUSTMQ_TEST_RUNS ?? 60) },
     );
   }, 60_000);
 });
