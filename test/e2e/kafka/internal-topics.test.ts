@@ -48,3 +48,20 @@ test.each([
     );
   },
 );
+
+test('a pattern that the broker resolves matches them, too, as in Kafka (KIP-848)', async () => {
+  await client.call(Apis.findCoordinator, 4, { keyType: 0, coordinatorKeys: ['a'] });
+  const { topicId } = await appears('__consumer_offsets');
+  const joined = await client.call(Apis.consumerGroupHeartbeat, 1, {
+    groupId: 'patterns',
+    memberId: 'm',
+    memberEpoch: 0,
+    rebalanceTimeoutMs: 10_000,
+    subscribedTopicRegex: '__consumer_.*',
+    topicPartitions: [],
+  });
+  expect(joined).toMatchObject({
+    errorCode: 0,
+    assignment: { topicPartitions: [{ topicId, partitions: [0] }] },
+  });
+});

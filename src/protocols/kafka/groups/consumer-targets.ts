@@ -31,8 +31,9 @@ export function resolveTopics(group: ConsumerGroup, known: KnownTopics): Resolve
     for (const name of topicNames) add(name);
     if (pattern === undefined || matched.has(regex)) continue;
     const names: string[] = [];
-    for (const { name, isInternal } of known.list()) {
-      const written = isInternal ? undefined : fromKafkaTopic(name);
+    // Kafka's own topics, too: clients leave them out where they want to.
+    for (const { name } of known.list()) {
+      const written = fromKafkaTopic(name);
       if (written !== undefined && pattern.matches(written)) names.push(name);
     }
     for (const name of names) add(name);
