@@ -65,7 +65,7 @@ export const ITEMS = [
     10,
     'Record batches with a wrong checksum, lying numbers, or bombs in all four compressions',
     'CORRUPT_MESSAGE, INVALID_RECORD or MESSAGE_TOO_LARGE, and nothing is stored; opening stops at the largest batch.',
-    'a compressed batch for a topic that is not compacted is stored as it came, unopened; whoever opens it here (crossing to MQTT, compaction, delays) has the bound.',
+    'a compressed batch for a topic that is neither compacted nor strict (`robustmq.validation=strict`) is stored as it came, unopened; whoever opens it here (crossing to MQTT, compaction, delays) has the bound.',
   ),
   absent(11, 'AMQP 0-9-1 frames that lie'),
   absent(12, 'AMQP 1.0 types that lie'),
