@@ -88,7 +88,7 @@ describe('verbs about a node', () => {
         ['cert', 'show', 'mqtts'],
       ]);
     expect(clients).toMatchObject({ code: 0, err: '' });
-    expect(clients?.out).toMatch(/^ID +TENANT +PROTOCOL +LISTENER/);
+    expect(clients?.out).toMatch(/^ID +TENANT +PROTOCOL +ADDRESS/);
     // What a client calls itself does not reach the terminal as it is.
     expect(clients?.out).not.toContain('\u001b');
     expect(JSON.parse(client?.out ?? '')).toMatchObject({ id: 'mqtt:doomed', clientId: 'doomed' });
