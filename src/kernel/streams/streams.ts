@@ -112,7 +112,7 @@ export interface StreamsOptions {
   readonly opener?: Pick<BatchOpener, 'open'>;
 }
 
-const CLEAN_INTERVAL_MS = 10_000;
+export const CLEAN_INTERVAL_MS = 10_000;
 const READ_BYTES = 256 * 1024;
 
 interface LiveStream extends Stream {

@@ -11,20 +11,12 @@ import { type Answered, GOOD, refusalOf } from '../security/refusals.ts';
 import { SettingKind } from '../security/setting-kinds.ts';
 import { CLUSTER, Operation, ResourceType } from '../security/vocabulary.ts';
 import { ConfigType, listOf } from '../topics/configs.ts';
-import { type BrokerConfig, brokerConfigs } from './broker-configs.ts';
+import { brokerConfigs } from './broker-configs.ts';
+import { ConfigSource, valuesOf } from './broker-values.ts';
 import { metricsConfigs, metricsEdit } from './client-metrics.ts';
 import { GroupConfigName, groupConfig, groupConfigs, groupEdit } from './group-configs.ts';
 import { type Scope, settingName } from './live-config.ts';
 
-const ConfigSource = {
-  DynamicBroker: 2,
-  DynamicDefault: 3,
-  Static: 4,
-  Default: 5,
-  DynamicLogger: 6,
-  ClientMetrics: 7,
-  Group: 8,
-} as const;
 const ConfigOperation = { Set: 0, Delete: 1, Append: 2, Subtract: 3 } as const;
 
 export type Described = In<
@@ -58,7 +50,6 @@ export interface Resource {
 
 const LOGGER = 'root';
 const LEVELS = ['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL'];
-const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 
 const refused = (errorCode: ErrorCode, errorMessage: string): Answered => ({ errorCode, errorMessage });
@@ -98,30 +89,6 @@ function fault(
     : undefined;
 }
 
-function settingOf({ settings }: Kafka, scope: Scope, name: string): string | undefined {
-  const value = settings.get(SettingKind.BrokerConfig, settingName(scope, name));
-  return value === undefined ? undefined : decoder.decode(value);
-}
-
-type Synonym = { readonly name: string; readonly value: string | null; readonly source: number };
-
-/** The first one counts. */
-function valuesOf(kafka: Kafka, each: BrokerConfig): Synonym[] {
-  const { name } = each;
-  const node = settingOf(kafka, 'node', name);
-  const cluster = settingOf(kafka, 'cluster', name);
-  const given = {
-    name,
-    value: each.value(kafka.nodeConfig, kafka.broker.nodeId),
-    source: ConfigSource.Static,
-  };
-  return [
-    ...(node === undefined ? [] : [{ name, value: node, source: ConfigSource.DynamicBroker }]),
-    ...(cluster === undefined ? [] : [{ name, value: cluster, source: ConfigSource.DynamicDefault }]),
-    given,
-  ];
-}
-
 function describeBroker(kafka: Kafka, name: string, wanted: Wanted): Described[] {
   const isCluster = name === '';
   return [...brokerConfigs.values()].flatMap((each): Described[] => {
@@ -135,7 +102,7 @@ function describeBroker(kafka: Kafka, name: string, wanted: Wanted): Described[]
         name: each.name,
         value: each.isSensitive ? null : first.value,
         readOnly: each.change === undefined,
-        isDefault: first.source === ConfigSource.Static,
+        isDefault: first.source === ConfigSource.Default,
         configSource: first.source,
         isSensitive: each.isSensitive,
         synonyms: wanted.synonyms && !each.isSensitive ? values.slice(values.indexOf(first)) : [],
@@ -171,18 +138,18 @@ function describeGroup(kafka: Kafka, group: string, { keys, synonyms, documentat
       const own = set?.get(each.name);
       const usual = each.usual(kafka.config);
       const isOwn = own !== undefined;
+      const ofBroker = each.synonym === undefined ? undefined : brokerConfigs.get(each.synonym);
+      const brokerValues = ofBroker === undefined ? [] : valuesOf(kafka, ofBroker);
       const values = [
         ...(isOwn ? [{ name: each.name, value: own, source: ConfigSource.Group }] : []),
-        ...(each.synonym === undefined
-          ? []
-          : [{ name: each.synonym, value: usual, source: ConfigSource.Default }]),
+        ...brokerValues,
       ];
       return {
         name: each.name,
         value: own ?? usual,
         readOnly: false,
         isDefault: !isOwn,
-        configSource: isOwn ? ConfigSource.Group : ConfigSource.Default,
+        configSource: isOwn ? ConfigSource.Group : (brokerValues[0]?.source ?? ConfigSource.Default),
         isSensitive: false,
         synonyms: synonyms ? values : [],
         configType: each.type,

@@ -10,10 +10,12 @@ import { resetFault } from './offset-reset.ts';
 
 export interface GroupConfig {
   readonly name: string;
-  readonly type: number;
+  readonly type: ConfigType;
   /** The broker's configuration that gives the default, where there is one. */
   readonly synonym: string | undefined;
   readonly documentation: string;
+  /** Of those that are numbers. */
+  readonly range: readonly [min: number, max: number] | undefined;
   usual(config: Config): string;
   /** Why the value cannot be. */
   check(value: string): string | undefined;
@@ -50,7 +52,7 @@ export type GroupConfigName = (typeof GroupConfigName)[keyof typeof GroupConfigN
 
 const number = (
   name: GroupConfigName,
-  [min, max]: readonly [number, number],
+  range: readonly [number, number],
   usual: (config: Config) => number,
   documentation: string,
 ): GroupConfig => ({
@@ -59,7 +61,8 @@ const number = (
   synonym: `group.${name}`,
   documentation,
   usual: (config) => String(usual(config)),
-  check: wholeNumber(min, max),
+  range,
+  check: wholeNumber(...range),
 });
 
 export const groupConfigs: readonly GroupConfig[] = [
@@ -79,6 +82,7 @@ export const groupConfigs: readonly GroupConfig[] = [
     name: GroupConfigName.deadLetterTopic,
     type: Text,
     synonym: undefined,
+    range: undefined,
     documentation:
       'Topic to which records of a share group go that were rejected or delivered too often; empty: none.',
     usual: () => '',
@@ -88,6 +92,7 @@ export const groupConfigs: readonly GroupConfig[] = [
     name: GroupConfigName.shareReset,
     type: Text,
     synonym: undefined,
+    range: undefined,
     documentation: 'Where a share group starts in a partition: latest, earliest, or by_duration:PT1H.',
     usual: () => 'latest',
     check: resetFault,
@@ -108,6 +113,7 @@ export const groupConfigs: readonly GroupConfig[] = [
     name: GroupConfigName.shareIsolation,
     type: Text,
     synonym: undefined,
+    range: undefined,
     documentation: 'Whether records of transactions are handed out before those have ended, or were aborted.',
     usual: () => 'read_uncommitted',
     check: oneOf('read_uncommitted', 'read_committed'),
@@ -128,6 +134,7 @@ export const groupConfigs: readonly GroupConfig[] = [
     name: GroupConfigName.shareRenew,
     type: Bool,
     synonym: undefined,
+    range: undefined,
     documentation: 'Whether a member may keep a record for longer.',
     usual: () => 'true',
     check: oneOf('true', 'false'),

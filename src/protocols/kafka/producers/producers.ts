@@ -66,8 +66,10 @@ export interface ProducersOptions {
   readonly logger?: { info(fields: object, message: string): void };
 }
 
-const TICK_MS = 1000;
-const SWEEP_TICKS = 600;
+/** How often transactions are looked at that have taken too long. */
+export const TICK_MS = 1000;
+/** How often producers and transactional ids are that nobody has used for long. */
+export const SWEEP_MS = 600_000;
 
 /** Resolves when what a crash has left is whole again, or cannot be made so for lack of room; that is tried again then. */
 export async function openProducers(options: ProducersOptions): Promise<Producers> {
@@ -116,7 +118,7 @@ export async function openProducers(options: ProducersOptions): Promise<Producer
   const stop = clock.every(TICK_MS, () => {
     if (healing === 'due') void makeWhole();
     coordinator.expire();
-    if (++ticks % SWEEP_TICKS === 0) sweep();
+    if (++ticks % (SWEEP_MS / TICK_MS) === 0) sweep();
   });
 
   return { ...gate, coordinator, store, close: stop };

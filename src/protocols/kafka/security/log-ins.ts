@@ -5,10 +5,11 @@
 import type { Authentication, EnhancedExchange } from '../../../security/authentication/authentication.ts';
 import type { Guard } from '../../../security/guard/guard.ts';
 import { beginScram, TOO_MANY } from '../../../security/scram/exchange.ts';
-import { readClientFirst, type ScramMechanism, scramMechanisms } from '../../../security/scram/scram.ts';
+import { readClientFirst, type ScramMechanism } from '../../../security/scram/scram.ts';
 import type { Attempt, Principal, Refusal } from '../../../security/security.ts';
 import type { Users } from '../../../security/users/users.ts';
 import type { MechanismName } from './mechanisms.ts';
+import { chainMechanisms } from './offered.ts';
 import type { TokenVerifier } from './token-verifier.ts';
 
 /** What is known of who wants to be let in before it shows anything. */
@@ -122,16 +123,10 @@ export interface ChainLogInsParts {
   readonly hasOwnKeys: boolean;
 }
 
-const ASKED_BY_PASSWORD = new Set(['database', 'file', 'jwt', 'http']);
-
 /** Of a listener with authenticators. */
 export function createChainLogIns(parts: ChainLogInsParts): LogIns {
   const { authentication, authenticators, tokenFrom, own, hasOwnKeys } = parts;
-  const offered: readonly MechanismName[] = [
-    ...(authenticators.some((each) => ASKED_BY_PASSWORD.has(each)) ? (['PLAIN'] as const) : []),
-    ...(authenticators.includes('scram') ? scramMechanisms : []),
-    ...(hasOwnKeys || authenticators.includes('jwt') ? (['OAUTHBEARER'] as const) : []),
-  ];
+  const offered = chainMechanisms(authenticators, hasOwnKeys);
 
   const ask = async (attempt: Attempt): Promise<Checked> => {
     const verdict = await authentication.authenticate(attempt);

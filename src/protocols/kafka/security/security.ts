@@ -25,7 +25,7 @@ import {
 import { type Authorizer, createAuthorizer } from './authorizer.ts';
 import { createCommonRules } from './common-rules.ts';
 import { createChainLogIns, createOwnLogIns, guardedLogIns } from './log-ins.ts';
-import type { MechanismName } from './mechanisms.ts';
+import { allowedMechanisms, ownMechanisms } from './offered.ts';
 import { keepQuotas, quotaHandlers } from './quota-requests.ts';
 import { createQuotas, type Quotas } from './quotas.ts';
 import { saslHandlers } from './sasl-requests.ts';
@@ -62,7 +62,6 @@ export interface SecurityOptions {
   readonly verifyToken?: TokenVerifier;
 }
 
-const ALL: readonly MechanismName[] = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER'];
 const LISTENERS = ['kafka', 'kafkas'] as const;
 
 function verifierOf({ oauth }: KafkaConfig['security']): TokenVerifier | undefined {
@@ -112,8 +111,8 @@ function listenerRules(options: SecurityOptions): ReadonlyMap<string, ListenerRu
   const own = config.kafka.security;
   const { authentication } = config.security;
   const verifyToken = options.verifyToken ?? verifierOf(own);
-  const offered = own.mechanisms.length === 0 ? ALL : own.mechanisms;
-  const mechanisms = offered.filter((each) => each !== 'OAUTHBEARER' || verifyToken !== undefined);
+  const allowed = allowedMechanisms(own);
+  const mechanisms = ownMechanisms(own, verifyToken !== undefined);
   const wallMs = (): number => clock.wallMs();
   const rules = new Map<string, ListenerRules>();
   for (const name of LISTENERS) {
@@ -121,7 +120,7 @@ function listenerRules(options: SecurityOptions): ReadonlyMap<string, ListenerRu
     const hasChain = authenticators.length > 0;
     const hasOwnKeys = verifyToken !== undefined;
     const parts = { users: shared.users, verifyToken, wallMs };
-    const byUsers = createOwnLogIns({ ...parts, mechanisms: hasChain ? offered : mechanisms });
+    const byUsers = createOwnLogIns({ ...parts, mechanisms: hasChain ? allowed : mechanisms });
     const byChain = { authentication: shared.authentication, authenticators, own: byUsers, hasOwnKeys };
     const logIns = hasChain ? createChainLogIns({ ...byChain, tokenFrom: authentication.jwt.from }) : byUsers;
     const mustLogIn = own.authentication === 'sasl';

@@ -162,7 +162,7 @@ export const describeCluster: Handler<(typeof Apis)['describeCluster']> = (
   };
 };
 
-const MAX_DESCRIBED_PARTITIONS = 2000;
+export const MAX_DESCRIBED_PARTITIONS = 2000;
 
 /** Topics in the order of their names, cut behind the limit of partitions; the cursor says where to go on. */
 export const describeTopicPartitions: Handler<DescribeTopicPartitions> = (kafka, { request, connection }) => {

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { adminHandlers } from '../../../../src/protocols/kafka/admin/admin.ts';
 import { createClientMetrics } from '../../../../src/protocols/kafka/admin/client-metrics.ts';
-import { createGroupConfigs } from '../../../../src/protocols/kafka/admin/group-configs.ts';
+import { createGroupConfigs, groupConfigs } from '../../../../src/protocols/kafka/admin/group-configs.ts';
 import { broughtToLife } from '../../../../src/protocols/kafka/admin/live-config.ts';
 import { handlers } from '../../../../src/protocols/kafka/dispatch.ts';
 import { ErrorCode } from '../../../../src/protocols/kafka/messages/errors.ts';
+import { DEFAULT_PRODUCER_LIMITS } from '../../../../src/protocols/kafka/producers/producers.ts';
 import { bench, nobody } from '../security/support.ts';
 
 const BROKER = 4;
@@ -68,8 +69,14 @@ describe('configurations of a broker', () => {
     expect(names).toEqual([...new Set(names)].sort());
     for (const wanted of [
       'auto.create.topics.enable',
+      'connection.failed.authentication.delay.ms',
       'default.replication.factor',
+      'group.consumer.assignors',
+      'group.consumer.max.session.timeout.ms',
+      'group.consumer.min.heartbeat.interval.ms',
+      'group.share.max.record.lock.duration.ms',
       'inter.broker.protocol.version',
+      'listener.security.protocol.map',
       'log.cleanup.policy',
       'log.dirs',
       'log.retention.hours',
@@ -78,11 +85,16 @@ describe('configurations of a broker', () => {
       'min.insync.replicas',
       'num.partitions',
       'offsets.retention.minutes',
+      'producer.id.expiration.ms',
+      'telemetry.max.bytes',
+      'transaction.max.timeout.ms',
+      'transactional.id.expiration.ms',
     ]) {
       expect(names).toContain(wanted);
     }
     for (const each of found?.configs ?? []) {
-      expect(each).toMatchObject({ configSource: 4, isDefault: true });
+      expect(each.isDefault).toBe(each.configSource === 5);
+      expect([4, 5]).toContain(each.configSource);
       expect(each.configType).toBeGreaterThan(0);
       expect(each.documentation).toMatch(/\.$/);
       if (each.isSensitive) expect([each.value, each.synonyms]).toEqual([null, []]);
@@ -91,6 +103,30 @@ describe('configurations of a broker', () => {
     const [hours] = (await describeBroker('7', 'log.retention.hours'))?.configs ?? [];
     expect(hours?.value).toBe('168');
     expect((await describeBroker('7', 'broker.id', 'nonsense'))?.configs).toMatchObject([{ value: '7' }]);
+  });
+
+  it('have the values that count', async () => {
+    const { describeBroker, kafka } = adminBench({
+      authentication: 'sasl',
+      mechanisms: ['PLAIN', 'OAUTHBEARER'],
+    });
+    const { configs = [] } = (await describeBroker('7')) ?? {};
+    const values = Object.fromEntries(configs.map(({ name, value }) => [name, value]));
+    expect(values).toMatchObject({
+      'group.consumer.assignors': 'uniform,range',
+      'group.consumer.max.size': String(kafka.nodeConfig.kafka.groups.maxMembers),
+      'group.consumer.min.session.timeout.ms': String(
+        groupConfigs.find(({ name }) => name === 'consumer.session.timeout.ms')?.range?.[0],
+      ),
+      'listener.security.protocol.map': 'SASL_PLAINTEXT:SASL_PLAINTEXT',
+      'max.connection.creation.rate': '2147483647',
+      'producer.id.expiration.ms': String(DEFAULT_PRODUCER_LIMITS.producerIdleMs),
+      // Without keys there is nothing to check tokens with.
+      'sasl.enabled.mechanisms': 'PLAIN',
+      'transaction.max.timeout.ms': String(DEFAULT_PRODUCER_LIMITS.maxTimeoutMs),
+    });
+    const source = (wanted: string) => configs.find(({ name }) => name === wanted)?.configSource;
+    expect([source('sasl.enabled.mechanisms'), source('transaction.max.timeout.ms')]).toEqual([4, 5]);
   });
 
   it('take effect when they are changed: first what is for the node, then what is for all, then what it started with', async () => {
@@ -105,7 +141,7 @@ describe('configurations of a broker', () => {
     expect(described?.synonyms?.map(({ value, source }) => [value, source])).toEqual([
       ['5', 2],
       ['3', 3],
-      ['1', 4],
+      ['1', 5],
     ]);
     expect((await describeBroker(''))?.configs).toMatchObject([
       { name: 'num.partitions', value: '3', configSource: 3 },
