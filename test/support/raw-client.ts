@@ -74,7 +74,8 @@ export class RawClient {
   #pending: ServerPacket[] = [];
   #tail: Buffer = Buffer.alloc(0);
   #decodeError: Error | undefined;
-  #wake: (() => void) | undefined;
+  /** Several may wait at once, each for something of its own. */
+  readonly #waiting = new Set<() => void>();
   #packetId = 0;
 
   constructor(socket: Socket, version: wire.Version, clientId: string) {
@@ -86,7 +87,7 @@ export class RawClient {
     socket.on('error', () => {});
     const ended = () => {
       this.ended = true;
-      this.#wake?.();
+      this.#wake();
     };
     socket.on('end', ended);
     socket.on('close', ended);
@@ -113,7 +114,11 @@ export class RawClient {
         `the server sent a wrong packet: ${String(error)}; bytes ${this.#tail.subarray(0, 64).toString('hex')}`,
       );
     }
-    this.#wake?.();
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const look of [...this.#waiting]) look();
   }
 
   /** Waits until `look` gives a value, the connection ends or time is up. */
@@ -138,13 +143,14 @@ export class RawClient {
         );
       }
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, leftMs);
-        this.#wake = () => {
+        const look = (): void => {
           clearTimeout(timer);
+          this.#waiting.delete(look);
           resolve();
         };
+        const timer = setTimeout(look, leftMs);
+        this.#waiting.add(look);
       });
-      this.#wake = undefined;
     }
   }
 
