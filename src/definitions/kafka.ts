@@ -21,7 +21,7 @@ import {
 import { SettingKind } from '../protocols/kafka/security/setting-kinds.ts';
 import { Operation, PatternType, Permission, ResourceType } from '../protocols/kafka/security/vocabulary.ts';
 import { checkOverrides } from '../protocols/kafka/topics/configs.ts';
-import { MAX_PARTITIONS } from '../protocols/kafka/topics/create.ts';
+import { MAX_PARTITIONS } from '../protocols/kafka/topics/limits.ts';
 import { topicNameFault } from '../protocols/kafka/topics/names.ts';
 import type { Topic, Topics } from '../protocols/kafka/topics/topics.ts';
 import type { Section, SettingsSection } from './section.ts';

@@ -71,7 +71,7 @@ export function topicsView(frontEnd: KafkaFrontEnd | undefined): TopicsView {
       const wanted = { keys: null, synonyms: false, documentation: false };
       return {
         ...summary(topic),
-        configs: describeTopicConfigs(kafka.config, topic, wanted).map((each) => ({
+        configs: describeTopicConfigs(kafka, topic, wanted).map((each) => ({
           name: each.name,
           value: each.value ?? '',
           isDefault: each.isDefault ?? false,

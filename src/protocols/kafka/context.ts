@@ -25,6 +25,7 @@ import type { Authorizer } from './security/authorizer.ts';
 import type { Boundary } from './security/boundary.ts';
 import type { Security } from './security/security.ts';
 import type { Shares } from './share/share.ts';
+import type { TopicsConfig } from './topics/configs.ts';
 import type { Topics } from './topics/topics.ts';
 
 export type Level = Config['storage']['durability'];
@@ -67,7 +68,7 @@ export interface Caller {
 
 export interface Kafka {
   /** With what clients have changed since. */
-  readonly config: Config;
+  readonly config: TopicsConfig;
   /** As the node was started. */
   readonly nodeConfig: Config;
   readonly clock: Clock;

@@ -40,6 +40,7 @@ import { createRequestTimes, type RequestTimes } from './request-times.ts';
 import { WireWriter } from './schema/writer.ts';
 import { createBoundary } from './security/boundary.ts';
 import { createSecurity, type SharedSecurity } from './security/security.ts';
+import { SettingKind } from './security/setting-kinds.ts';
 import { createWriters } from './security/writers.ts';
 import { createShares } from './share/share.ts';
 import type { KafkaTables } from './tables.ts';
@@ -112,6 +113,8 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
     settledFloor: options.tables.settledFloor,
     tenants: options.security.guard.tenants,
   });
+  // Behind that of the configuration, which knows the new defaults by then.
+  options.tables.settings.watch(SettingKind.BrokerConfig, topics.defaultsChanged);
   const groupConfigs = createGroupConfigs(options.tables.settings, options.config);
   const groups = createGroups({
     table: options.tables.groups,

@@ -10,6 +10,13 @@ export interface LiveFields {
   maxFetchBytes: number;
 }
 
+/** What clients have changed, as it counts. */
+export interface Changed {
+  readonly fields: LiveFields;
+  /** Defaults of topics, by the names that topics have for them. */
+  readonly topicDefaults: Map<string, string>;
+}
+
 export interface BrokerConfig {
   readonly name: string;
   readonly type: ConfigType;
@@ -20,7 +27,7 @@ export interface BrokerConfig {
   /** Where clients may change it: why a value cannot be, and what it does. */
   readonly change?: {
     check(value: string): string | undefined;
-    apply(fields: LiveFields, value: string): void;
+    apply(changed: Changed, value: string): void;
   };
 }
 
@@ -71,7 +78,7 @@ export const changeableNumber = (
       const number = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
       return number >= min && number <= max ? undefined : `must be a whole number from ${min} to ${max}`;
     },
-    apply(fields, value) {
+    apply({ fields }, value) {
       fields[field] = Number(value);
     },
   },

@@ -6,12 +6,12 @@
 import { resolve } from 'node:path';
 import { CLEAN_INTERVAL_MS } from '../../../kernel/streams/streams.ts';
 import { ConfigType, topicConfigs } from '../topics/configs.ts';
-import { MAX_DESCRIBED_PARTITIONS } from '../topics/metadata.ts';
+import { MAX_DESCRIBED_PARTITIONS, MAX_PARTITIONS } from '../topics/limits.ts';
 import { accessConfigs } from './broker-access-configs.ts';
 import { type BrokerConfig, changeableNumber, fixed, ofKafka } from './broker-config-kinds.ts';
 import { groupBrokerConfigs } from './broker-group-configs.ts';
 
-export type { BrokerConfig, LiveFields } from './broker-config-kinds.ts';
+export type { BrokerConfig, Changed, LiveFields } from './broker-config-kinds.ts';
 
 const { Boolean: Bool, String: Text, Int, Long, List } = ConfigType;
 const HOUR_MS = 3_600_000;
@@ -26,7 +26,7 @@ const own: readonly BrokerConfig[] = [
     ),
     change: {
       check: (value) => (value === 'true' || value === 'false' ? undefined : 'must be true or false'),
-      apply(fields, value) {
+      apply({ fields }, value) {
         fields.autoCreateTopics = value === 'true';
       },
     },
@@ -82,7 +82,7 @@ const own: readonly BrokerConfig[] = [
     'num.partitions',
     Int,
     'numPartitions',
-    [1, 65_536],
+    [1, MAX_PARTITIONS],
     'Partitions of a topic that does not say how many.',
   ),
   fixed('process.roles', List, 'broker,controller', 'This node is all there is.'),
@@ -94,11 +94,21 @@ const own: readonly BrokerConfig[] = [
   ),
 ];
 
-/** Defaults of topics, by the names that they have for a broker. */
+/** Defaults of topics, by the names that they have for a broker; of topics that are there as well. */
 const ofTopics: readonly BrokerConfig[] = [...topicConfigs.values()].flatMap((each) =>
   each.synonym === undefined
     ? []
-    : [fixed(each.synonym, each.type, (config) => each.default(config), each.documentation)],
+    : [
+        {
+          ...fixed(each.synonym, each.type, (config) => each.default(config), each.documentation),
+          change: {
+            check: each.check,
+            apply({ topicDefaults }, value) {
+              topicDefaults.set(each.name, value);
+            },
+          },
+        },
+      ],
 );
 
 export const brokerConfigs: ReadonlyMap<string, BrokerConfig> = new Map(

@@ -11,7 +11,7 @@ import { type Answered, GOOD, refusalOf } from '../security/refusals.ts';
 import { SettingKind } from '../security/setting-kinds.ts';
 import { CLUSTER, Operation, ResourceType } from '../security/vocabulary.ts';
 import { ConfigType, listOf } from '../topics/configs.ts';
-import { brokerConfigs } from './broker-configs.ts';
+import { type BrokerConfig, brokerConfigs } from './broker-configs.ts';
 import { ConfigSource, valuesOf } from './broker-values.ts';
 import { metricsConfigs, metricsEdit } from './client-metrics.ts';
 import { GroupConfigName, groupConfig, groupConfigs, groupEdit } from './group-configs.ts';
@@ -195,15 +195,29 @@ export function describeResource(kafka: Kafka, caller: Caller, resource: Resourc
   };
 }
 
-function brokerEdit(scope: Scope, { name, configOperation, value }: ConfigEdit): Edit | string {
+/** A list as it counts for the scope, with something more or less in it. */
+function changedList(kafka: Kafka, scope: Scope, each: BrokerConfig, isMore: boolean, value: string): string {
+  const values = valuesOf(kafka, each);
+  const first = values.find(({ source }) => scope === 'node' || source !== ConfigSource.DynamicBroker);
+  const now = listOf(first?.value ?? '');
+  const change = listOf(value);
+  return isMore
+    ? [...new Set([...now, ...change])].join()
+    : now.filter((one) => !change.includes(one)).join();
+}
+
+function brokerEdit(kafka: Kafka, scope: Scope, { name, configOperation, value }: ConfigEdit): Edit | string {
   const known = brokerConfigs.get(name);
   if (known?.change === undefined) return `there is no configuration ${name} of brokers that can be changed`;
   const edit = { kind: SettingKind.BrokerConfig, name: settingName(scope, name) };
   if (configOperation === ConfigOperation.Delete) return { ...edit, value: undefined };
-  if (configOperation !== ConfigOperation.Set) return `${name} is no list`;
   if (value === null) return `${name} has no value`;
-  const reason = known.change.check(value);
-  return reason === undefined ? { ...edit, value: encoder.encode(value) } : `${name} ${reason}`;
+  const isSet = configOperation === ConfigOperation.Set;
+  if (!isSet && known.type !== ConfigType.List) return `${name} is no list`;
+  const isMore = configOperation === ConfigOperation.Append;
+  const next = isSet ? value : changedList(kafka, scope, known, isMore, value);
+  const reason = known.change.check(next);
+  return reason === undefined ? { ...edit, value: encoder.encode(next) } : `${name} ${reason}`;
 }
 
 async function alterBroker(
@@ -213,18 +227,20 @@ async function alterBroker(
 ): Promise<Answered> {
   const scope = scopeOf(kafka, name);
   if (typeof scope === 'object') return scope;
-  const wanted: Edit[] = [];
   for (const each of edits) {
     const known = brokerConfigs.get(each.name);
     if (known !== undefined && known.change === undefined) {
       return invalid(`${each.name} can be changed in the configuration of the node only`);
     }
-    const edit = brokerEdit(scope, each);
+    const edit = brokerEdit(kafka, scope, each);
     if (typeof edit === 'string') return refused(ErrorCode.INVALID_CONFIG, edit);
-    wanted.push(edit);
   }
   if (validateOnly) return GOOD;
   const outcome = await kafka.settings.change(() => {
+    // Now that all changes before are in force: lists are changed where they stand.
+    const wanted = edits
+      .map((each) => brokerEdit(kafka, scope, each))
+      .filter((each) => typeof each !== 'string');
     const named = new Set(wanted.map((edit) => edit.name));
     const others = [...kafka.settings.list(SettingKind.BrokerConfig)]
       .map(([each]) => each)

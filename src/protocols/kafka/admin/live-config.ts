@@ -5,6 +5,7 @@
 import type { Config } from '../../../config/config.ts';
 import type { Settings } from '../../../kernel/settings-table.ts';
 import { SettingKind } from '../security/setting-kinds.ts';
+import type { TopicsConfig } from '../topics/configs.ts';
 import { brokerConfigs, type LiveFields } from './broker-configs.ts';
 
 /** For this node alone, or for all; what is for this node counts first. */
@@ -15,16 +16,18 @@ export const settingName = (scope: Scope, name: string): string => `${scope} ${n
 const decoder = new TextDecoder();
 
 /** What nobody has set is read through to the configuration of the node, which may be read again at any time. */
-export function broughtToLife(config: Config, settings: Settings): Config {
+export function broughtToLife(config: Config, settings: Settings): TopicsConfig {
   const given = Object.create(config.kafka) as LiveFields & Config['kafka'];
+  const topicDefaults = new Map<string, string>();
   settings.watch(SettingKind.BrokerConfig, () => {
     for (const name of Object.keys(given)) Reflect.deleteProperty(given, name);
+    topicDefaults.clear();
     for (const scope of ['cluster', 'node'] as const) {
       for (const { name, change } of brokerConfigs.values()) {
         const value = change && settings.get(SettingKind.BrokerConfig, settingName(scope, name));
-        if (value !== undefined) change?.apply(given, decoder.decode(value));
+        if (value !== undefined) change?.apply({ fields: given, topicDefaults }, decoder.decode(value));
       }
     }
   });
-  return { ...config, kafka: given };
+  return { ...config, kafka: given, topicDefaults };
 }

@@ -15,13 +15,16 @@ export const ConfigType = {
 } as const;
 export type ConfigType = (typeof ConfigType)[keyof typeof ConfigType];
 
+/** The configuration of the node, and on top of it the defaults that clients have set, by the names that topics have for them. */
+export type TopicsConfig = Config & { readonly topicDefaults?: ReadonlyMap<string, string> };
+
 export interface TopicConfig {
   readonly name: string;
   readonly type: ConfigType;
   /** The broker's configuration that gives the default, by the name that Kafka has for it. */
   readonly synonym: string | undefined;
   readonly documentation: string;
-  default(config: Config): string;
+  default(config: TopicsConfig): string;
   /** Why the value cannot be. */
   check(value: string): string | undefined;
   /** Only when the topic is made. */

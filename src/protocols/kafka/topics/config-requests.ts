@@ -48,7 +48,7 @@ function find(
 export function describeTopic(kafka: Kafka, caller: Caller, name: string, wanted: Wanted) {
   const found = find(kafka, caller, name, Operation.DescribeConfigs);
   if (!('topic' in found)) return { ...found, configs: [] };
-  return { ...DONE, configs: describeTopicConfigs(kafka.config, found.topic, wanted) };
+  return { ...DONE, configs: describeTopicConfigs(kafka, found.topic, wanted) };
 }
 
 /** The overrides that would be; a sentence where they cannot be. */
@@ -110,7 +110,9 @@ export async function alterTopic(
   const base = change.replace ? { ...topic, overrides: new Map(kept) } : topic;
   const overrides = edited(kafka, base, change.edits);
   if (typeof overrides === 'string') return failed(ErrorCode.INVALID_CONFIG, overrides);
-  const reason = checkOverrides(overrides);
+  // What was set when more could be stays until it is changed.
+  const different = [...overrides].filter(([each, value]) => topic.overrides.get(each) !== value);
+  const reason = checkOverrides(new Map(different));
   if (reason !== undefined) return failed(ErrorCode.INVALID_CONFIG, reason);
   if (change.validateOnly) return DONE;
   const outcome = await kafka.topics.configure(topic, overrides);

@@ -13,17 +13,20 @@ import {
   oneOf,
   ratio,
   type TopicConfig,
+  type TopicsConfig,
   wholeNumber,
 } from './config-kinds.ts';
 import { fileConfigs } from './file-configs.ts';
 import { nameFault } from './names.ts';
 import type { TopicSettings } from './settings.ts';
 
-export { ConfigType, listOf, type TopicConfig } from './config-kinds.ts';
+export { ConfigType, listOf, type TopicConfig, type TopicsConfig } from './config-kinds.ts';
 
 const DAY_MS = 86_400_000;
 const WEEK_MS = 7 * DAY_MS;
 const GiB = 1024 ** 3;
+/** Kafka's, from 4.0 on. */
+const MIN_SEGMENT_BYTES = 1024 ** 2;
 /** Those that a topic can have itself; `producer` leaves batches as they come. */
 const COMPRESSIONS = ['gzip', 'snappy', 'lz4', 'zstd'] as const;
 
@@ -43,7 +46,8 @@ const effective = ({ usual, synonym, isFixed, ...rest }: Effective): TopicConfig
   ...rest,
   synonym,
   isFixed: isFixed ?? false,
-  default: (config) => (typeof usual === 'string' ? usual : usual(config)),
+  default: (config) =>
+    config.topicDefaults?.get(rest.name) ?? (typeof usual === 'string' ? usual : usual(config)),
 });
 
 const { Boolean: Bool, String: Text, Int, Long, Double, List } = ConfigType;
@@ -221,8 +225,9 @@ const all: readonly TopicConfig[] = [
     type: Int,
     usual: String(GiB),
     synonym: 'log.segment.bytes',
-    documentation: 'No batch may be larger. Segments are those of the journal, which all partitions share.',
-    check: wholeNumber(14, INT_MAX),
+    documentation:
+      'No batch may be larger; at least 1 MiB, as in Kafka. Segments are those of the journal, which all partitions share.',
+    check: wholeNumber(MIN_SEGMENT_BYTES, INT_MAX),
   }),
 ];
 
@@ -244,7 +249,7 @@ export function checkOverrides(overrides: Overrides): string | undefined {
 }
 
 /** Of values that were checked. */
-export function understand(overrides: Overrides, config: Config): TopicSettings {
+export function understand(overrides: Overrides, config: TopicsConfig): TopicSettings {
   const text = (name: string): string => overrides.get(name) ?? topicConfigs.get(name)?.default(config) ?? '';
   const number = (name: string): number => {
     const value = text(name);

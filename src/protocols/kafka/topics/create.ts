@@ -8,6 +8,7 @@ import type { In } from '../schema/message.ts';
 import { Operation, ResourceType } from '../security/vocabulary.ts';
 import { checkOverrides } from './configs.ts';
 import { createdConfigs } from './describe-configs.ts';
+import { MAX_PARTITIONS } from './limits.ts';
 import { mayCreate, refusalError, refusalText } from './metadata.ts';
 import { topicNameFault } from './names.ts';
 import type { Topic, TopicRefusal } from './topics.ts';
@@ -18,7 +19,6 @@ type TopicRequest = Call<CreateTopics>['request']['topics'][number];
 type CreatePartitions = (typeof Apis)['createPartitions'];
 type GrowAnswer = In<CreatePartitions['response']>['results'][number];
 
-export const MAX_PARTITIONS = 65_536;
 const DEFAULT = -1;
 
 export interface Fault {
@@ -135,7 +135,7 @@ async function createOne(
     topicConfigErrorCode: maySeeConfigs ? ErrorCode.NONE : ErrorCode.TOPIC_AUTHORIZATION_FAILED,
     numPartitions: partitionCount,
     replicationFactor: 1,
-    configs: maySeeConfigs ? createdConfigs(kafka.config, overrides) : null,
+    configs: maySeeConfigs ? createdConfigs(kafka, overrides) : null,
   };
 }
 

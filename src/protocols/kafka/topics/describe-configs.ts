@@ -1,5 +1,7 @@
 /** Configurations of topics as clients are shown them: value, where it comes from, what else would count. */
-import type { Config } from '../../../config/config.ts';
+import { brokerConfigs } from '../admin/broker-configs.ts';
+import { ConfigSource, type SourcedValue, valuesOf } from '../admin/broker-values.ts';
+import type { Kafka } from '../context.ts';
 import type { Apis } from '../messages/apis.ts';
 import type { In } from '../schema/message.ts';
 import { type Overrides, type TopicConfig, topicConfigs } from './configs.ts';
@@ -10,26 +12,31 @@ type Created = NonNullable<
   In<(typeof Apis)['createTopics']['response']>['topics'][number]['configs']
 >[number];
 
-/** Where a value comes from, as the protocol numbers it. */
-export const ConfigSource = {
-  Topic: 1,
-  DynamicBroker: 2,
-  DynamicDefault: 3,
-  StaticBroker: 4,
-  Default: 5,
-} as const;
+type Place = Pick<Kafka, 'config' | 'nodeConfig' | 'settings' | 'broker'>;
 
-const effectiveValue = (each: TopicConfig, overrides: Overrides, config: Config): string =>
-  overrides.get(each.name) ?? each.default(config);
+/** The first one counts. Where the broker has no name for it there is one value, ours. */
+function valuesFor(place: Place, each: TopicConfig, overrides: Overrides): readonly SourcedValue[] {
+  const { name, synonym } = each;
+  const own = overrides.get(name);
+  const ofBroker = synonym === undefined ? undefined : brokerConfigs.get(synonym);
+  const usual =
+    ofBroker === undefined
+      ? [{ name, value: each.default(place.config), source: ConfigSource.Default }]
+      : valuesOf(place, ofBroker);
+  return own === undefined ? usual : [{ name, value: own, source: ConfigSource.Topic }, ...usual];
+}
 
-export function createdConfigs(config: Config, overrides: Overrides): Created[] {
-  return [...topicConfigs.values()].map((each) => ({
-    name: each.name,
-    value: effectiveValue(each, overrides, config),
-    readOnly: false,
-    configSource: overrides.has(each.name) ? ConfigSource.Topic : ConfigSource.Default,
-    isSensitive: false,
-  }));
+export function createdConfigs(place: Place, overrides: Overrides): Created[] {
+  return [...topicConfigs.values()].map((each) => {
+    const [first] = valuesFor(place, each, overrides);
+    return {
+      name: each.name,
+      value: first?.value ?? null,
+      readOnly: false,
+      configSource: first?.source ?? ConfigSource.Default,
+      isSensitive: false,
+    };
+  });
 }
 
 export interface Wanted {
@@ -39,30 +46,19 @@ export interface Wanted {
   readonly documentation: boolean;
 }
 
-function synonymsOf(each: TopicConfig, overrides: Overrides, config: Config): Described['synonyms'] {
-  const { name, synonym } = each;
-  const own = overrides.get(name);
-  return [
-    ...(own === undefined ? [] : [{ name, value: own, source: ConfigSource.Topic }]),
-    ...(synonym === undefined
-      ? []
-      : [{ name: synonym, value: each.default(config), source: ConfigSource.Default }]),
-  ];
-}
-
-export function describeTopicConfigs(config: Config, topic: Topic, wanted: Wanted): Described[] {
-  const { overrides } = topic;
+export function describeTopicConfigs(place: Place, topic: Topic, wanted: Wanted): Described[] {
   const shown = [...topicConfigs.values()].filter(({ name }) => wanted.keys?.includes(name) ?? true);
   return shown.map((each) => {
-    const isOwn = overrides.has(each.name);
+    const values = valuesFor(place, each, topic.overrides);
+    const source = values[0]?.source ?? ConfigSource.Default;
     return {
       name: each.name,
-      value: effectiveValue(each, overrides, config),
+      value: values[0]?.value ?? null,
       readOnly: topic.isConfigured || each.isFixed,
-      isDefault: !isOwn,
-      configSource: isOwn ? ConfigSource.Topic : ConfigSource.Default,
+      isDefault: source === ConfigSource.Default,
+      configSource: source,
       isSensitive: false,
-      synonyms: wanted.synonyms ? synonymsOf(each, overrides, config) : [],
+      synonyms: wanted.synonyms ? values : [],
       configType: each.type,
       documentation: wanted.documentation ? each.documentation : null,
     };

@@ -3,6 +3,7 @@
  * tier. Tools and frameworks set them when they make topics, and expect them back: they are kept and shown, and change nothing.
  * Those that would promise something other than what is so cannot be set.
  */
+import { DEFAULT_PARTITION_LIMITS } from '../../../kernel/log/limits.ts';
 import { ConfigType, INT_MAX, LONG_MAX, oneOf, type TopicConfig, wholeNumber } from './config-kinds.ts';
 
 type FileConfig = readonly [
@@ -39,10 +40,10 @@ const kept: readonly FileConfig[] = [
   [
     'index.interval.bytes',
     Int,
-    '65536',
+    String(DEFAULT_PARTITION_LIMITS.intervalBytes),
     'log.index.interval.bytes',
     wholeNumber(0, INT_MAX),
-    'How dense the index of offsets is.',
+    `The index of offsets has an entry for every ${DEFAULT_PARTITION_LIMITS.intervalBytes} bytes of a partition, and is in memory.`,
   ],
   ['leader.replication.throttled.replicas', List, '', undefined, isReplicas, 'There are no followers.'],
   [
@@ -126,7 +127,7 @@ const configOf = (
   check,
   documentation: `${documentation} ${note}`,
   isFixed: false,
-  default: () => value,
+  default: ({ topicDefaults }) => topicDefaults?.get(name) ?? value,
 });
 
 export const fileConfigs: readonly TopicConfig[] = [

@@ -6,6 +6,7 @@ import { ErrorCode } from '../messages/errors.ts';
 import { ZERO_UUID } from '../schema/fields.ts';
 import type { In } from '../schema/message.ts';
 import { CLUSTER, Operation, ResourceType } from '../security/vocabulary.ts';
+import { MAX_DESCRIBED_PARTITIONS } from './limits.ts';
 import { topicNameFault } from './names.ts';
 import type { Topic, TopicRefusal } from './topics.ts';
 
@@ -161,8 +162,6 @@ export const describeCluster: Handler<(typeof Apis)['describeCluster']> = (
     }),
   };
 };
-
-export const MAX_DESCRIBED_PARTITIONS = 2000;
 
 /** Topics in the order of their names, cut behind the limit of partitions; the cursor says where to go on. */
 export const describeTopicPartitions: Handler<DescribeTopicPartitions> = (kafka, { request, connection }) => {

@@ -48,3 +48,6 @@ export const policyOf = (settings: TopicSettings, settledFloor: () => number): P
   minCompactionLagMs: settings.minCompactionLagMs,
   maxCompactionLagMs: settings.maxCompactionLagMs,
 });
+
+export const isSame = (one: TopicSettings, other: TopicSettings): boolean =>
+  Object.entries(one).every(([name, value]) => other[name as keyof TopicSettings] === value);

@@ -7,13 +7,12 @@
  * are topics as well: the configuration says what they are, and clients cannot change them.
  */
 import { randomBytes } from 'node:crypto';
-import type { Config } from '../../../config/config.ts';
 import type { Partition, Partitions } from '../../../kernel/log/partitions.ts';
 import type { StateLog } from '../../../kernel/state/state-log.ts';
 import { TableId } from '../../../kernel/state/table.ts';
-import { understand } from './configs.ts';
+import { type TopicsConfig, understand } from './configs.ts';
 import { collisionKey, isInternalName, topicNameFault } from './names.ts';
-import { policyOf, type TopicSettings } from './settings.ts';
+import { isSame, policyOf, type TopicSettings } from './settings.ts';
 import { createTenantQuota, type TenantRefusal, type TopicAccounts } from './tenant-quota.ts';
 import { encodeTopicEntry, type TopicEntry, type TopicFacts, type TopicTable } from './topic-table.ts';
 
@@ -58,13 +57,15 @@ export interface Topics {
   grow(topic: Topic, partitionCount: number): Promise<Topic | TopicRefusal>;
   configure(topic: Topic, overrides: ReadonlyMap<string, string>): Promise<Topic | TopicRefusal>;
   delete(topic: Topic): Promise<void>;
+  /** What topics have by default is another; those that it changes something for have it from now on. */
+  defaultsChanged(): void;
 
   /** After the change; a deleted topic's partitions have `isDeleted`. Until the returned function is called. */
   onChange(callback: (topic: Topic, change: TopicChange) => void): () => void;
 }
 
 export interface TopicsOptions {
-  readonly config: Config;
+  readonly config: TopicsConfig;
   readonly table: TopicTable;
   readonly log: StateLog;
   readonly partitions: Partitions;
@@ -314,6 +315,16 @@ export async function openTopics(options: TopicsOptions): Promise<Topics> {
       busy.set(live.name, gone);
       tell(live, 'deleted');
       await gone;
+    },
+
+    defaultsChanged() {
+      for (const live of byName.values()) {
+        const settings = settingsOf(live.name, live.overrides);
+        if (isSame(settings, live.settings)) continue;
+        live.settings = settings;
+        applyPolicy(live, live.partitions);
+        tell(live, 'configured');
+      }
     },
 
     onChange(callback) {

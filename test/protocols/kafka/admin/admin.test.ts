@@ -169,7 +169,7 @@ describe('configurations of a broker', () => {
 
   it.each([
     ['broker.id', '2'],
-    ['message.max.bytes', '2000'],
+    ['socket.request.max.bytes', '2000'],
   ])('that stand in the configuration of the node are not set: %s (KIP-226)', async (name, value) => {
     const { set, live } = adminBench();
     const before = JSON.stringify(live.kafka);
