@@ -130,7 +130,7 @@ async function fetchTail(broker: KafkaBroker): Promise<Row> {
 async function latency({ pid, port }: KafkaBroker): Promise<Row> {
   const cpuBefore = processUsage(pid)?.cpuSeconds ?? 0;
   const startMs = performance.now();
-  const { millis, sentLateMillis } = await measureLatency({
+  const { millis, fromSendingMillis, sentLateMillis } = await measureLatency({
     port,
     topic: 'bench',
     messagesPerSecond: 10_000,
@@ -144,6 +144,8 @@ async function latency({ pid, port }: KafkaBroker): Promise<Row> {
     'p99 ms': millis.p99,
     'p99.9 ms': millis.p999,
     'max ms': millis.max,
+    'from sending p50 ms': fromSendingMillis.p50,
+    'from sending p99 ms': fromSendingMillis.p99,
     'sent late p99 ms': sentLateMillis.p99,
     cores: round(cpuSeconds / ((performance.now() - startMs) / 1000)),
   };

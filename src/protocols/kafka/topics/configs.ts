@@ -208,7 +208,7 @@ const all: readonly TopicConfig[] = [
     type: Text,
     usual: 'journal',
     documentation:
-      'Where the partitions of the topic live: journal, memory, or object. Only when the topic is made.',
+      'Where the partitions of the topic live: journal, memory (within storage.memory.maxSize: close to it the oldest records go), or object. Only when the topic is made.',
     isFixed: true,
     check: oneOf('journal', 'memory', 'object'),
   }),
