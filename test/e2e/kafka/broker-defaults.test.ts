@@ -88,7 +88,7 @@ test('count for topics without their own, whose clients see where they come from
       from: [['max.message.bytes', '9000', 1], ...chain],
     });
     expect(await shown(BROKER, '1', 'log.retention.ms')).toMatchObject({ value: '3600000' });
-    expect(broker.node.kafka?.context.topics.get('plain')?.partitions[0]?.policy.ageMs).toBe(3_600_000);
+    expect(broker.node.kafka?.context.topics.get('plain')?.settings.retentionMs).toBe(3_600_000);
   };
   await everywhere();
   await broker.restart();
