@@ -1,7 +1,7 @@
 // A filter in AssemblyScript: keeps readings in degrees Celsius that are above a threshold, and every message without a unit.
 // The threshold is the filter's configuration, as text; 30 without one.
 //
-//   npx asc examples/filters/hot-rooms.ts --config examples/filters/asconfig.json --outFile hot-rooms.wasm
+//   cd examples/filters && npx asc hot-rooms.ts --outFile hot-rooms.wasm
 //
 // docs/filters.md says what a filter may do, and what becomes of it when it does something else.
 // biome-ignore lint/style/useImportType: AssemblyScript has no imports of types alone.

@@ -52,8 +52,9 @@ export function filter_batch(rows: usize, count: i32, answer: usize): i32 {
 }
 `;
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
-const IN_MEMORY = 'test/filters/conformance.ts';
+/** With a configuration of its own: the one of assembly/ is for modules that share the broker's memory. */
+const root = fileURLToPath(new URL('../../examples/filters', import.meta.url));
+const IN_MEMORY = 'conformance.ts';
 /** null tells the compiler to look elsewhere. */
 const readText = (path: string): string | null => (existsSync(path) ? readFileSync(path, 'utf8') : null);
 const clock = createManualClock();
@@ -61,12 +62,10 @@ let folder = '';
 
 async function compileScript(entry: string, name: string): Promise<CompiledFilter> {
   const file = join(folder, `${name}.wasm`);
-  const flags = ['--config', 'examples/filters/asconfig.json'];
   // Paths as the compiler wants them: from its base directory.
-  const { error, stderr } = await asc.main(
-    [entry, '--baseDir', root, '--outFile', relative(root, file), ...flags],
-    { readFile: (path) => (path === IN_MEMORY ? CONFORMANCE : readText(join(root, path))) },
-  );
+  const { error, stderr } = await asc.main([entry, '--baseDir', root, '--outFile', relative(root, file)], {
+    readFile: (path) => (path === IN_MEMORY ? CONFORMANCE : readText(join(root, path))),
+  });
   if (error !== null) throw new Error(`${error.message}: ${stderr.toString()}`);
   const compiled = await compileFilter(name, '1', readFileSync(file));
   if (!compiled.ok) throw new Error(`${compiled.reason}: ${compiled.detail}`);
@@ -101,7 +100,7 @@ describe("a user's filter in AssemblyScript", () => {
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'robustmq-filter-'));
-    hotRooms = await compileScript('examples/filters/hot-rooms.ts', 'hot-rooms');
+    hotRooms = await compileScript('hot-rooms.ts', 'hot-rooms');
     conformance = await compileScript(IN_MEMORY, 'conformance');
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
