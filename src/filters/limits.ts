@@ -12,6 +12,11 @@ export interface ModuleLimits {
   readonly maxLocals: number;
   /** Blocks in each other. */
   readonly maxNesting: number;
+  /**
+   * Values that blocks take and give, in all functions together: the engine compiles a function when it is first called, in time that
+   * goes by these and not by bytes.
+   */
+  readonly maxBlockValues: number;
   readonly maxGlobals: number;
   readonly maxExports: number;
   readonly maxNameBytes: number;
@@ -29,9 +34,10 @@ export const DEFAULT_MODULE_LIMITS: ModuleLimits = {
   maxParameters: 64,
   maxResults: 16,
   maxFunctions: 5000,
-  maxFunctionBytes: 256 * 1024,
+  maxFunctionBytes: 128 * 1024,
   maxLocals: 2000,
   maxNesting: 1000,
+  maxBlockValues: 10_000,
   maxGlobals: 1000,
   maxExports: 200,
   maxNameBytes: 256,

@@ -7,7 +7,9 @@ import type { Writer } from './writer.ts';
 /** Of a call that asks the system for pages. */
 const GROW_COST = 2000;
 /** Of a table entry that is copied: the engine checks and converts each. */
-const TABLE_ENTRY_COST = 8;
+const TABLE_ENTRY_COST = 20;
+/** Of a call into the engine, whatever its length. */
+const BULK_COST = 16;
 /** Charges are taken from what is not negative, so that one of them cannot come around below it. */
 const MAX_COST = 2 ** 30;
 
@@ -174,7 +176,7 @@ function onlyTable(reader: Reader): void {
 function scanBulk(reader: Reader, shape: Shape, insertions: Insertion[], at: number): number {
   const opcode = reader.u32();
   if (opcode <= LAST_CONVERSION) return 1;
-  const tableCost = 1 + shape.tableEntries * TABLE_ENTRY_COST;
+  const tableCost = BULK_COST + shape.tableEntries * TABLE_ENTRY_COST;
   switch (opcode) {
     case Bulk.MemoryInit:
       reader.u32();
@@ -203,7 +205,7 @@ function scanBulk(reader: Reader, shape: Shape, insertions: Insertion[], at: num
       refuse('opcode', `the instruction 0xfc ${opcode} at byte ${at}`);
   }
   insertions.push({ at, cost: BY_LENGTH });
-  return 1;
+  return BULK_COST;
 }
 
 /** Nothing, one value, or a type of the module's. */
@@ -212,6 +214,10 @@ function skipBlockType(reader: Reader, shape: Shape): void {
   if (first === 0x40 || isValueType(first)) reader.skip(1);
   else if (first >= 0x40 && first < 0x80)
     refuse('type', `a block at byte ${reader.at} of something that is no number`);
-  else if (reader.u32() >= shape.signatures.length)
-    refuse('malformed', `a block at byte ${reader.at} of no type`);
+  else {
+    const signature = shape.signatures[reader.u32()];
+    if (signature === undefined) refuse('malformed', `a block at byte ${reader.at} of no type`);
+    const values = shape.blockValues + signature.length - 1;
+    shape.blockValues = bounded(values, shape.limits.maxBlockValues, 'values of blocks');
+  }
 }

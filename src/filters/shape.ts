@@ -10,6 +10,8 @@ export interface Shape {
   readonly functions: number[];
   /** The user's. Ours has the next index. */
   globals: number;
+  /** Of blocks so far. */
+  blockValues: number;
   tableEntries: number;
   hasTable: boolean;
   hasMemory: boolean;
@@ -24,6 +26,7 @@ export function emptyShape(limits: ModuleLimits): Shape {
     importedFunctions: 0,
     functions: [],
     globals: 0,
+    blockValues: 0,
     tableEntries: 0,
     hasTable: false,
     hasMemory: false,

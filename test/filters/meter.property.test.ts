@@ -12,7 +12,7 @@ import { createRandom } from '../support/random.ts';
 import { randomProgram } from './random-program.ts';
 import { buildModule } from './wasm-builder.ts';
 
-const inputs = Number(process.env.ROBUSTMQ_FUZZ_INPUTS ?? 300);
+const inputs = Number(process.env.ROBUSTMQ_FUZZ_INPUTS ?? 150);
 const FUEL = 2 ** 31 - 1;
 
 interface Run {

@@ -235,6 +235,19 @@ describe('the pass over a module', () => {
         'limit',
         filterModule(i32(0), helper([...Array(1001).fill([0x02, VOID]).flat(), ...Array(1001).fill(END)])),
       ],
+      'blocks of many values': [
+        'limit',
+        filterModule(i32(0), {
+          types: [[0x60, 0, 8, ...Array(8).fill(I32)]],
+          functions: [
+            {
+              code: Array(1300)
+                .fill([0x02, 4, 0x00, END, ...Array(8).fill(0x1a)])
+                .flat(),
+            },
+          ],
+        }),
+      ],
       'a body that goes on': ['malformed', filterModule(i32(0), helper([END, 0x01]))],
       'many segments': ['limit', filterModule(i32(0), { data: Array(1001).fill([1, 0]) })],
       'a long name': ['limit', filterModule(i32(0), { exports: [[...name('x'.repeat(257)), 0, 0]] })],
