@@ -53,6 +53,7 @@ export function asker(
       topics: world.topics,
       authorizer,
       broker: { nodeId: 7 },
+      logger: { debug() {} },
     } as unknown as Kafka;
     const api: Api = Apis[name];
     const handler = given(groupHandlers[name]) as Handler<Api>;
