@@ -88,6 +88,21 @@ export function createPublishing(options: PublishingOptions, tally: Tally): Publ
   let lastTickMs = 0;
   let cursor = 0;
 
+  /** The only place that says so: a sum taken another way differs in its last bit, and counts a message as late that is not due. */
+  const dueMsOf = (publisher: number, message: number): number =>
+    startedMs + (publisher + message * publishers.length) * intervalMs;
+
+  /** Messages of a publisher due at the last step. */
+  const dueCount = (publisher: number): number => {
+    let count = Math.max(
+      0,
+      Math.ceil(((lastTickMs - startedMs) / intervalMs - publisher) / publishers.length),
+    );
+    while (dueMsOf(publisher, count) <= lastTickMs) count++;
+    while (count > 0 && dueMsOf(publisher, count - 1) > lastTickMs) count--;
+    return count;
+  };
+
   const send = (connection: Connection, count: number): void => {
     const { block } = connection;
     if (block === undefined) return;
@@ -142,7 +157,6 @@ export function createPublishing(options: PublishingOptions, tally: Tally): Publ
     if (nowMs < nextTickMs) return nextTickMs - nowMs;
     lastTickMs = nowMs;
     nextTickMs = nowMs + options.tickMicros / 1000;
-    const stepMs = publishers.length * intervalMs;
     let nextDueMs = Number.POSITIVE_INFINITY;
     for (const connection of publishers) {
       if (connection?.block === undefined || !isFlushed(connection)) continue;
@@ -150,7 +164,7 @@ export function createPublishing(options: PublishingOptions, tally: Tally): Publ
       const allowed = qos > 0 ? (inFlight[connection.index] ?? 0) - connection.inFlight : block.count;
       const most = Math.min(block.count, allowed, limit - sent);
       let count = 0;
-      let dueMs = startedMs + (connection.index + connection.sent * publishers.length) * intervalMs;
+      let dueMs = dueMsOf(connection.index, connection.sent);
       let packetId = connection.packetId;
       while (count < most && dueMs <= nowMs) {
         block.view.setFloat64(count * block.stride + block.timeOffset, dueMs);
@@ -158,8 +172,8 @@ export function createPublishing(options: PublishingOptions, tally: Tally): Publ
           packetId = nextPacketId(packetId);
           sentAtMs[packetId & (sentAtMs.length - 1)] = dueMs;
         }
-        dueMs += stepMs;
         count++;
+        dueMs = dueMsOf(connection.index, connection.sent + count);
       }
       if (count > 0) send(connection, count);
       if (dueMs < nextDueMs) nextDueMs = dueMs;
@@ -186,10 +200,7 @@ export function createPublishing(options: PublishingOptions, tally: Tally): Publ
     behind() {
       if (rate === 0) return 0;
       let due = 0;
-      for (let index = 0; index < publishers.length; index++) {
-        const own = (lastTickMs - startedMs) / intervalMs - index;
-        if (own >= 0) due += Math.floor(own / publishers.length) + 1;
-      }
+      for (let index = 0; index < publishers.length; index++) due += dueCount(index);
       return Math.max(0, Math.min(due, limit) - sent);
     },
   };

@@ -100,10 +100,11 @@ describe('publishing at a rate', () => {
           }
           expect(publishing.behind()).toBe(0);
           const total = dues.reduce((sum, own) => sum + own.length, 0);
-          expect(Math.abs(total - (((now() - startMs) * rate) / 1000 + 1))).toBeLessThanOrEqual(1);
+          expect(Math.abs(total - (((now() - startMs) * rate) / 1000 + 1))).toBeLessThan(1.001);
         },
       ),
-      { numRuns: 100 },
+      // A message due in the last bit of the time that it is now.
+      { numRuns: 100, examples: [[2, 4990, [{ ms: 299.9999999999418, busy: 6 }]]] },
     );
   });
 

@@ -110,17 +110,28 @@ export async function openDirectoryStore({ folder, clock }: Options): Promise<Se
     }
   }
 
-  /** Links a complete, synced file to its name; link(2) fails where the name is taken. */
+  /** Whether the name is new: link(2) fails where it is taken. Errors of making folders never say that. */
+  async function linkOnce(temporary: string, path: string): Promise<boolean> {
+    await mkdir(dirname(path), { recursive: true });
+    try {
+      await link(temporary, path);
+      return true;
+    } catch (error) {
+      if (hasCode(error, 'EEXIST')) return false;
+      throw error;
+    }
+  }
+
+  /** Gives a complete, synced file its name. */
   async function publish(temporary: string, path: string): Promise<'created' | 'exists'> {
     for (let attempt = 1; ; attempt++) {
       try {
-        await mkdir(dirname(path), { recursive: true });
-        await link(temporary, path);
+        if (!(await linkOnce(temporary, path))) break;
         await syncUpwards(dirname(path));
         return 'created';
       } catch (error) {
-        if (hasCode(error, 'EEXIST')) break;
-        if (!hasCode(error, 'ENOENT') || attempt === MAX_FOLDER_ATTEMPTS) throw error;
+        // Another remove took a folder away. A recursive mkdir says ENOTDIR of a folder that goes while it looks at it.
+        if (!hasCode(error, 'ENOENT', 'ENOTDIR') || attempt === MAX_FOLDER_ATTEMPTS) throw error;
       }
     }
     // Its creator may not have got as far; gone in the meantime is no fault.
