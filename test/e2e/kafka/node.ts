@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Kafka, type KafkaConfig, logLevel } from 'kafkajs';
 import { pino } from 'pino';
 import { loadConfig } from '../../../src/config/load.ts';
-import { systemClock } from '../../../src/kernel/clock.ts';
+import { type Clock, systemClock } from '../../../src/kernel/clock.ts';
 import { type RunningNode, startNode } from '../../../src/node.ts';
 
 export type Settings = Readonly<Record<string, string | number | boolean>>;
@@ -15,6 +15,8 @@ export interface KafkaNode {
   readonly dataDir: string;
   readonly port: number;
   client(options?: Partial<KafkaConfig>): Kafka;
+  /** For the node it is `ms` later at once; its timers look at the clock as often as before. */
+  pass(ms: number): void;
   /** The same data directory, another process as far as anybody can tell. */
   restart(settings?: Settings): Promise<void>;
   stop(): Promise<void>;
@@ -32,6 +34,12 @@ export async function startKafkaNode(
   log?: { write(line: string): void },
 ): Promise<KafkaNode> {
   const dataDir = mkdtempSync(join(tmpdir(), 'robustmq-kafka-'));
+  let passedMs = 0;
+  const clock: Clock = {
+    ...systemClock,
+    monotonicMs: () => systemClock.monotonicMs() + passedMs,
+    wallMs: () => systemClock.wallMs() + passedMs,
+  };
   const start = async (more: Settings): Promise<RunningNode> => {
     const all: Settings = {
       dataDir,
@@ -51,7 +59,7 @@ export async function startKafkaNode(
       log === undefined
         ? pino({ level: process.env.ROBUSTMQ_TEST_LOG ?? 'silent' })
         : pino({ level: 'trace' }, log);
-    return startNode(loaded.config, { logger, clock: systemClock });
+    return startNode(loaded.config, { logger, clock });
   };
   let node = await start({});
   return {
@@ -71,6 +79,9 @@ export async function startKafkaNode(
         retry: { initialRetryTime: 20, retries: 5 },
         ...options,
       });
+    },
+    pass(ms) {
+      passedMs += ms;
     },
     async restart(more = {}) {
       await node.stop();

@@ -153,16 +153,14 @@ test('item 37: names of users that look like filters or patterns widen nothing',
 describe('item 38: a change counts within a second', () => {
   test('of rules, for a Fetch that waits', async () => {
     const eve = await bench.as('eve');
-    const startedAt = performance.now();
     const waiting = eve.call(Apis.fetch, 12, {
-      ...fetchRequest('plant.open', 30_000, 0),
+      ...fetchRequest('plant.open', 600_000, 0),
       minBytes: 1_000_000,
     });
     // The next answer is that of the request before: the one that waits is being looked at.
     await read(await bench.as('eve'), 'plant.open');
     reload([{ effect: 'deny', actions: ['subscribe'], filters: ['plant/#'] }, ...rules]);
     expect(fetched(await waiting)).toEqual({ errorCode: DENIED, values: [] });
-    expect(performance.now() - startedAt).toBeLessThan(5000);
     expect((await read(eve, 'plant.open')).errorCode).toBe(DENIED);
     reload(rules);
     expect((await read(eve, 'plant.open')).errorCode).toBe(0);
@@ -174,7 +172,7 @@ describe('item 38: a change counts within a second', () => {
     const member = new Member(eve, 'sharing', topics[0]?.topicId ?? '');
     expect((await member.heartbeat(['plant.open'], 0)).errorCode).toBe(0);
     expect((await member.fetch({ partitions: [0] })).errorCode).toBe(0);
-    const waiting = member.fetch({ maxWaitMs: 30_000 });
+    const waiting = member.fetch({ maxWaitMs: 600_000 });
     await read(await bench.as('eve'), 'plant.open');
     reload([{ effect: 'deny', actions: ['subscribe'], filters: ['plant/#'] }, ...rules]);
     const { responses } = await waiting;
@@ -191,13 +189,12 @@ describe('item 38: a change counts within a second', () => {
     const name = `changing ${what}`;
     await bench.user(name, { roles: ['reader', 'more'] });
     const client = await bench.as(name, `client-of-${name}`);
-    client.send(client.frame(Apis.fetch, 12, { ...fetchRequest('plant.open', 30_000), minBytes: 1_000_000 }));
+    client.send(
+      client.frame(Apis.fetch, 12, { ...fetchRequest('plant.open', 600_000), minBytes: 1_000_000 }),
+    );
     await read(await bench.as('eve'), 'plant.open');
-    const startedAt = performance.now();
     await change(name);
     await client.closed();
-    // Half a minute later the Fetch would have been answered; a second is for a machine that does nothing else.
-    expect(performance.now() - startedAt).toBeLessThan(5000);
     if (what.startsWith('a ban')) {
       const again = await bench.open(`client-of-${name}`);
       expect((await bench.logIn(again, name)).errorCode).toBe(ErrorCode.SASL_AUTHENTICATION_FAILED);

@@ -95,7 +95,7 @@ describe('transactions of version 2', () => {
     await send('woken', producer, 0, 'a');
     const reader = await openKafkaClient(broker.port);
     const waiting = reader.call(Apis.fetch, 12, {
-      maxWaitMs: 10_000,
+      maxWaitMs: 600_000,
       minBytes: 1,
       isolationLevel: 1,
       topics: [
@@ -107,11 +107,9 @@ describe('transactions of version 2', () => {
       ],
       forgottenTopicsData: [],
     });
-    const startedMs = performance.now();
     await end(producer, true);
     const { responses } = await waiting;
     expect(responses[0]?.partitions[0]?.records?.length).toBeGreaterThan(0);
-    expect(performance.now() - startedMs).toBeLessThan(5000);
     reader.close();
   });
 });

@@ -241,9 +241,7 @@ describe('a directory that is not in order', () => {
     await Promise.all(
       faults.map(async (fault) => {
         const ask = await asking(await fake(fault));
-        const startMs = performance.now();
         await expect(ask('alice', 'wonder')).rejects.toThrow();
-        expect(performance.now() - startMs).toBeLessThan(10_000);
       }),
     );
   });

@@ -88,15 +88,18 @@ describe('records of a share group', () => {
   });
 
   test('stay longer with a member that renews', async () => {
-    await setGroup(bench.client, group, { 'share.record.lock.duration.ms': '600' });
+    await setGroup(bench.client, group, {
+      'share.record.lock.duration.ms': '30000',
+      'share.session.timeout.ms': '60000',
+    });
     await put(bench.client, topic, ['a']);
     const [one, two] = [await join(), await join()];
     await one.take();
-    const startMs = performance.now();
-    while (performance.now() - startMs < 1500) {
+    for (let renewals = 0; renewals < 2; renewals++) {
+      broker.pass(20_000);
       const answer = await one.acknowledge([{ first: 0, types: [Ack.renew] }], { isRenewAck: true });
       expect(answer.responses[0]?.partitions[0]?.errorCode).toBe(ErrorCode.NONE);
-      expect(answer.acquisitionLockTimeoutMs).toBe(600);
+      expect(answer.acquisitionLockTimeoutMs).toBe(30_000);
       expect(await two.take({ maxWaitMs: 100 })).toEqual([]);
     }
     expect(await one.ack(0, 0, Ack.accept)).toBe(ErrorCode.NONE);
@@ -178,11 +181,9 @@ describe('records of a share group', () => {
   test('are waited for', async () => {
     const one = await join();
     await one.take();
-    const startMs = performance.now();
-    const waiting = one.take({ maxWaitMs: 10_000 });
+    const waiting = one.take({ maxWaitMs: 600_000 });
     await put(bench.client, topic, ['a']);
     expect(values(await waiting)).toEqual(['a']);
-    expect(performance.now() - startMs).toBeLessThan(5000);
     expect(await one.take({ maxWaitMs: 50 })).toEqual([]);
   });
 
