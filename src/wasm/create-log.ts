@@ -2,6 +2,7 @@
  * The implementation behind log.ts: an instance of assembly/log over a memory that grows, so that views of it are taken
  * again after every call that may have made it grow.
  */
+import { copyBytes } from './copy-bytes.ts';
 import { loadWasm } from './load.ts';
 import {
   type AppendResult,
@@ -123,7 +124,7 @@ export function createLogKernel({ maxBatchBytes, memoryLimitBytes }: LogKernelOp
       let crc = previous;
       for (let at = 0; at < range.length; at += CRC_CHUNK_BYTES) {
         const chunk = range.length <= CRC_CHUNK_BYTES ? range : range.subarray(at, at + CRC_CHUNK_BYTES);
-        view().set(chunk, input);
+        copyBytes(chunk, view(), input);
         crc = core.crc32c(crc, input, chunk.length);
       }
       return crc >>> 0;
@@ -135,7 +136,7 @@ export function createLogKernel({ maxBatchBytes, memoryLimitBytes }: LogKernelOp
       const stated = readInt32(source, at + BATCH_LENGTH_AT) + LENGTH_OVERHEAD;
       if (stated > maxBatchBytes) return 'too-large';
       const length = Math.max(BATCH_HEADER_BYTES, Math.min(stated, available));
-      view().set(source.subarray(at, at + length), input);
+      copyBytes(source.subarray(at, at + length), view(), input);
       const fault = BATCH_FAULTS[core.scan(input, length)];
       if (fault === undefined) recordsLeft = ((found[6] as number) & 7) === 0 ? (found[5] as number) : 0;
       return fault;
@@ -217,9 +218,9 @@ export function createLogKernel({ maxBatchBytes, memoryLimitBytes }: LogKernelOp
           if (status === 0) {
             const target = view();
             block = placed[0] as number;
-            if (key !== null && keyLength > 0) target.set(key, placed[1] as number);
-            if (value !== null && valueLength > 0) target.set(value, placed[2] as number);
-            if (headersLength > 0) target.set(headers, placed[3] as number);
+            if (key !== null && keyLength > 0) copyBytes(key, target, placed[1] as number);
+            if (value !== null && valueLength > 0) copyBytes(value, target, placed[2] as number);
+            if (headersLength > 0) copyBytes(headers, target, placed[3] as number);
             recordCount++;
           } else if (recordCount === 0) {
             discard();

@@ -2,6 +2,7 @@ import { FRAME_HEADER_BYTES } from '../../storage/journal/frame.ts';
 import { createLoan } from '../../storage/journal/group-memory.ts';
 import type { Level } from '../../storage/journal/journal.ts';
 import { BLOCK_HEADER_BYTES } from '../../storage/wal/block.ts';
+import { copyBytes } from '../../wasm/copy-bytes.ts';
 import { withAccessors } from '../with-accessors.ts';
 import { ChangeRefused } from './errors.ts';
 import {
@@ -38,7 +39,7 @@ type ForeignRecord = FrameRecord & { readonly storage: Storage };
 
 /** Rebuilds the tables, then takes changes. */
 export async function openStateLog(options: StateLogOptions): Promise<OpenStateLog> {
-  const { journal, journals = {}, kv, tables, clock, space, logger } = options;
+  const { journal, journals = {}, kv, tables, clock, space, isReplayed = true, logger } = options;
   const limits = { ...DEFAULT_STATE_LIMITS, ...options.limits };
   const { start: journalStart } = journal.state();
   const start = await recover(options);
@@ -221,7 +222,8 @@ export async function openStateLog(options: StateLogOptions): Promise<OpenStateL
           throw new RangeError(`the state log has no ${length} bytes at ${offset} of position ${position}`);
         }
         // A frame has many messages: who keeps one is not to keep all of them.
-        const bytes = Uint8Array.prototype.slice.call(record.payload, offset, offset + length);
+        const bytes = new Uint8Array(length);
+        copyBytes(record.payload.subarray(offset, offset + length), bytes, 0);
         loan.release();
         return bytes;
       },
@@ -288,6 +290,7 @@ export async function openStateLog(options: StateLogOptions): Promise<OpenStateL
     kv,
     start,
     journalStart,
+    isReplayed,
     limits,
     logger,
     hasFailed: () => queue.failure !== undefined || isEnded,

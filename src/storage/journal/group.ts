@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
+import { copyBytes } from '../../wasm/copy-bytes.ts';
 import { readU64, viewOf } from '../wal/block.ts';
-import { copyBytes } from '../wal/copy-bytes.ts';
 import { CONTROL_LOG, FRAME_HEADER_BYTES, payloadBytesAt, writeFrameHeader } from './frame.ts';
 import { type GroupMemory, type Lendable, type Room, unpooledMemory } from './group-memory.ts';
 import { OWN_SUM_FROM } from './own-sum.ts';

@@ -1,4 +1,4 @@
-import { copyOf } from '../wal/copy-bytes.ts';
+import { copyOf } from '../../wasm/copy-bytes.ts';
 import type { WalStore } from '../wal/wal-store.ts';
 import { type BufferPool, createBufferPool } from './buffer-pool.ts';
 import { type Body, collectListed, collectRecords, type JournalRecord } from './group.ts';

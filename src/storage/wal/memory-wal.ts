@@ -3,8 +3,8 @@
  * memory beside another engine. An append is there when it returns, so that nothing is ever torn, and nobody but this
  * process can seal an epoch. A body that was laid out in the log's own memory stays where it is; any other is copied there.
  */
+import { copyBytes } from '../../wasm/copy-bytes.ts';
 import { bytesOf, crcCheck, crcOf } from './block.ts';
-import { copyBytes } from './copy-bytes.ts';
 import { createMemoryChunks, type MemoryChunks, type Place } from './memory-chunks.ts';
 import { createStretch, type Kept, type Stretch } from './memory-stretch.ts';
 import {

@@ -2,6 +2,7 @@
  * Writes primitives, one message after another, into blocks of memory that are never written twice: what `finish` gives may wait in
  * a socket's queue. Large record batches are not copied: a message is a list of pieces for one gathering write.
  */
+import { copyBytes } from '../../../wasm/copy-bytes.ts';
 import { WireError } from './fault.ts';
 
 const BLOCK_BYTES = 65_536;
@@ -144,7 +145,7 @@ export class WireWriter {
   /** A copy. */
   raw(bytes: Uint8Array): void {
     const at = this.#make(bytes.byteLength);
-    this.#block.set(bytes, at);
+    copyBytes(bytes, this.#block, at);
   }
 
   /** Not a copy, unless it is small: nobody may change the bytes until they are sent. */

@@ -1,6 +1,7 @@
 /**
- * Copies into memory that may be shared, or out of it. `set` goes there byte by byte, unless both sides happen to lie alike in
- * their words, for others might write at the same time; nobody else has this memory, and the native `fill` is one memcpy.
+ * Copies into memory that may be shared, or out of it: into kernels and records, out of what the memory engine keeps. `set` goes
+ * there byte by byte, unless both sides happen to lie alike in their words, for others might write at the same time; nobody else
+ * has this memory, and the native `fill` is one memcpy. The two sides must not overlap.
  */
 const MIN_NATIVE_BYTES = 512;
 
