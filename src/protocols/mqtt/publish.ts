@@ -36,8 +36,11 @@ export function publishRow(mqtt: Mqtt, connection: Connection, row: number, mayA
     pay(mqtt, connection, owe(connection, PUBREC, inbound.packetId), ReasonCode.Success);
     return false;
   }
-  const isAdmitted = mayAdmit && (flags & PublishFlag.Admit) !== 0;
-  return handlePublish(mqtt, connection, inbound, isAdmitted);
+  const isCandidate = (flags & PublishFlag.Admit) !== 0;
+  const comesAgain = handlePublish(mqtt, connection, inbound, mayAdmit && isCandidate);
+  // The data plane has not counted it: it does so when it comes again.
+  if (isCandidate && !comesAgain) mqtt.counters.publishReceived[inbound.qos]++;
+  return comesAgain;
 }
 
 /** A PUBLISH too long for the read window. Its QoS 2 bookkeeping is done here. */

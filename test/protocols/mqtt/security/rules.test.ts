@@ -1,5 +1,6 @@
 /** What clients may do: taken and delivered by every way there is, and when rules change. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { publishesReceived } from '../../../../src/protocols/mqtt/security/metering.ts';
 import type { Rule } from '../../../../src/security/security.ts';
 import { type PacketOf, property, type RawClient } from '../../../support/raw-client.ts';
 import * as wire from '../../../support/wire.ts';
@@ -60,6 +61,20 @@ describe('publishing', () => {
     ann.send(wire.publish({ topic: '', payload: 'x', properties: [[P.topicAlias, 1]] }));
     expect(await ann.publish({ topic: 'a/open', payload: 'x', qos: 1 })).toBe(0);
     expect(await received(watcher)).toEqual(['a/open=x']);
+  });
+
+  test('what is denied is counted as it comes, each once, however often: rates go by it', async () => {
+    await node.rules([...OPEN, deny(SECRETS)]);
+    const ann = await node.as('ann');
+    for (const qos of [0, 1, 2] as const) {
+      const before = publishesReceived(node.node.mqtt.context);
+      for (let i = 0; i < 5; i++) await ann.publish({ topic: 'a/secret', payload: 'x', qos });
+      await ann.barrier();
+      expect(publishesReceived(node.node.mqtt.context) - before).toBe(5);
+    }
+    const before = publishesReceived(node.node.mqtt.context);
+    for (let i = 0; i < 5; i++) await ann.publish({ topic: 'a/open', payload: 'x', qos: 1 });
+    expect(publishesReceived(node.node.mqtt.context) - before).toBe(5);
   });
 
   test('clients for whom decisions differ do not share flows, however often they publish', async () => {
