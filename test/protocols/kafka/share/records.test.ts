@@ -76,12 +76,14 @@ describe('records of a share group', () => {
   });
 
   test('come back when the lock of their member ends', async () => {
-    await setGroup(bench.client, group, { 'share.record.lock.duration.ms': '300' });
+    await setGroup(bench.client, group, { 'share.record.lock.duration.ms': '30000' });
     await put(bench.client, topic, ['a']);
     const [one, two] = [await join(), await join()];
     const first = await one.fetch();
-    expect(first.acquisitionLockTimeoutMs).toBe(300);
-    const again = await two.take({ maxWaitMs: 5000 });
+    expect(first.acquisitionLockTimeoutMs).toBe(30_000);
+    const waiting = two.take({ maxWaitMs: 600_000 });
+    broker.pass(30_000);
+    const again = await waiting;
     expect(again).toEqual([{ offset: 0, value: 'a', count: 2 }]);
     expect(await one.ack(0, 0, Ack.accept)).toBe(ErrorCode.INVALID_RECORD_STATE);
     expect(await two.ack(0, 0, Ack.accept)).toBe(ErrorCode.NONE);
