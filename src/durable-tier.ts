@@ -131,6 +131,7 @@ export async function openDurableTier(options: DurableTierOptions): Promise<Dura
       tables: options.tables(journals),
       clock,
       space: room,
+      isReplayed: hasFiles,
       limits: {
         maxPendingBytes: storage.maxPendingBytes,
         cycleBytes: 4 * storage.segmentBytes,
@@ -141,7 +142,7 @@ export async function openDurableTier(options: DurableTierOptions): Promise<Dura
     // The state log closes the journals; what cleans must have ended before, what is below comes after.
     closers.push(() => log.close());
     await options.onOpen?.(log, journals);
-    const clean = (cleaned: Journal, sources: readonly CleanerSource[]): Cleaner => {
+    const clean = (cleaned: Journal, sources: readonly CleanerSource[], isInMemory = false): Cleaner => {
       const cleaner = createCleaner({
         journal: cleaned,
         sources,
@@ -149,17 +150,19 @@ export async function openDurableTier(options: DurableTierOptions): Promise<Dura
         bytesPerSecond: storage.cleanerBytesPerSecond,
         minDeadFraction: MIN_DEAD_FRACTION,
         slackBytes: 2 * storage.segmentBytes,
+        ...(isInMemory ? inMemory.cleaning : {}),
         onError: (error) => logger.warn({ err: error }, 'a segment could not be cleaned'),
       });
       closers.push(() => cleaner.close());
       return cleaner;
     };
-    const cleaner = clean(journal, log.sources);
-    const memoryCleaner = clean(memory, options.sourcesOf('memory'));
+    // It waits for a pass, which ends where the cleaners do.
+    closers.push(() => inMemory.close());
+    const cleaner = clean(journal, log.sources, !hasFiles);
+    const memoryCleaner = clean(memory, options.sourcesOf('memory'), true);
     if (object !== undefined) clean(object, options.sourcesOf('object'));
     const kept = [{ storage: 'memory', journal: memory, cleaner: memoryCleaner }] as const;
     inMemory.keepPace(hasFiles ? kept : [{ storage: 'journal', journal, cleaner }, ...kept], options.retain);
-    closers.push(() => inMemory.close());
     const backups = hasFiles ? openBackups(options, { journal, log, cleaner, wal, space }) : undefined;
     closers.push(async () => backups?.close());
     logger.debug({ ...log.recovered, views: kv?.engine }, 'journal replayed');

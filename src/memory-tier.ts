@@ -1,14 +1,16 @@
 /**
  * What is kept in memory, by the engine `memory` or for topics and streams beside another one: one bound for all of it, and
  * cleaning that keeps pace with what comes, for memory is soon full. Close to the bound the oldest records of partitions go,
- * as if their retention said so; at the bound writers are refused until there is room again.
+ * as if their retention said so, and segments are copied of which less is dead than elsewhere would be worth it; at the bound
+ * writers are refused until there is room again. Guaranteed: as long as less than six tenths of the bound are wanted by anyone,
+ * a refusal ends with a pass of cleaning.
  */
 import { totalmem } from 'node:os';
 import type { Config } from './config/config.ts';
 import type { Clock } from './kernel/clock.ts';
 import { watermarkBytes } from './kernel/memory-watermark.ts';
 import type { Storage } from './kernel/state/state-log.ts';
-import type { Cleaner } from './storage/cleaner/cleaner.ts';
+import type { Cleaner, CleanerOptions } from './storage/cleaner/cleaner.ts';
 import { frameCheck } from './storage/journal/frame.ts';
 import { DEFAULT_LIMITS, type Journal, type JournalLimits } from './storage/journal/journal.ts';
 import { createMemoryGuard } from './storage/journal/memory-guard.ts';
@@ -41,6 +43,8 @@ export interface MemoryTier {
   /** For journals that lie here: many segments make up what the bound allows, and their tails, which hold on to it, little of it. */
   readonly limits: Pick<JournalLimits, 'segmentBytes' | 'tailBytes'>;
   newWal(): WalStore;
+  /** For cleaners of journals that lie here. */
+  readonly cleaning: Pick<CleanerOptions, 'slackBytes' | 'isPressed'>;
   /** From now on. `retain` applies the retention of partitions. */
   keepPace(all: readonly Kept[], retain: (oldestKept: OldestKept) => Promise<void>): void;
   close(): Promise<void>;
@@ -48,7 +52,9 @@ export interface MemoryTier {
 
 /** Of the bound. */
 const SEGMENT_SHARE = 1 / 16;
-const TAIL_SHARE = 1 / 8;
+const TAIL_SHARE = 1 / 16;
+/** Of a segment: a chunk that lies across the border of two stays until both are gone. */
+const CHUNK_SHARE = 1 / 8;
 /** Above the one, the oldest go until the other. */
 const HIGH = 0.85;
 const LOW = 0.75;
@@ -67,7 +73,7 @@ export function createMemoryTier(options: MemoryTierOptions): MemoryTier {
   const { maxBytes, maxBlockBytes, reserveBytes, clock, onError } = options;
   const segmentBytes = Math.min(options.segmentBytes, Math.ceil(maxBytes * SEGMENT_SHARE));
   const tailBytes = Math.min(DEFAULT_LIMITS.tailBytes, Math.ceil(maxBytes * TAIL_SHARE));
-  const chunks = createMemoryChunks(Math.min(CHUNK_BYTES, Math.ceil(maxBytes * SEGMENT_SHARE)));
+  const chunks = createMemoryChunks(Math.min(CHUNK_BYTES, Math.ceil(segmentBytes * CHUNK_SHARE)));
   let kept: readonly Kept[] = [];
   let retain: (oldestKept: OldestKept) => Promise<void> = async () => {};
   let written = 0;
@@ -75,9 +81,11 @@ export function createMemoryTier(options: MemoryTierOptions): MemoryTier {
   let notBeforeMs = 0;
   let stop = (): void => {};
 
+  const isPressed = (): boolean => chunks.usedBytes() > HIGH * maxBytes;
+
   function oldestKept(): OldestKept {
     const used = chunks.usedBytes();
-    if (used <= HIGH * maxBytes) return {};
+    if (!isPressed()) return {};
     const closed = kept.map(({ storage, journal }) => ({
       storage,
       segments: journal.segments().filter(({ isOpen }) => !isOpen),
@@ -129,12 +137,13 @@ export function createMemoryTier(options: MemoryTierOptions): MemoryTier {
         if (written >= segmentBytes) run();
       },
     }),
+    cleaning: { slackBytes: 2 * segmentBytes, isPressed },
     newWal: () => createMemoryWal({ chunks, check: frameCheck, maxBlockBytes }),
     keepPace(all, apply) {
       kept = all;
       retain = apply;
       stop = clock.every(LOOK_MS, () => {
-        if (chunks.usedBytes() > HIGH * maxBytes) run();
+        if (isPressed()) run();
       });
     },
     async close() {

@@ -19,6 +19,7 @@ export interface MaintenanceOptions {
   readonly start: Start;
   /** Of the journal. */
   readonly journalStart: number;
+  readonly isReplayed: boolean;
   readonly limits: Pick<StateLogLimits, 'checkpointBytes' | 'checkpointJournalBytes' | 'cycleBytes'>;
   readonly logger: StateLogger | undefined;
   /** A failed state log has nothing to write pages of. */
@@ -38,7 +39,7 @@ export interface Maintenance {
 }
 
 export function createMaintenance(options: MaintenanceOptions): Maintenance {
-  const { writing, pacer, start, limits, logger } = options;
+  const { writing, pacer, start, isReplayed, limits, logger } = options;
   let { kv } = options;
   let cycle: CycleSummary | undefined = start.cycle;
   let views: ViewsHead | undefined = start.views;
@@ -56,6 +57,7 @@ export function createMaintenance(options: MaintenanceOptions): Maintenance {
   const hasGrown = (since: number, least: number, cost: number): boolean =>
     writing.end() - since > Math.max(least, 2 * cost);
   const isCycleDue = (): boolean =>
+    isReplayed &&
     writing.end() >= cycleNotBefore &&
     hasGrown(cycle?.begin ?? options.journalStart, limits.cycleBytes, cycle?.bytes ?? 0);
   const isCheckpointDue = (): boolean =>
@@ -133,8 +135,14 @@ export function createMaintenance(options: MaintenanceOptions): Maintenance {
     },
     source: {
       name: 'state',
-      /** A segment that reaches behind the begin of the newest cycle is all needed: it is dead after the next one. */
-      liveBytes: (from, to) => (cycle === undefined || to > cycle.begin ? to - from : 0),
+      /**
+       * A segment that reaches behind the begin of the newest cycle is all needed: it is dead after the next one. Where
+       * nothing is replayed, only what no table knows yet is needed.
+       */
+      liveBytes(from, to) {
+        const needed = isReplayed ? cycle?.begin : writing.end();
+        return needed === undefined || to > needed ? to - from : 0;
+      },
       async evacuate() {},
     },
   };

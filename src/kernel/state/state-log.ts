@@ -147,6 +147,8 @@ export interface StateLogOptions {
   readonly clock: Clock;
   /** The journal's own. */
   readonly space?: SpaceGuard;
+  /** False where the journal ends with the process: no pages are written, and no entry is kept for a start. */
+  readonly isReplayed?: boolean;
   readonly limits?: Partial<StateLogLimits>;
   readonly logger?: StateLogger;
 }

@@ -7,7 +7,9 @@
  * Once a pass has come to its end, the sealed segments have at most `live / (1 - minDeadFraction) + slackBytes` bytes.
  * A segment is copied only when at least `minDeadFraction` of it is dead, so to free a byte costs at most
  * `(1 - f) / f` bytes of copying: with one half, cleaning writes no more than was written at first. Copying keeps to
- * `bytesPerSecond`. When the journal has failed, the cleaner stops for good.
+ * `bytesPerSecond`. While writers are about to be refused (`isPressed`) none of these bounds counts: segments are copied
+ * of which an eighth or more is dead, the deadest first, as fast as can be. When the journal has failed, the cleaner
+ * stops for good.
  */
 import { setImmediate as immediate } from 'node:timers/promises';
 import type { Clock } from '../../kernel/clock.ts';
@@ -33,6 +35,8 @@ export interface CleanerOptions {
   readonly minDeadFraction: number;
   /** Fewer dead bytes than this are left alone. */
   readonly slackBytes: number;
+  /** Room is so scarce that it is worth more than copying. Asked before each segment. */
+  readonly isPressed?: () => boolean;
   readonly intervalMs?: number;
   /** Something could not be cleaned; it is tried again in the next pass. */
   readonly onError?: (error: Error) => void;
@@ -67,11 +71,14 @@ interface Judged extends SegmentInfo {
 
 /** A piece of a segment that is copied without a pause. */
 const SLICE_BYTES = 8 * 1024 * 1024;
+/** Under pressure. Below it, to free a byte would take more than seven of copying. */
+const PRESSED_DEAD_FRACTION = 1 / 8;
 /** Segments looked at in one turn of the event loop. */
 const SEGMENTS_PER_TURN = 64;
 
 export function createCleaner(options: CleanerOptions): Cleaner {
   const { journal, sources, clock, minDeadFraction, slackBytes, intervalMs = 5000 } = options;
+  const { isPressed = () => false } = options;
   if (!(minDeadFraction > 0 && minDeadFraction < 1)) {
     throw new Error(`minDeadFraction is ${minDeadFraction}, and lies between 0 and 1`);
   }
@@ -132,7 +139,7 @@ export function createCleaner(options: CleanerOptions): Cleaner {
       const end = Math.min(start + SLICE_BYTES, segment.end);
       const live = liveIn(start, end);
       if (live === 0) continue;
-      await pacer.take(live, isOver);
+      if (!isPressed()) await pacer.take(live, () => isOver() || isPressed());
       if (isOver() || holds > 0) return false;
       for (const source of sources) {
         if (source.liveBytes(start, end) > 0) await source.evacuate(start, end);
@@ -146,8 +153,10 @@ export function createCleaner(options: CleanerOptions): Cleaner {
   async function evacuateMostlyDead(judged: readonly Judged[]): Promise<void> {
     for (const segment of judged.toSorted((a, b) => a.live / a.bytes - b.live / b.bytes)) {
       const dead = counters.sealedBytes - counters.liveBytes;
+      const pressed = isPressed();
       const isWorth = dead > slackBytes && dead > minDeadFraction * counters.sealedBytes;
-      if (!isWorth || segment.bytes - segment.live < minDeadFraction * segment.bytes) return;
+      const least = pressed ? Math.min(minDeadFraction, PRESSED_DEAD_FRACTION) : minDeadFraction;
+      if (!(isWorth || pressed) || segment.bytes - segment.live < least * segment.bytes) return;
       if (!(await evacuate(segment))) return;
       const left = liveIn(segment.start, segment.end);
       if (left > 0) {
