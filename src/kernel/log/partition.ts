@@ -1,8 +1,10 @@
 /** A partition as everybody sees it, and as this folder keeps it. */
 import type { RecordBatchBuilder } from '../../storage/records/batch-builder.ts';
+import type { Listeners } from '../listeners.ts';
 import type { Storage } from '../state/state-log.ts';
 import type { EpochStart } from './epochs.ts';
 import type { OffsetIndex } from './offset-index.ts';
+import type { ReadHints } from './read-hints.ts';
 
 export interface Partition {
   /** Its log in the journal: given once, never again. */
@@ -58,13 +60,6 @@ export const KEEP_ALL: RetentionPolicy = {
   maxCompactionLagMs: Number.POSITIVE_INFINITY,
 };
 
-/** The run with the batch that was read last, as the index was then, and the position behind that batch. */
-export interface ReadHint {
-  readonly version: number;
-  readonly row: number;
-  readonly position: number;
-}
-
 export interface PartitionState extends Partition {
   startOffset: number;
   nextOffset: number;
@@ -81,9 +76,8 @@ export interface PartitionState extends Partition {
   policy: RetentionPolicy;
   /** What this turn brought. */
   builder: RecordBatchBuilder | undefined;
-  watchers: Set<() => void> | undefined;
-  /** By offset, where a reader stopped: it need not search when it goes on. The newest few. */
-  hints: Map<number, ReadHint> | undefined;
+  watchers: Listeners<() => void> | undefined;
+  hints: ReadHints | undefined;
 }
 
 /** The journal has something else, or nothing, where the index says that a record is. */
@@ -122,8 +116,8 @@ class KeptPartition implements PartitionState {
   dirtySinceMs: number | undefined = undefined;
   policy: RetentionPolicy = KEEP_ALL;
   builder: RecordBatchBuilder | undefined = undefined;
-  watchers: Set<() => void> | undefined = undefined;
-  hints: Map<number, ReadHint> | undefined = undefined;
+  watchers: Listeners<() => void> | undefined = undefined;
+  hints: ReadHints | undefined = undefined;
 
   constructor({ logId, stripe, name, number, storage }: NewPartition, index: OffsetIndex) {
     this.logId = logId;

@@ -12,6 +12,7 @@ import type { Journal } from '../../storage/journal/journal.ts';
 import { RecordBatchBuilder } from '../../storage/records/batch-builder.ts';
 import { type BatchSpan, batchSpan } from '../../storage/records/batch-header.ts';
 import type { LogRecord } from '../../storage/records/record.ts';
+import { Listeners } from '../listeners.ts';
 import type { StateLog, Storage } from '../state/state-log.ts';
 import { type Table, TableId } from '../state/table.ts';
 import { withoutCodecs } from './batch-opener.ts';
@@ -119,6 +120,8 @@ export interface Partitions {
 /** Offsets that a partition in memory may give before it says so again. */
 const RESERVED_OFFSETS = 65_536;
 
+const call = (watcher: () => void): void => watcher();
+
 export function createPartitions(options: PartitionsOptions): Partitions {
   const { journals, kernel, clock, leaderEpoch } = options;
   const limits = { ...DEFAULT_PARTITION_LIMITS, ...options.limits };
@@ -198,7 +201,7 @@ export function createPartitions(options: PartitionsOptions): Partitions {
       noteEpoch(partition.epochs, leaderEpoch, baseOffset);
       partition.dirtySinceMs ??= maxTimestampMs < 0 ? clock.wallMs() : maxTimestampMs;
       state.changed(partition);
-      for (const watcher of partition.watchers ?? []) watcher();
+      partition.watchers?.each(call);
     };
     const entry = { logId, stripe, payload, isBorrowed, hasOwnSum: true };
     finished.push(() => stateLog().addRecord(storage, entry, committed));
@@ -371,9 +374,8 @@ export function createPartitions(options: PartitionsOptions): Partitions {
       endOfEpoch(own(partition).epochs, epoch, leaderEpoch, partition.endOffset),
     onAppend(partition, callback) {
       const it = own(partition);
-      it.watchers ??= new Set();
-      it.watchers.add(callback);
-      return () => void it.watchers?.delete(callback);
+      it.watchers ??= new Listeners();
+      return it.watchers.add(callback);
     },
 
     setPolicy(partition, policy) {

@@ -9,7 +9,8 @@ import type { Loan } from '../../storage/journal/group-memory.ts';
 import type { Journal } from '../../storage/journal/journal.ts';
 import { batchSpan } from '../../storage/records/batch-header.ts';
 import { Hole } from './offset-index.ts';
-import { PartitionDamaged, type PartitionState, type ReadHint } from './partition.ts';
+import { PartitionDamaged, type PartitionState } from './partition.ts';
+import { ReadHints } from './read-hints.ts';
 
 export interface StoredBatch {
   readonly baseOffset: number;
@@ -75,21 +76,6 @@ class Scan {
   }
 }
 
-/** Readers of a partition that go on where they stopped without a search; of more, some search. */
-const MAX_HINTS = 16;
-
-function remember(partition: PartitionState, offset: number, hint: ReadHint): void {
-  partition.hints ??= new Map();
-  const { hints } = partition;
-  hints.delete(offset);
-  hints.set(offset, hint);
-  if (hints.size <= MAX_HINTS) return;
-  for (const oldest of hints.keys()) {
-    hints.delete(oldest);
-    return;
-  }
-}
-
 /**
  * Batches from the one with `from` on, at least one if there is one and some `maxBytes`. Waits for
  * what is acknowledged in memory only until it can be read. Precondition: the index has `from`, or ends there.
@@ -104,7 +90,7 @@ export async function readBatches(
   const { index, logId } = partition;
   const scan = new Scan(journal, logId, maxBytes, loan);
   const batches: StoredBatch[] = [];
-  const known = partition.hints?.get(from);
+  const known = partition.hints?.at(from);
   const hint = known?.version === index.version ? known : undefined;
   const first = index.find(from);
   let { version } = index;
@@ -175,7 +161,8 @@ export async function readBatches(
   }
   const next = Math.max(from, expected);
   if (next === expected && version === index.version) {
-    remember(partition, next, { version, row: cursorRow, position: cursor });
+    partition.hints ??= new ReadHints();
+    partition.hints.moved(from, next, { version, row: cursorRow, position: cursor });
   }
   return { batches, next };
 }

@@ -5,6 +5,7 @@
  * Nothing is read while a request waits that cannot run yet, and none runs while much output waits: what a connection
  * holds is one read, one frame that is not complete, and the requests under way.
  */
+import { Listeners } from '../../kernel/listeners.ts';
 import type { Loan } from '../../kernel/log/partitions.ts';
 import type { ConnectionHandler, Transport } from '../../net/transport.ts';
 import type { Meter } from '../../security/guard/rates.ts';
@@ -67,7 +68,7 @@ export class KafkaConnection implements ConnectionHandler, Caller {
   #isPumping = false;
   #unmute: (() => void) | undefined;
   mutedUntilMs = 0;
-  #closers: Set<() => void> | undefined;
+  #closers: Listeners<() => void> | undefined;
   readonly #observation: Observation;
 
   constructor(host: ConnectionHost, transport: Transport) {
@@ -341,9 +342,8 @@ export class KafkaConnection implements ConnectionHandler, Caller {
   }
 
   onClose(callback: () => void): () => void {
-    this.#closers ??= new Set();
-    this.#closers.add(callback);
-    return () => void this.#closers?.delete(callback);
+    this.#closers ??= new Listeners();
+    return this.#closers.add(callback);
   }
 
   mute(forMs: number): void {
@@ -393,6 +393,6 @@ export class KafkaConnection implements ConnectionHandler, Caller {
   #tellClosers(): void {
     const closers = this.#closers;
     this.#closers = undefined;
-    for (const callback of closers ?? []) callback();
+    closers?.each((callback) => callback());
   }
 }

@@ -6,6 +6,7 @@
  * Guaranteed: what a rule denies is refused whatever others allow; what cannot be read allows nothing; a change counts for
  * the next decision, and whoever keeps decisions (subscriptions, flows) is told by `onChange`.
  */
+import { Listeners } from '../../kernel/listeners.ts';
 import type { Settings } from '../../kernel/settings-table.ts';
 import type { Action, Principal, Rule } from '../security.ts';
 import {
@@ -122,7 +123,7 @@ export function createAuthorization(options: AuthorizationOptions): Authorizatio
   let forgotten = 0;
   let changes = 0;
   let isTelling = false;
-  const listeners = new Set<() => void>();
+  const listeners = new Listeners<() => void>();
 
   const changed = (): void => {
     forgotten += (current?.counts.remembered ?? 0) + (current?.counts.forgotten ?? 0);
@@ -132,7 +133,7 @@ export function createAuthorization(options: AuthorizationOptions): Authorizatio
     isTelling = true;
     queueMicrotask(() => {
       isTelling = false;
-      for (const listener of listeners) listener();
+      listeners.each((listener) => listener());
     });
   };
 
@@ -273,10 +274,7 @@ export function createAuthorization(options: AuthorizationOptions): Authorizatio
       config = next;
       changed();
     },
-    onChange(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    onChange: (listener) => listeners.add(listener),
     counters: () => ({
       decided,
       remembered: current?.counts.remembered ?? 0,

@@ -37,7 +37,6 @@ export function waitForMore(kafka: Kafka, positions: readonly FetchPosition[], c
   }
   // A topic that goes is an error that the client is told of.
   stops.push(topics.onChange((_, change) => change === 'deleted' && wake()));
-  stops.push(kafka.producers.onStable(wake));
   // So is that it may not read any more.
   stops.push(kafka.authorizer.onChange(wake));
   stops.push(connection.onClose(giveUp));

@@ -41,8 +41,6 @@ export interface ProducerGate {
   ): void;
   /** At most the high-water mark, which is the partition's `endOffset`. */
   lastStableOffset(partition: Partition): number;
-  /** `callback` runs when the last stable offset of some partition has moved, until the returned function is called. */
-  onStable(callback: () => void): () => void;
   /** Transactions that were aborted and have records in [from, to), in the order of their first offsets. */
   aborted(partition: Partition, from: number, to: number): readonly AbortedTransaction[];
 }

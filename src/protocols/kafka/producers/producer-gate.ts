@@ -126,9 +126,8 @@ export function createProducerSides(options: ProducerGateOptions): ProducerSides
       store.logChanged(logId);
     },
 
-    lastStableOffset,
     // It moves with the end of the partition, when a marker is committed, and never else.
-    onStable: () => () => {},
+    lastStableOffset,
     // A reader who is told of an abort waits for its marker, which compaction may have removed with all that it aborted.
     aborted: (partition, from, to) =>
       aborted(partition, from, to).filter((each) => !partitions.isRemoved(partition, each.lastOffset)),

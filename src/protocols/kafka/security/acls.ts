@@ -2,6 +2,7 @@
  * Access control lists: rules by principal, host, operation and resource, and what they come to. A rule that denies wins
  * over all that allow; what no rule allows is refused. Decisions are remembered until a rule changes.
  */
+import { Listeners } from '../../../kernel/listeners.ts';
 import { type Subject, tenantNameOf } from './authorizer.ts';
 import { allowing, EVERY_OPERATION, Operation, PatternType, Permission, ResourceType } from './vocabulary.ts';
 
@@ -204,15 +205,15 @@ export function createAcls(options: AclOptions): Acls {
     return allowing(allowed, denied);
   };
 
-  const listeners = new Set<() => void>();
+  const listeners = new Listeners<() => void>();
   let isTelling = false;
   const changed = (): void => {
     forget();
-    if (isTelling || listeners.size === 0) return;
+    if (isTelling || listeners.count === 0) return;
     isTelling = true;
     queueMicrotask(() => {
       isTelling = false;
-      for (const listener of [...listeners]) listener();
+      listeners.each((listener) => listener());
     });
   };
 
@@ -230,10 +231,7 @@ export function createAcls(options: AclOptions): Acls {
 
   return {
     said,
-    onChange(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    onChange: (listener) => listeners.add(listener),
     allowsAny(subject, operation, type) {
       if (isSuper(subject)) return true;
       const mine = [...(rulesOf(subject, type)?.all() ?? [])].filter(

@@ -77,17 +77,13 @@ class Waiting {
 
   constructor(kafka: Kafka, caller: Caller, shares: readonly SharePartition[]) {
     this.isOver = caller.isClosed;
-    const { authorizer, partitions, topics, producers } = kafka;
+    const { authorizer, partitions, topics } = kafka;
     for (const share of shares) {
       this.stops.push(partitions.onAppend(share.partition, this.wake));
-      share.watchers.add(this.wake);
-      this.stops.push(() => {
-        share.watchers.delete(this.wake);
-        share.turnedAway.delete(this.wake);
-      });
+      this.stops.push(share.watchers.add(this.wake));
+      this.stops.push(() => void share.turnedAway.delete(this.wake));
     }
     this.stops.push(topics.onChange((_, change) => change === 'deleted' && this.wake()));
-    this.stops.push(producers.onStable(this.wake));
     this.stops.push(authorizer.onChange(this.wake));
     this.stops.push(caller.onClose(() => this.end(false)));
   }

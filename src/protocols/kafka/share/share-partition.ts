@@ -4,6 +4,7 @@
  * far as a crash takes it, the records are there again as before. What ends a hold is committed by the caller, with what belongs to it.
  */
 import type { Clock } from '../../../kernel/clock.ts';
+import { Listeners } from '../../../kernel/listeners.ts';
 import type { Partition } from '../../../kernel/log/partitions.ts';
 import type { DiscardReason, QueueEntry } from '../../../kernel/log-queue/entries.ts';
 import type { Discarded, Settled, Verdict } from '../../../kernel/log-queue/operations.ts';
@@ -79,7 +80,7 @@ export class SharePartition {
   /** Who came meanwhile. */
   readonly turnedAway = new Set<() => void>();
   /** Who waits for records to come back. */
-  readonly watchers = new Set<() => void>();
+  readonly watchers = new Listeners<() => void>();
   private readonly host: PartitionHost;
   private readonly expiry: Deadline;
 
@@ -280,7 +281,7 @@ export class SharePartition {
   }
 
   wake(): void {
-    for (const watcher of [...this.watchers]) watcher();
+    this.watchers.each((watcher) => watcher());
   }
 
   private ended(settled: readonly Settled[], wakes: boolean): void {

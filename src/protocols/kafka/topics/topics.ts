@@ -7,6 +7,7 @@
  * are topics as well: the configuration says what they are, and clients cannot change them.
  */
 import { randomBytes } from 'node:crypto';
+import { Listeners } from '../../../kernel/listeners.ts';
 import type { Partition, Partitions } from '../../../kernel/log/partitions.ts';
 import type { StateLog } from '../../../kernel/state/state-log.ts';
 import { TableId } from '../../../kernel/state/table.ts';
@@ -89,7 +90,7 @@ export async function openTopics(options: TopicsOptions): Promise<Topics> {
   const byName = new Map<string, LiveTopic>();
   const byId = new Map<string, LiveTopic>();
   const byCollision = new Map<string, LiveTopic>();
-  const watchers = new Set<(topic: Topic, change: TopicChange) => void>();
+  const watchers = new Listeners<(topic: Topic, change: TopicChange) => void>();
   /** Names that are being made or deleted. */
   const busy = new Map<string, Promise<unknown>>();
   const quota = createTenantQuota(options.tenants);
@@ -110,7 +111,7 @@ export async function openTopics(options: TopicsOptions): Promise<Topics> {
     });
 
   const tell = (topic: Topic, change: TopicChange): void => {
-    for (const watcher of watchers) watcher(topic, change);
+    watchers.each((watcher) => watcher(topic, change));
   };
 
   /** Makes the partitions that are missing; all of them, or the reason. */
@@ -327,9 +328,6 @@ export async function openTopics(options: TopicsOptions): Promise<Topics> {
       }
     },
 
-    onChange(callback) {
-      watchers.add(callback);
-      return () => void watchers.delete(callback);
-    },
+    onChange: (callback) => watchers.add(callback),
   };
 }
