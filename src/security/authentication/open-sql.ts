@@ -111,5 +111,6 @@ export function createDatabase(
 /** Rejects, in a sentence for the operator, where the library is not installed. The database need not be there yet. */
 export async function openSqlAuthenticator(parts: OpenSqlParts): Promise<Authenticator> {
   const database = createDatabase(await loadPool(), parts);
-  return createSqlAuthenticator({ query: parts.settings.query, database, passwords: parts.passwords });
+  const { query, hash } = parts.settings;
+  return createSqlAuthenticator({ query, hashFormat: hash, database, passwords: parts.passwords });
 }

@@ -4,12 +4,13 @@
  * authenticator's, after the same work; everything else that is not in order refuses.
  */
 import { randomBytes } from 'node:crypto';
-import { type PasswordHash, parsePasswordHash } from '../passwords/password-hash.ts';
+import type { PasswordHash } from '../passwords/password-hash.ts';
 import type { Passwords } from '../passwords/passwords.ts';
 import { MAX_PASSWORD_BYTES } from '../passwords/policy.ts';
 import { claimedRoles } from '../tokens/claimed-rules.ts';
 import { accessFault, nameFault } from '../users/faults.ts';
 import { type Answer, type Authenticator, letIn, notMine, refuse } from './authenticator.ts';
+import { type HashFormat, hashOfRow } from './sql-hash.ts';
 
 export type Row = Readonly<Record<string, unknown>>;
 
@@ -21,6 +22,7 @@ export interface SqlDatabase {
 
 export interface SqlOptions {
   readonly query: string;
+  readonly hashFormat: HashFormat;
   readonly database: SqlDatabase;
   readonly passwords: Passwords;
 }
@@ -49,8 +51,9 @@ const decoyOf = (hash: PasswordHash): PasswordHash => ({
   hash: randomBytes(hash.hash.length),
 });
 
-export function createSqlAuthenticator({ query, database, passwords }: SqlOptions): Authenticator {
-  const parameters = parametersOf(query);
+export function createSqlAuthenticator(options: SqlOptions): Authenticator {
+  const { database, passwords, hashFormat } = options;
+  const parameters = parametersOf(options.query);
   /** What is asked about nobody: as much work as about those who are there. */
   let decoy: PasswordHash | undefined;
   return {
@@ -69,15 +72,15 @@ export function createSqlAuthenticator({ query, database, passwords }: SqlOption
       if (row !== undefined && text === undefined) {
         return refuse('unavailable', 'the query answers without password_hash');
       }
-      const hash = typeof text === 'string' ? parsePasswordHash(text) : undefined;
+      const found = row === undefined ? undefined : hashOfRow(text, row.salt, hashFormat);
+      const hash = typeof found === 'string' ? undefined : found;
       const checked = await passwords.check(hash ?? decoy, password);
       if (hash !== undefined && checked !== 'unsupported') decoy ??= decoyOf(hash);
       if (checked === 'busy') return refuse('busy', 'too many passwords are being hashed');
       if (checked === 'unsupported') return refuse('unavailable', 'its hash needs a later Node');
       if (row === undefined) return notMine;
       if (text === null) return refuse('bad-credentials', 'the user has no password');
-      if (hash === undefined)
-        return refuse('unavailable', 'password_hash is not of a kind that is known here');
+      if (typeof found === 'string') return refuse('unavailable', found);
       return checked === 'right' ? identityOf(row, userName) : refuse('bad-credentials', 'a wrong password');
     },
     close: () => database.close(),

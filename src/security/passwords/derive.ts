@@ -38,6 +38,9 @@ const promised = (start: (done: Done) => void): Promise<Uint8Array> =>
     start((error, result) => (error === null ? resolve(new Uint8Array(result)) : reject(error)));
   });
 
+const onePass = (digest: 'sha256' | 'sha512', first: Uint8Array, second: Uint8Array): Promise<Uint8Array> =>
+  Promise.resolve(new Uint8Array(crypto.createHash(digest).update(first).update(second).digest()));
+
 /** undefined where this Node does not have it. */
 export function derive(
   password: Uint8Array,
@@ -66,6 +69,8 @@ export function derive(
         crypto.scrypt(password, salt, hashBytes, { cost, blockSize: r, parallelization: p, maxmem }, done),
       );
     }
+    case 'pbkdf2-sha256':
+      return promised((done) => crypto.pbkdf2(password, salt, i, hashBytes, 'sha256', done));
     case 'pbkdf2-sha512':
       return promised((done) => crypto.pbkdf2(password, salt, i, hashBytes, 'sha512', done));
     case 'scram-sha-256':
@@ -76,9 +81,13 @@ export function derive(
       return isUtf8(password)
         ? bcrypt(password, { parameters, salt })
         : Promise.resolve(new Uint8Array(hashBytes));
-    case 'sha512':
-      return Promise.resolve(
-        new Uint8Array(crypto.createHash('sha512').update(password).update(salt).digest()),
-      );
+    case 'sha256-password-salt':
+      return onePass('sha256', password, salt);
+    case 'sha256-salt-password':
+      return onePass('sha256', salt, password);
+    case 'sha512-password-salt':
+      return onePass('sha512', password, salt);
+    case 'sha512-salt-password':
+      return onePass('sha512', salt, password);
   }
 }

@@ -8,8 +8,13 @@ import { parseBcrypt } from './bcrypt.ts';
 export type HashAlgorithm =
   | 'argon2id'
   | 'scrypt'
+  | 'pbkdf2-sha256'
   | 'pbkdf2-sha512'
-  | 'sha512'
+  /** One pass over password and salt, in the order of the name: of old tables and files; none is made. */
+  | 'sha256-password-salt'
+  | 'sha256-salt-password'
+  | 'sha512-password-salt'
+  | 'sha512-salt-password'
   | 'bcrypt'
   /** The stored key of a SCRAM credential, which a password can be checked against as well. */
   | 'scram-sha-256'
@@ -17,7 +22,7 @@ export type HashAlgorithm =
 
 export interface PasswordHash {
   readonly algorithm: HashAlgorithm;
-  /** argon2id: m (KiB), t, p. scrypt: ln (log2 of N), r, p. pbkdf2-sha512 and scram: i. bcrypt: cost (log2 of the rounds). sha512, of Mosquitto before 2: none. */
+  /** argon2id: m (KiB), t, p. scrypt: ln (log2 of N), r, p. pbkdf2 and scram: i. bcrypt: cost (log2 of the rounds). One pass: none. */
   readonly parameters: Readonly<Record<string, number>>;
   readonly salt: Uint8Array;
   readonly hash: Uint8Array;
@@ -29,16 +34,20 @@ interface Form {
   readonly bounds: Readonly<Record<string, readonly [number, number]>>;
 }
 
+/** Of PBKDF2. */
+const MAX_ITERATIONS = 10_000_000;
+
 const FORMS: Readonly<Partial<Record<string, Form>>> = {
   argon2id: { version: 19, bounds: { m: [8, 1_048_576], t: [1, 64], p: [1, 16] } },
   scrypt: { version: undefined, bounds: { ln: [1, 20], r: [1, 32], p: [1, 16] } },
-  'pbkdf2-sha512': { version: undefined, bounds: { i: [1, 10_000_000] } },
+  'pbkdf2-sha256': { version: undefined, bounds: { i: [1, MAX_ITERATIONS] } },
+  'pbkdf2-sha512': { version: undefined, bounds: { i: [1, MAX_ITERATIONS] } },
 };
 
 const MIN_SALT_BYTES = 8;
 const MAX_SALT_BYTES = 64;
-const MIN_HASH_BYTES = 16;
-const MAX_HASH_BYTES = 64;
+export const MIN_HASH_BYTES = 16;
+export const MAX_HASH_BYTES = 64;
 const MAX_TEXT_LENGTH = 512;
 const PHC =
   /^\$([a-z0-9-]{1,32})(?:\$v=(\d{1,4}))?\$([a-z]{1,8}=\d{1,9}(?:,[a-z]{1,8}=\d{1,9})*)\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/;
@@ -107,7 +116,7 @@ export function parseMosquitto(text: string): PasswordHash | undefined {
   if (text.length > MAX_TEXT_LENGTH) return undefined;
   const old = MOSQUITTO_6.exec(text);
   if (old !== null) {
-    const parsed = hashOf('sha512', {}, old[1] ?? '', old[2] ?? '');
+    const parsed = hashOf('sha512-password-salt', {}, old[1] ?? '', old[2] ?? '');
     return parsed?.hash.length === 64 ? parsed : undefined;
   }
   const [, iterations, salt = '', hash = ''] = MOSQUITTO_7.exec(text) ?? [];

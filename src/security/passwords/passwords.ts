@@ -107,7 +107,9 @@ export function createPasswords({
     },
     check(hash, password) {
       const against = hash ?? nobody;
-      return known.ask([against.salt, against.hash, password], () => compare(hash, password));
+      const { algorithm: kind, parameters: cost, salt, hash: made } = against;
+      const how = Buffer.from(JSON.stringify([kind, cost]));
+      return known.ask([how, salt, made, password], () => compare(hash, password));
     },
     isOutdated(hash) {
       if (hash.algorithm !== algorithm) {

@@ -35,10 +35,12 @@ const ask = (authenticator: Authenticator, userName: string, password: string): 
   Promise.resolve(authenticator.authenticate(withPassword(userName, password, { clientId: 'c1' }), noSignal));
 
 describe('a query about a user', () => {
+  const { hash: hashFormat } = defaultConfig().security.authentication.sql;
   function answering(rows: readonly Row[] | 'busy' | Error, query = 'select x where n = $1') {
     const asked: (readonly (string | null)[])[] = [];
     const authenticator = createSqlAuthenticator({
       query,
+      hashFormat,
       passwords,
       database: {
         ask(values) {
@@ -212,7 +214,11 @@ describe.skipIf(postgres === undefined || runsAs === undefined)('PostgreSQL', ()
     const hash = await hashOf('wonder');
     const tables = `create table people (name text primary key, hash text, chief boolean, roles text[]);
 insert into people values ('alice', '${hash}', true, '{a,b}'), ('O''Brien', '${hash}', false, null);
-create table noted (name text);`;
+create table noted (name text);
+create table mqtt_user (username text, password_hash text, salt text, is_superuser boolean);
+insert into mqtt_user values ('ann', encode(sha256('wonderslat_foo123'::bytea), 'hex'), 'slat_foo123', false);
+insert into mqtt_user values (E'a\\\\''";--%_日', encode(sha256('wonderS'::bytea), 'hex'), 'S', true);
+insert into mqtt_user values ('old', md5('wonder'), '', false);`;
     const psql = [
       '-h',
       '127.0.0.1',
@@ -281,6 +287,20 @@ create table noted (name text);`;
     await expect((await asking({ host: '127.0.0.1' }))('alice', 'wonder')).rejects.toThrow(/127\.0\.0\.1/);
     expect(await (await asking({ host: folder, tls: false }))('alice', 'wonder')).toMatchObject({
       kind: 'let-in',
+    });
+  });
+
+  it('reads a table of EMQX as it is, whatever letters are in its names', async () => {
+    const query = 'select password_hash, salt, is_superuser from mqtt_user where username = $1';
+    const one = await asking({ query, hash: { ...at.hash, format: 'sha256' } });
+    expect(await one('ann', 'wonder')).toMatchObject({ identity: { userName: 'ann', isSuperuser: false } });
+    expect(await one('ann', 'wander')).toMatchObject({ refusal: 'bad-credentials' });
+    const odd = `a\\'";--%_日`;
+    expect(await one(odd, 'wonder')).toMatchObject({ identity: { userName: odd, isSuperuser: true } });
+    expect(await one('a%', 'wonder')).toEqual({ kind: 'not-mine' });
+    expect(await one('old', 'wonder')).toMatchObject({
+      refusal: 'unavailable',
+      reason: expect.stringMatching(/MD5, which is too weak/),
     });
   });
 

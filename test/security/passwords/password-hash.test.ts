@@ -28,7 +28,7 @@ const hashes: fc.Arbitrary<PasswordHash> = fc
         }),
       }),
       fc.record({
-        algorithm: fc.constant('pbkdf2-sha512' as const),
+        algorithm: fc.constantFrom('pbkdf2-sha256' as const, 'pbkdf2-sha512' as const),
         parameters: fc.record({ i: fc.integer({ min: 1, max: 10_000_000 }) }),
       }),
     ),
@@ -96,7 +96,10 @@ describe('hashes of passwords as text', () => {
       algorithm: 'pbkdf2-sha512',
       parameters: { i: 101 },
     });
-    expect(parseMosquitto(`$6$${salt}$${hash}`)).toMatchObject({ algorithm: 'sha512', parameters: {} });
+    expect(parseMosquitto(`$6$${salt}$${hash}`)).toMatchObject({
+      algorithm: 'sha512-password-salt',
+      parameters: {},
+    });
     for (const wrong of [
       `$7$0$${salt}$${hash}`,
       `$7$999999999$${salt}$${hash}`,
