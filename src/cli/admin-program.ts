@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { withAdminOptions } from './admin-target.ts';
 import type { Io } from './io.ts';
 import { addOperationVerbs, subjectOf } from './operation-verbs.ts';
-import { duration, wholeNumber, withConfig, withOutput } from './options.ts';
+import { usualDuration, wholeNumber, withConfig, withOutput } from './options.ts';
 import { addWatchingVerbs } from './watching-program.ts';
 
 type Ends = (run: Promise<number>) => Promise<void>;
@@ -57,7 +57,7 @@ function addAuditVerify(program: Command, io: Io, ends: Ends): void {
 
 function addTop(program: Command, io: Io, ends: Ends): void {
   withAdminOptions(program.command('top').description('The figures of a running broker as they change.'))
-    .option('-i, --interval <duration>', 'how often to look', duration, 2000)
+    .addOption(usualDuration('-i, --interval <duration>', 'how often to look', '2s'))
     .option('-n, --count <number>', 'end after this many looks', wholeNumber(1))
     .addHelpText('after', examples('robustmq top', 'robustmq top --interval 10s -o ndjson >> figures.ndjson'))
     .action(async (options) => ends((await import('./top.ts')).top(options, io)));

@@ -1,7 +1,15 @@
 /** The verbs of `robustmq bench`, in the command tree. */
 import type { Command } from 'commander';
 import type { Io } from './io.ts';
-import { duration, examples, size, wholeNumber, withConnection, withOutput } from './options.ts';
+import {
+  duration,
+  examples,
+  size,
+  usualDuration,
+  wholeNumber,
+  withConnection,
+  withOutput,
+} from './options.ts';
 
 type Ends = (run: Promise<number>) => Promise<void>;
 
@@ -128,7 +136,7 @@ export function addBenchVerbs(program: Command, io: Io, ends: Ends): void {
       0,
     )
     .option('--at-once <number>', 'under way at most', wholeNumber(1, 65_535), 100)
-    .option('--hold <duration>', 'how long to keep them when all are there', duration, 0)
+    .addOption(usualDuration('--hold <duration>', 'how long to keep them when all are there', '0s'))
     .addHelpText(
       'after',
       examples(

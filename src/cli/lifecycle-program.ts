@@ -2,11 +2,11 @@
 import { type Command, Option } from 'commander';
 import { type AdminOptions, withAdminOptions } from './admin-target.ts';
 import type { Io } from './io.ts';
-import { duration, examples, withConfig } from './options.ts';
+import { duration, examples, usualDuration, withConfig } from './options.ts';
 
 type Ends = (run: Promise<number>) => Promise<void>;
 
-const USUAL_WAIT_MS = 30_000;
+const USUAL_WAIT = '30s';
 
 /** After the verbs of the table: `status` is one of them. */
 export function addLifecycleVerbs(program: Command, io: Io, ends: Ends): void {
@@ -22,11 +22,8 @@ export function addLifecycleVerbs(program: Command, io: Io, ends: Ends): void {
 
   withAdminOptions(program.command('stop').description('End a running broker, and wait until it has ended.'))
     .option('--now', 'at once: clients are not told; what was acknowledged is kept all the same')
-    .option(
-      '--timeout <duration>',
-      'how long to wait; exit code 6 when it still runs',
-      duration,
-      USUAL_WAIT_MS,
+    .addOption(
+      usualDuration('--timeout <duration>', 'how long to wait; exit code 6 when it still runs', USUAL_WAIT),
     )
     .addHelpText('after', examples('stop --data-dir /var/lib/robustmq', 'stop --now'))
     .action(async (options) => ends((await import('./lifecycle.ts')).stop(options, io)));
@@ -40,7 +37,7 @@ export function addLifecycleVerbs(program: Command, io: Io, ends: Ends): void {
     .hook('preAction', async (_this, command) => {
       const { wait, ...options } = command.opts<AdminOptions & { wait?: string | true }>();
       if (wait === undefined) return;
-      const timeoutMs = wait === true ? USUAL_WAIT_MS : duration(wait);
+      const timeoutMs = duration(wait === true ? USUAL_WAIT : wait);
       await (await import('./lifecycle.ts')).waitUntilServing(options, timeoutMs, io);
     });
 

@@ -2,7 +2,7 @@
  * Verbs out of the table of operations: what a row takes becomes arguments and options, what it gives a table or a text. A
  * secret is never an option: it comes out of a file or standard input.
  */
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
 import type { AnyOperation, Operation } from '../admin/operation.ts';
 import { ALL_OPERATIONS, SUBJECTS } from '../admin/operations.ts';
 import type { JsonSchema } from '../admin/schema.ts';
@@ -59,9 +59,11 @@ function addVerb(program: Command, row: AnyOperation, io: Io, ends: Ends): void 
   ];
   for (const field of inOrder) {
     const word = kebab(field.name);
-    command.argument(field.isRequired ? `<${word}>` : `[${word}]`, describe(field), (text) =>
-      read(field, text),
-    );
+    const argument = new Argument(field.isRequired ? `<${word}>` : `[${word}]`, describe(field));
+    const { enum: choices } = field.json;
+    if (Array.isArray(choices)) argument.choices(choices as string[]);
+    else argument.argParser((text) => read(field, text));
+    command.addArgument(argument);
   }
   const optional = fields.filter((field) => !isArgument(field) && !isPaging(field));
   for (const field of optional) for (const option of optionsOf(field)) command.addOption(option);

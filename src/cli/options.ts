@@ -1,5 +1,5 @@
 /** Options that several verbs have, and how their values are read. */
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Help, type HelpConfiguration, InvalidArgumentError, Option } from 'commander';
 import { parseDurationMs, parseSizeBytes } from '../config/units.ts';
 
 export function withConfig(command: Command): Command {
@@ -28,8 +28,8 @@ export function withConnection(command: Command): Command {
     .option('--password-stdin', 'read the password from standard input')
     .option('--no-clean', 'resume the session of --client-id')
     .option('--session-expiry <duration>', 'how long the session outlives the connection (MQTT 5)', duration)
-    .option('--keep-alive <duration>', 'keep alive', duration, 60_000)
-    .option('--connect-timeout <duration>', 'give up connecting after this time', duration, 10_000)
+    .addOption(usualDuration('--keep-alive <duration>', 'keep alive', '60s'))
+    .addOption(usualDuration('--connect-timeout <duration>', 'give up connecting after this time', '10s'))
     .option('--will-topic <topic>', 'topic of the will')
     .option('--will-payload <text>', 'payload of the will')
     .addOption(new Option('--will-qos <qos>', 'QoS of the will').argParser(oneOf([0, 1, 2])))
@@ -56,6 +56,18 @@ export function duration(text: string): number {
     throw new InvalidArgumentError('Expected a duration such as 30s or 500ms.');
   return ms;
 }
+
+/** The help shows what is usual as it would be given: a number alone is seconds. */
+export const usualDuration = (flags: string, text: string, usual: string): Option =>
+  new Option(flags, text).argParser(duration).default(duration(usual), usual);
+
+/** That nothing was given is no value to show. */
+const withoutNothing = (text: string): string => text.replace(/ \(default: (?:\[\]|"")\)$/, '');
+
+export const helpConfiguration: HelpConfiguration = {
+  optionDescription: (option) => withoutNothing(new Help().optionDescription(option)),
+  argumentDescription: (argument) => withoutNothing(new Help().argumentDescription(argument)),
+};
 
 /** `1024`, `4KiB` */
 export function size(min: number, max: number): (text: string) => number {

@@ -16,6 +16,8 @@ import {
   append,
   duration,
   examples,
+  helpConfiguration,
+  usualDuration,
   wholeNumber,
   withConfig,
   withConnection,
@@ -35,6 +37,7 @@ export function buildProgram(io: Io, outcome: Outcome): Command {
       writeOut: (text) => void io.out.write(text),
       writeErr: (text) => void io.err.write(text),
     })
+    .configureHelp(helpConfiguration)
     .exitOverride()
     .showHelpAfterError('(--help shows how)')
     .addHelpText(
@@ -139,7 +142,9 @@ Examples:
     .argument('<topic>')
     .argument('[payload]', "the request; '-' takes all of standard input", '')
     .option('-n, --count <number>', 'responses to wait for', wholeNumber(1, 100_000), 1)
-    .option('-t, --timeout <duration>', 'how long to wait; exit code 6 when fewer came', duration, 10_000)
+    .addOption(
+      usualDuration('-t, --timeout <duration>', 'how long to wait; exit code 6 when fewer came', '10s'),
+    )
     .option('--response-topic <topic>', 'where they are to arrive (default: one of its own)')
     .option('--format <format>', 'what to print, as with sub (default: %p)')
     .option('--property <name=value>', 'MQTT 5 property of the request, as with pub', append, [])

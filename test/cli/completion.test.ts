@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { completionScript } from '../../src/cli/completion.ts';
-import { buildProgram } from '../../src/cli/program.ts';
+import { buildProgram, run } from '../../src/cli/program.ts';
 import { testIo } from './support.ts';
 
 const program = buildProgram(testIo(), { exitCode: 0 });
@@ -33,10 +33,70 @@ describe.skipIf(spawnSync('bash', ['--version']).error !== undefined)('completio
 
   it('knows keys of the configuration behind --set', () => {
     expect(offered('start', '--set', 'mqtt.maxQ')).toEqual(['mqtt.maxQos=']);
+    expect(offered('start', '--set', '=', 'mqtt.maxQ')).toEqual(['mqtt.maxQos=']);
+    expect(offered('start', '--set', 'mqtt.maxQos', '=')).toEqual(['']);
+  });
+
+  it('knows what an option or an argument may be', () => {
+    expect(offered('tail', '--format', '')).toEqual(['text', 'json', 'hex']);
+    expect(offered('tail', '--format', '=')).toEqual(['text', 'json', 'hex']);
+    expect(offered('ban', 'create', '')).toEqual(['client', 'user', 'network']);
+  });
+
+  it('leaves names of files to the shell: behind an option that takes something, and where an argument stands', () => {
+    expect(offered('start', '--config', '')).toEqual(['']);
+    expect(offered('pub', '-f', '')).toEqual(['']);
+    expect(offered('backup', '')).toEqual(['']);
+    expect(offered('events', '-f', '--la')).toEqual(['--last']);
+    expect(offered('start', '')).toContain('--config');
   });
 });
 
-describe('help', () => {
+/** A shell of which the script is asked for; its own configuration is not read. */
+function tried(shell: string, args: readonly string[], text: string): string {
+  const { stdout, stderr } = spawnSync(shell, [...args, text], {
+    encoding: 'utf8',
+    env: { ...process.env, HOME: '/nonexistent', XDG_CONFIG_HOME: '/nonexistent' },
+  });
+  expect(stderr).toBe('');
+  return stdout.trim();
+}
+
+describe.skipIf(spawnSync('fish', ['--version']).error !== undefined)('completion in fish', () => {
+  /** What fish would offer at the end of this line. */
+  function inFish(line: string): string[] {
+    const before = completionScript(program, 'fish');
+    return tried('fish', ['--no-config', '-c'], `${before}\ncomplete -C '${line}'`)
+      .split('\n')
+      .map((each) => each.split('\t')[0] ?? '');
+  }
+
+  it('knows verbs, options, and what they may be', () => {
+    expect(inFish('robustmq session ')).toEqual(['end', 'list', 'show']);
+    expect(inFish('robustmq session list -o ')).toEqual(['json', 'ndjson', 'table', 'wide', 'yaml']);
+    expect(inFish('robustmq user create --pass')).toEqual(['--password-file', '--password-stdin']);
+    expect(inFish('robustmq start --set=mqtt.maxQ')).toEqual(['--set=mqtt.maxQos=']);
+    expect(inFish('robustmq context ls --js')).toEqual(['--json']);
+  });
+
+  it('takes an argument that is called like a verb for what it is', () => {
+    expect(inFish('robustmq pub session --ret')).toEqual(['--retain']);
+  });
+
+  it('offers files where they belong', () => {
+    expect(inFish('robustmq start --config package-l')).toEqual(['package-lock.json']);
+    expect(inFish('robustmq import package-l')).toEqual(['package-lock.json']);
+  });
+});
+
+describe.skipIf(spawnSync('zsh', ['--version']).error !== undefined)('completion in zsh', () => {
+  it("brings zsh's own completion where nobody has turned that on", () => {
+    const loaded = `${completionScript(program, 'zsh')}\nwhence -w compdef _robustmq`;
+    expect(tried('zsh', ['-f', '-c'], loaded)).toBe('compdef: function\n_robustmq: function');
+  });
+});
+
+describe('help of each verb', () => {
   const verbs = (command: Command, path: string[] = []): { words: string; command: Command }[] =>
     command.commands
       .filter((child) => child.name() !== 'help')
@@ -61,5 +121,29 @@ describe('help', () => {
         expect([words, long]).toEqual([words, expect.stringMatching(/-file$|^--secret-access-key-file$/)]);
       }
     }
+  });
+
+  it('shows what is usual as it would be given', () => {
+    for (const { words, command } of verbs(program)) {
+      const help = command.helpInformation();
+      expect([words, help.match(/default: (?:\[\]|"")/)]).toEqual([words, null]);
+      for (const { flags, defaultValueDescription } of command.options) {
+        if (!/<duration>/.test(flags)) continue;
+        const usual = command.options.find((option) => option.flags === flags)?.defaultValue as unknown;
+        expect([words, flags, defaultValueDescription ?? '']).toEqual([
+          words,
+          flags,
+          expect.stringMatching(usual === undefined ? /^$/ : /^\d+(?:ms|s|m|h)$/),
+        ]);
+      }
+    }
+  });
+
+  it('says what an argument may be, and takes nothing else', async () => {
+    const create = verbs(program).find(({ words }) => words === 'ban create')?.command;
+    expect(create?.helpInformation()).toContain('(choices: "client", "user",');
+    const io = testIo();
+    expect(await run(['ban', 'create', 'machine', 'x'], io)).toBe(2);
+    expect(io.errText()).toContain('Allowed choices are client, user, network.');
   });
 });
