@@ -211,6 +211,12 @@ function request(line: Line, options: http.RequestOptions, body: string | undefi
 
 function refusal(status: number, problem: unknown): CliError {
   const { detail, title } = problem as { readonly detail?: string; readonly title?: string };
+  // Every request of this client brings a key.
+  if (status === 401)
+    return new CliError(
+      ExitCode.Denied,
+      'the broker takes no such API key: it is another one, has ended, or may not be used from here',
+    );
   return new CliError(exitCodeOf(status), detail ?? title ?? 'the broker refused');
 }
 

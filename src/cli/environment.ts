@@ -4,6 +4,7 @@ import { access, constants, readFile, stat } from 'node:fs/promises';
 import net from 'node:net';
 import { dirname, resolve } from 'node:path';
 import type { Config, TlsListenerConfig } from '../config/config.ts';
+import { dataDirectoryProblem } from '../storage/data-directory/data-directory.ts';
 import { type Finding, ok, problem, warning } from './findings.ts';
 import { systemReason } from './read-config.ts';
 
@@ -129,6 +130,14 @@ async function checkDirectory(dataDir: string): Promise<Finding> {
       return problem('dataDir', `${existing} is not a directory`, 'choose another with --data-dir');
     }
     await access(existing, constants.W_OK | constants.X_OK);
+    const unusable = existing === path ? await dataDirectoryProblem(path) : undefined;
+    if (unusable !== undefined) {
+      return problem(
+        'dataDir',
+        unusable,
+        'choose another with --data-dir, or restore this one from a backup',
+      );
+    }
     return ok('dataDir', existing === path ? `${path} is writable` : `${path} can be made`);
   } catch (error) {
     return problem(

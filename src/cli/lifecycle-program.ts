@@ -33,11 +33,12 @@ export function addLifecycleVerbs(program: Command, io: Io, ends: Ends): void {
     ?.option(
       '--wait [duration]',
       'wait until it serves, 30s where nothing is said; exit code 6 when it does not',
+      duration,
     )
     .hook('preAction', async (_this, command) => {
-      const { wait, ...options } = command.opts<AdminOptions & { wait?: string | true }>();
+      const { wait, ...options } = command.opts<AdminOptions & { wait?: number | true }>();
       if (wait === undefined) return;
-      const timeoutMs = duration(wait === true ? USUAL_WAIT : wait);
+      const timeoutMs = wait === true ? duration(USUAL_WAIT) : wait;
       await (await import('./lifecycle.ts')).waitUntilServing(options, timeoutMs, io);
     });
 

@@ -53,12 +53,15 @@ async function readText(path: string): Promise<string> {
 const systemReasons: ReadonlyMap<string, string> = new Map([
   ['ENOENT', 'no such file or directory'],
   ['EACCES', 'permission denied'],
+  ['EEXIST', 'there is a file of that name'],
   ['EISDIR', 'it is a directory'],
   ['ENOTDIR', 'not a directory'],
   ['EADDRINUSE', 'the address is in use'],
   ['EADDRNOTAVAIL', 'this machine does not have that address'],
   ['ECONNREFUSED', 'connection refused'],
   ['ECONNRESET', 'the connection was reset'],
+  // What OpenSSL calls bytes that are no TLS: its message is for those who have its source.
+  ['EPROTO', 'there is no TLS, or none that fits, on the other side'],
   ['EHOSTUNREACH', 'no route to the host'],
   ['ENOTFOUND', 'unknown host'],
   ['EAI_AGAIN', 'the name could not be resolved'],

@@ -127,7 +127,7 @@ export const securitySchema = section('Who is let in, for every protocol.', {
           value: string('', 'Value.', {
             secret: true,
             maxLength: 4096,
-            expected: 'text without line ends',
+            expected: 'printable characters of ASCII',
             accepts: (text) => /^[\x20-\x7e]*$/.test(text),
           }),
         }),

@@ -44,6 +44,19 @@ describe('doctor', () => {
     expect(execFileSync('ls', ['-A', folder], { encoding: 'utf8' })).toBe('');
   });
 
+  it('finds a directory on which this release does not start', async () => {
+    const data = join(folder, 'data');
+    mkdirSync(data);
+    writeFileSync(join(data, 'format.json'), '{"version":99}');
+    const newer = await examine([], { output: 'table' });
+    expect(newer.code).toBe(1);
+    expect(newer.text).toContain(`PROBLEM  dataDir: ${data} has the format version 99`);
+    writeFileSync(join(data, 'format.json'), 'garbage');
+    expect((await examine([], { output: 'table' })).text).toContain('format.json is damaged');
+    writeFileSync(join(data, 'format.json'), '{"version":1}');
+    expect(states((await examine([])).text)).toMatchObject({ dataDir: 'ok' });
+  });
+
   it('names a port that is taken, and what to do', async () => {
     const server = net.createServer().listen(0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));

@@ -20,6 +20,7 @@ describe('command line', () => {
     [['pub', 't', 'x', '--property', 'content-typ=x'], 'did you mean content-type?'],
     [['pub', 't', 'x', '-q', '3'], 'Expected one of 0, 1, 2'],
     [['sub', 't', '-t', 'soon'], 'Expected a duration'],
+    [['status', '--wait', 'soon'], 'Expected a duration'],
     [['pub', 't'], 'what to publish?'],
     [['pub', 'a/+', 'x'], 'a topic is not empty'],
     [['pub', 't', 'x', '--line'], 'give one of a payload'],

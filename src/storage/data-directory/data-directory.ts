@@ -106,6 +106,17 @@ export async function openDataDirectory(
   }
 }
 
+/** Why no broker of this release starts on what is there, as far as one look tells; nothing is locked or changed. */
+export async function dataDirectoryProblem(directory: string): Promise<string | undefined> {
+  const path = resolve(directory);
+  try {
+    if (!(await checkFormat(nodeDisk, path))) await refuseForeign(nodeDisk, path);
+    return undefined;
+  } catch (error) {
+    return asDataDirectoryError(error, path).message;
+  }
+}
+
 async function checkExists(path: string): Promise<void> {
   const format = await stat(join(path, FORMAT_FILE)).catch((error: unknown) => {
     if (['ENOENT', 'ENOTDIR'].includes(diskErrorCode(error))) return undefined;
