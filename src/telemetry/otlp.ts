@@ -112,11 +112,22 @@ export const tracesRequest = (resource: Resource, spans: readonly Span[]): Json 
   ],
 });
 
-/** What a collector did not take of a request that it answered with success. */
-export function rejectedIn(answer: Readonly<Record<string, unknown>> | undefined): number {
+export interface PartialSuccess {
+  readonly rejected: number;
+  /** What the collector says of it; it may say something where it has rejected nothing. */
+  readonly message: string;
+}
+
+const MAX_MESSAGE = 256;
+
+/** What a collector says of a request that it answered with success. */
+export function partialSuccessIn(answer: Readonly<Record<string, unknown>> | undefined): PartialSuccess {
   const partial = answer?.partialSuccess;
-  if (typeof partial !== 'object' || partial === null) return 0;
-  const { rejectedDataPoints = 0, rejectedSpans = 0 } = partial as Json;
+  if (typeof partial !== 'object' || partial === null) return { rejected: 0, message: '' };
+  const { rejectedDataPoints = 0, rejectedSpans = 0, errorMessage } = partial as Json;
   const rejected = Number(rejectedDataPoints) + Number(rejectedSpans);
-  return Number.isSafeInteger(rejected) && rejected > 0 ? rejected : 0;
+  return {
+    rejected: Number.isSafeInteger(rejected) && rejected > 0 ? rejected : 0,
+    message: typeof errorMessage === 'string' ? errorMessage.slice(0, MAX_MESSAGE) : '',
+  };
 }

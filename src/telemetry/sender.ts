@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../kernel/clock.ts';
 import { type HttpClient, jsonObject } from '../security/outbound/request.ts';
-import { rejectedIn } from './otlp.ts';
+import { type PartialSuccess, partialSuccessIn } from './otlp.ts';
 
 export interface SenderOptions {
   readonly client: HttpClient;
@@ -17,6 +17,8 @@ export interface SenderOptions {
   /** `reason` never has what was sent. */
   readonly onFailure: (reason: string) => void;
   readonly onSuccess: () => void;
+  /** It took the request, and has something to say. */
+  readonly onPartialSuccess: (said: PartialSuccess) => void;
 }
 
 export interface SenderCounters {
@@ -58,11 +60,12 @@ export function retryAfterMs(header: string | undefined, nowMs: number): number 
 }
 
 type Outcome =
-  | { readonly kind: 'sent'; readonly rejected: number }
+  | { readonly kind: 'sent'; readonly said: PartialSuccess }
   | { readonly kind: 'again' | 'lost'; readonly reason: string; readonly waitMs?: number };
 
 export function createSender(options: SenderOptions): Sender {
-  const { client, url, headers, clock, maxBytes, random, onFailure, onSuccess } = options;
+  const { client, url, headers, clock, maxBytes, random } = options;
+  const { onFailure, onSuccess, onPartialSuccess } = options;
   const counters: SenderCounters = { sent: 0, rejected: 0, dropped: 0 };
   const waiting: Batch[] = [];
   const stopping = new AbortController();
@@ -84,7 +87,7 @@ export function createSender(options: SenderOptions): Sender {
       if (answer === 'busy') return { kind: 'again', reason: 'too many requests are under way' };
       const { status } = answer;
       if (status >= 200 && status < 300)
-        return { kind: 'sent', rejected: rejectedIn(jsonObject(answer.body)) };
+        return { kind: 'sent', said: partialSuccessIn(jsonObject(answer.body)) };
       const reason = `the collector answered ${status}`;
       if (!RETRYABLE.has(status)) return { kind: 'lost', reason };
       const waitMs = retryAfterMs(answer.retryAfter, clock.wallMs());
@@ -125,10 +128,13 @@ export function createSender(options: SenderOptions): Sender {
       const outcome = await attempt(batch);
       batch.attempts++;
       if (outcome.kind === 'sent') {
-        counters.sent += batch.items - Math.min(outcome.rejected, batch.items);
-        counters.rejected += Math.min(outcome.rejected, batch.items);
+        const { said } = outcome;
+        const rejected = Math.min(said.rejected, batch.items);
+        counters.sent += batch.items - rejected;
+        counters.rejected += rejected;
         shift();
         onSuccess();
+        if (rejected > 0 || said.message !== '') onPartialSuccess(said);
         continue;
       }
       if (!stopping.signal.aborted) onFailure(outcome.reason);
@@ -137,7 +143,8 @@ export function createSender(options: SenderOptions): Sender {
         shift();
         continue;
       }
-      await pause(outcome.waitMs ?? backOffMs(batch.attempts));
+      // A collector that says "at once" is not asked in a circle.
+      await pause(Math.max(outcome.waitMs ?? 0, backOffMs(batch.attempts)));
     }
     isRunning = false;
     idle?.();

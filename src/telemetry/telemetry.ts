@@ -48,6 +48,8 @@ const MAX_ANSWER_BYTES = 64 * 1024;
 const MAX_SPANS = 8192;
 const SPANS_PER_REQUEST = 1024;
 const LAST_CHANCE_MS = 3000;
+/** What comes again and again is told so often. */
+const TELL_MS = 60_000;
 /** How often it is looked whether it is time: intervals may change meanwhile. */
 const LOOK_MS = 100;
 
@@ -87,7 +89,10 @@ export function createTelemetry(options: TelemetryOptions): Telemetry | undefine
 
   function senderTo(signal: 'metrics' | 'traces'): Sender {
     const url = new URL(`${endpoint}/v1/${signal}`);
+    const mayTell = atMostEvery(TELL_MS, clock);
+    const mayTellOfPart = atMostEvery(TELL_MS, clock);
     let isFailing = false;
+    let isTold = false;
     return createSender({
       client,
       url,
@@ -95,14 +100,23 @@ export function createTelemetry(options: TelemetryOptions): Telemetry | undefine
       clock,
       maxBytes: telemetry.maxQueueBytes,
       random,
-      // Once until it works again.
+      // Once until it works again; one that works every other time is told of now and then.
       onFailure(reason) {
-        if (!isFailing) logger.warn({ url: url.href, reason }, `${signal} cannot be handed to the collector`);
+        if (!isFailing && mayTell()) {
+          logger.warn({ url: url.href, reason }, `${signal} cannot be handed to the collector`);
+          isTold = true;
+        }
         isFailing = true;
       },
       onSuccess() {
-        if (isFailing) logger.info({ url: url.href }, `${signal} are handed to the collector again`);
-        isFailing = false;
+        if (isTold) logger.info({ url: url.href }, `${signal} are handed to the collector again`);
+        isFailing = isTold = false;
+      },
+      onPartialSuccess({ rejected, message }) {
+        if (!mayTellOfPart()) return;
+        const reason = message === '' ? 'it does not say why' : message;
+        if (rejected > 0) logger.warn({ url: url.href, rejected, reason }, `the collector rejects ${signal}`);
+        else logger.warn({ url: url.href, reason }, `the collector warns about ${signal}`);
       },
     });
   }
@@ -167,6 +181,16 @@ export function createTelemetry(options: TelemetryOptions): Telemetry | undefine
       stopping ??= stopAll();
       return stopping;
     },
+  };
+}
+
+function atMostEvery(intervalMs: number, clock: Clock): () => boolean {
+  let lastMs = Number.NEGATIVE_INFINITY;
+  return () => {
+    const nowMs = clock.monotonicMs();
+    if (nowMs - lastMs < intervalMs) return false;
+    lastMs = nowMs;
+    return true;
   };
 }
 

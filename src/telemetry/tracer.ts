@@ -119,7 +119,7 @@ export function createTracer(options: TracerOptions): Tracer {
         'messaging.system': 'robustmq',
         'messaging.operation.name': 'publish',
         'messaging.destination.name': shortened(topic),
-        'messaging.client.id': shortened(clientId),
+        ...(clientId === '' ? {} : { 'messaging.client.id': shortened(clientId) }),
         'messaging.message.body.size': bytes,
         'network.protocol.name': protocol,
         ...attributes,
@@ -173,6 +173,8 @@ export function createTracer(options: TracerOptions): Tracer {
   };
 }
 
-/** Clients choose names of up to 64 KiB. */
+const HIGH_SURROGATE_AT_END = /[\ud800-\udbff]$/;
+
+/** Clients choose names of up to 64 KiB. No character is cut in two: collectors refuse all of a request for half of one. */
 export const shortened = (text: string): string =>
-  text.length <= MAX_TEXT ? text : `${text.slice(0, MAX_TEXT)}…`;
+  text.length <= MAX_TEXT ? text : `${text.slice(0, MAX_TEXT).replace(HIGH_SURROGATE_AT_END, '')}…`;

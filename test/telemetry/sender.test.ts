@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createHttpClient, type HttpClient } from '../../src/security/outbound/request.ts';
+import type { PartialSuccess } from '../../src/telemetry/otlp.ts';
 import { createSender, retryAfterMs, type Sender } from '../../src/telemetry/sender.ts';
 import { createManualClock, type ManualClock } from '../support/manual-clock.ts';
 import { startCollector, type TestCollector } from './collector.ts';
@@ -9,12 +10,14 @@ let clock: ManualClock;
 let client: HttpClient;
 let failures: string[];
 let successes: number;
+let said: PartialSuccess[];
 
 beforeEach(async () => {
   collector = await startCollector();
   clock = createManualClock();
   failures = [];
   successes = 0;
+  said = [];
 });
 afterEach(async () => {
   client.close();
@@ -38,6 +41,7 @@ function sender(maxBytes = 10_000, timeoutMs = 5000): Sender {
     random: () => 0.5,
     onFailure: (reason) => void failures.push(reason),
     onSuccess: () => void successes++,
+    onPartialSuccess: (each) => void said.push(each),
   });
 }
 
@@ -57,6 +61,11 @@ describe('a sender', () => {
       ['/v1/traces', 'application/json'],
     ]);
     expect(collector.requests[0]?.headers.authorization).toBe('planted-secret');
+    expect(said).toEqual([{ rejected: 2, message: 'odd' }]);
+    collector.answers.push({ body: { partialSuccess: { errorMessage: 'w'.repeat(500) } } });
+    to.send(body, 1);
+    await expect.poll(() => said.length).toBe(2);
+    expect(said[1]).toEqual({ rejected: 0, message: 'w'.repeat(256) });
     await to.stop(1000);
   });
 
@@ -88,6 +97,25 @@ describe('a sender', () => {
     await requests(1);
     await clock.advance(1000);
     await requests(2);
+    await to.stop(1000);
+  });
+
+  it('is not driven in a circle by a collector that wants to be asked again at once', async () => {
+    const before = 'Thu, 01 Jan 1970 00:00:00 GMT';
+    for (const after of ['0', before, '0']) {
+      collector.answers.push({ status: 429, headers: { 'retry-after': after } });
+    }
+    const to = sender();
+    to.send(body, 1);
+    // 1, 2 and 4 s, of which half is chance.
+    for (const [at, waitMs] of [750, 1500, 3000].entries()) {
+      await failed(at + 1);
+      await clock.advance(waitMs - 1);
+      expect(collector.requests.length).toBe(at + 1);
+      await clock.advance(1);
+      await requests(at + 2);
+    }
+    await expect.poll(() => to.counters.sent).toBe(1);
     await to.stop(1000);
   });
 

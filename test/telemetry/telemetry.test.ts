@@ -112,6 +112,21 @@ describe('telemetry', () => {
     expect(logged[1]).toMatch(/^metrics are handed to the collector again/);
   });
 
+  it('does not fill the log for a collector that takes every other request, or a part of each', async () => {
+    begin(await load({ 'telemetry.endpoint': collector.url, 'telemetry.metrics.interval': '1s' }));
+    const partialSuccess = { rejectedDataPoints: '1', errorMessage: 'one is odd' };
+    for (let i = 1; i <= 20; i++) {
+      collector.answers.push(i % 2 === 1 ? { status: 401 } : { body: { partialSuccess } });
+      await clock.advance(1000);
+      await came(i);
+    }
+    await telemetry?.stop();
+    expect(logged).toHaveLength(3);
+    expect(logged[0]).toMatch(/^metrics cannot be handed to the collector/);
+    expect(logged[1]).toMatch(/^metrics are handed to the collector again/);
+    expect(logged[2]).toMatch(/^the collector rejects metrics .*"rejected":1,"reason":"one is odd"/);
+  });
+
   it('believes a collector whose certificate its authority has signed, and no other', async () => {
     const { certPem, keyPem } = createCertificate({
       commonName: 'localhost',

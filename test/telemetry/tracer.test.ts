@@ -139,6 +139,25 @@ describe('a tracer', () => {
     expect((step?.endMs ?? 0) - (step?.startMs ?? 0)).toBe(5);
   });
 
+  it('cuts no character in two, and names no client where there is none', () => {
+    const own = tracer([{}]);
+    fc.assert(
+      fc.property(fc.nat(3), fc.integer({ min: 100, max: 300 }), (before, count) => {
+        const topic = 'x'.repeat(before) + '😀'.repeat(count);
+        own.begin(arrival({ topic, clientId: topic }))?.end();
+        const [{ attributes } = { attributes: {} }] = own.take();
+        for (const key of ['messaging.destination.name', 'messaging.client.id']) {
+          const text = String(attributes[key]);
+          expect(Buffer.from(text).toString()).toBe(text);
+          expect(topic.startsWith(text.replace(/…$/, ''))).toBe(true);
+          expect(text.length).toBeGreaterThanOrEqual(Math.min(topic.length, 256));
+        }
+      }),
+    );
+    own.begin(arrival({ clientId: '' }))?.end();
+    expect(own.take()[0]?.attributes).not.toHaveProperty('messaging.client.id');
+  });
+
   it('has so many in a second and so many that wait, and counts the others', async () => {
     const own = tracer([{}], { maxPerSecond: 5, maxSpans: 3 });
     await clock.advance(5000);
