@@ -24,6 +24,7 @@ import { certificatesView } from './node-view/certificates.ts';
 import { followSecurity } from './node-view/events.ts';
 import { type MetricParts, metricSources } from './node-view/metrics.ts';
 import { createNodeView, type NodeParts } from './node-view/node-view.ts';
+import { watchSlowClients } from './node-view/slow-clients.ts';
 import type { OpenSecurity } from './security/open-security.ts';
 import type { Telemetry } from './telemetry/telemetry.ts';
 
@@ -38,7 +39,7 @@ export interface AdministrationOptions {
   readonly config: Config;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly parts: Omit<NodeParts, 'security' | 'alarms' | 'isServing' | 'listenerNames'> &
+  readonly parts: Omit<NodeParts, 'security' | 'alarms' | 'slowClients' | 'isServing' | 'listenerNames'> &
     Pick<MetricParts, 'kafka' | 'listeners' | 'admission'>;
   readonly security: OpenSecurity;
   /** undefined: there is no data directory, and no socket in it. */
@@ -55,11 +56,13 @@ export async function startAdministration(options: AdministrationOptions): Promi
   const allListeners = () => [...parts.listeners(), ...listeners];
   let isServing = true;
   const certificates = certificatesView(config, () => clock.wallMs());
-  const alarms = openAlarms({ ...parts, config, security, certificates });
+  const slowClients = watchSlowClients(parts.mqtt);
+  const alarms = openAlarms({ ...parts, config, security, certificates, slowClients });
   const viewed = {
     ...parts,
     security,
     alarms,
+    slowClients,
     isServing: () => isServing,
     listenerNames: () => allListeners().map(({ name }) => name),
   };
@@ -105,6 +108,7 @@ export async function startAdministration(options: AdministrationOptions): Promi
     measured.stop();
     stopFollowing();
     alarms.stop();
+    slowClients.stop();
     streams.close();
     await Promise.all(listeners.map((listener) => listener.close()));
     await control?.close();

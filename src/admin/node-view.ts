@@ -21,6 +21,7 @@ import type { GroupsView } from './operations/groups.ts';
 import type { MessagesView } from './operations/messages.ts';
 import type { ProcessView } from './operations/node.ts';
 import type { RecordsView } from './operations/records.ts';
+import type { SlowClientsView } from './operations/slow-clients.ts';
 import type { SubscriptionsView } from './operations/subscriptions.ts';
 import type { TailView } from './operations/tail.ts';
 import type { TopicsView } from './operations/topics.ts';
@@ -96,6 +97,7 @@ export interface NodeView {
   readonly checks: ChecksView;
   readonly events: EventsView;
   readonly clients: ClientsView;
+  readonly slowClients: SlowClientsView;
   readonly subscriptions: SubscriptionsView;
   readonly topics: TopicsView;
   readonly groups: GroupsView;

@@ -29,6 +29,7 @@ import { recordOperations } from './operations/records.ts';
 import { retainedOperations } from './operations/retained.ts';
 import { roleOperations } from './operations/roles.ts';
 import { sessionOperations } from './operations/sessions.ts';
+import { slowClientOperations } from './operations/slow-clients.ts';
 import { statusOperations } from './operations/status.ts';
 import { streamOperations } from './operations/streams.ts';
 import { subscriptionOperations } from './operations/subscriptions.ts';
@@ -45,6 +46,7 @@ export const OPERATIONS = {
   ...checkOperations,
   ...eventOperations,
   ...clientOperations,
+  ...slowClientOperations,
   ...sessionOperations,
   ...subscriptionOperations,
   ...queueOperations,

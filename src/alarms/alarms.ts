@@ -17,6 +17,7 @@ export const ALARM_NAMES = [
   'event-loop',
   'journal',
   'memory',
+  'slow-client',
 ] as const;
 export type AlarmName = (typeof ALARM_NAMES)[number];
 

@@ -19,6 +19,8 @@ export interface AlarmFigures {
   /** Log-ins with wrong credentials since the start, by all protocols. */
   failedLogIns(): number;
   auditFailure(): string | undefined;
+  /** Of those that are connected. */
+  slowestClient(): { readonly clientId: string; readonly behindMs: number } | undefined;
 }
 
 /** Read at each look, so that they can change meanwhile. 0 raises no alarm. */
@@ -29,12 +31,14 @@ export interface AlarmThresholds {
   /** Within a minute. */
   readonly failedLogIns: number;
   readonly clockJumpMs: number;
+  readonly slowClientMs: number;
 }
 
 /** Of their figures, at which the alarms are over. */
 const EVENT_LOOP_OVER = 0.5;
 const CONNECTIONS_OVER = 17 / 18;
 const FAILED_OVER = 0.5;
+const SLOW_OVER = 0.5;
 const FAILED_WINDOW_MS = 60_000;
 const CLOCK_JUMP_SHOWN_MS = 60_000;
 const SETTLED_MS = 10_000;
@@ -125,6 +129,20 @@ export function createConditions(figures: AlarmFigures, thresholds: AlarmThresho
         const { failedLogIns: usual } = thresholds;
         const limit = isActive ? FAILED_OVER * usual : usual;
         return usual > 0 && count >= limit ? `${count} log-ins have failed within a minute` : undefined;
+      },
+    },
+    {
+      alarm: 'slow-client',
+      severity: 'warning',
+      raiseAfterMs: 0,
+      clearAfterMs: SETTLED_MS,
+      problem(isActive) {
+        const { slowClientMs: usualMs } = thresholds;
+        const slowest = figures.slowestClient();
+        const limitMs = isActive ? SLOW_OVER * usualMs : usualMs;
+        if (usualMs === 0 || slowest === undefined || slowest.behindMs <= limitMs) return undefined;
+        const seconds = Math.floor(slowest.behindMs / 1000);
+        return `the client ${JSON.stringify(slowest.clientId)} has not taken for ${seconds} s what is there for it`;
       },
     },
     {

@@ -41,5 +41,12 @@ export const alarmsSchema = section(
         words: off,
       }),
     ),
+    slowClientMs: live(
+      milliseconds(
+        0,
+        '`slow-client`: a connected client has not taken for longer than this what is there for it.',
+        { min: 0, max: 86_400_000, words: off },
+      ),
+    ),
   },
 );

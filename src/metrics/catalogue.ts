@@ -67,6 +67,13 @@ const DEFINITIONS = {
   robustmq_mqtt_waiting_messages: gauge(
     'Messages that wait or are in flight, each once however many wait for it.',
   ),
+  robustmq_mqtt_slowest_client_seconds: gauge(
+    'For how long the oldest message has waited that a connected client has not taken; of the one that is most behind.',
+  ),
+  robustmq_mqtt_clients_behind: gauge(
+    'Connected clients that have not taken for longer than this what is there for them.',
+    'over',
+  ),
   robustmq_mqtt_connects_refused_total: counter('CONNECT packets that were refused.'),
   robustmq_mqtt_publishes_denied_total: counter('Publishes that were not allowed.'),
   robustmq_mqtt_publishes_refused_total: counter('Publishes refused for want of room.'),

@@ -11,6 +11,7 @@ import type { Clock } from '../kernel/clock.ts';
 import type { MetricSource } from '../metrics/metrics.ts';
 import type { Mqtt } from '../protocols/mqtt/context.ts';
 import { publishMessage } from '../protocols/mqtt/publish-message.ts';
+import type { SlowClients } from './slow-clients.ts';
 
 export interface AlarmParts {
   readonly config: Config;
@@ -20,6 +21,7 @@ export interface AlarmParts {
   readonly certificates: CertificatesView;
   readonly security: SecurityParts;
   readonly events: Pick<Events, 'note'>;
+  readonly slowClients: Pick<SlowClients, 'slowest'>;
 }
 
 const CERTIFICATES_MS = 60_000;
@@ -60,7 +62,7 @@ export function openAlarms(parts: AlarmParts): Alarms & { readonly figures: Alar
 }
 
 function figuresOf(
-  { config, mqtt, tier, admission, security }: AlarmParts,
+  { config, mqtt, tier, admission, security, slowClients }: AlarmParts,
   eventLoopDelayMs: () => number,
   certificates: AlarmFigures['certificates'],
 ): AlarmFigures {
@@ -80,6 +82,7 @@ function figuresOf(
     certificates,
     failedLogIns: () => security.guard.logIns.failures(),
     auditFailure: () => security.audit.failure()?.message,
+    slowestClient: slowClients.slowest,
   };
 }
 

@@ -40,6 +40,7 @@ export function metricSources(parts: MetricParts): {
       alarmSource(parts.alarms),
       listenerSource(parts),
       mqttSource(parts),
+      parts.slowClients.source,
       journalSource(parts),
       kafkaSource(parts),
       securitySource(parts),

@@ -37,6 +37,7 @@ import { queuesView } from './queues.ts';
 import { recordsView } from './records.ts';
 import { retainedView } from './retained.ts';
 import { sessionsView } from './sessions.ts';
+import type { SlowClients } from './slow-clients.ts';
 import { statusView } from './status.ts';
 import { streamsView } from './streams.ts';
 import { subscriptionsView } from './subscriptions.ts';
@@ -52,6 +53,7 @@ export interface NodeParts {
   readonly connectLocal: MqttFrontEnd['connectLocal'];
   readonly events: Events;
   readonly alarms: Pick<Alarms, 'active' | 'history'> & { readonly figures: AlarmFigures };
+  readonly slowClients: SlowClients;
   /** False while the node starts and once it stops. */
   readonly isServing: () => boolean;
   /** Of all protocols, those that are open. */
@@ -88,6 +90,7 @@ export function createNodeView(parts: NodeParts): NodeView {
     }),
     events: eventsView(parts.events, randomBytes(6).toString('hex')),
     clients: clientsView(parts.mqtt, parts.kafka),
+    slowClients: parts.slowClients,
     subscriptions: subscriptionsView(parts.mqtt),
     topics: topicsView(parts.kafka),
     groups: groupsView(parts.kafka),

@@ -136,6 +136,7 @@ export function createFakeNode(security: SecurityParts = absent('security')): Fa
     security,
     process: absent('process'),
     clients: absent('clients'),
+    slowClients: absent('slowClients'),
     events: absent('events'),
     alarms: absent('alarms'),
     checks: absent('checks'),

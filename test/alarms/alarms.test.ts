@@ -129,6 +129,7 @@ describe('the conditions', () => {
       certificateDays: 14,
       failedLogIns: 50,
       clockJumpMs: 5000,
+      slowClientMs: 60_000,
     };
     figures = {
       clock,
@@ -141,6 +142,7 @@ describe('the conditions', () => {
       certificates: () => [],
       failedLogIns: () => 0,
       auditFailure: () => undefined,
+      slowestClient: () => undefined,
     };
     alarms = createAlarms({ clock, conditions: createConditions(figures, thresholds), onChange: note });
   });
@@ -169,6 +171,10 @@ describe('the conditions', () => {
     ],
     [{ eventLoopDelayMs: () => 201 }, 'event-loop: the event loop is late by up to 201 ms'],
     [{ connections: () => ({ open: 90, max: 100 }) }, 'connections: 90 of 100 connections are in use'],
+    [
+      { slowestClient: () => ({ clientId: 'kitchen', behindMs: 60_001 }) },
+      'slow-client: the client "kitchen" has not taken for 60 s what is there for it',
+    ],
     [{ auditFailure: () => 'ENOSPC' }, 'audit: the audit log cannot be written: ENOSPC'],
   ])('say what is wrong, and are over when it is not: %#', async (wrong, message) => {
     const well = { ...figures };
@@ -183,11 +189,14 @@ describe('the conditions', () => {
   it('hold on between their thresholds', async () => {
     figures.connections = () => ({ open: 90, max: 100 });
     figures.eventLoopDelayMs = () => 250;
+    figures.slowestClient = () => ({ clientId: 'kitchen', behindMs: 60_001 });
     await clock.advance(1000);
     figures.connections = () => ({ open: 86, max: 100 });
     figures.eventLoopDelayMs = () => 150;
+    figures.slowestClient = () => ({ clientId: 'kitchen', behindMs: 30_001 });
     await clock.advance(30_000);
-    expect(alarms.active().map(({ alarm }) => alarm)).toEqual(['connections', 'event-loop']);
+    const names = alarms.active().map(({ alarm }) => alarm);
+    expect(names).toEqual(['connections', 'event-loop', 'slow-client']);
   });
 
   it('hold from where the configuration says, from the next look on, and are over below it', async () => {
@@ -213,15 +222,16 @@ describe('the conditions', () => {
     figures.clock = { monotonicMs: clock.monotonicMs, wallMs: () => clock.wallMs() + offsetMs };
     figures.connections = () => ({ open: 100, max: 100 });
     figures.eventLoopDelayMs = () => 10_000;
+    figures.slowestClient = () => ({ clientId: 'kitchen', behindMs: 1_000_000 });
     figures.certificates = () => [{ name: 'https', expiresAtMs: 0 }];
     await clock.advance(1000);
-    expect(alarms.active()).toHaveLength(3);
+    expect(alarms.active()).toHaveLength(4);
     for (const name of Object.keys(thresholds)) Object.assign(thresholds, { [name]: 0 });
     refused = 1000;
     offsetMs = 3_600_000;
     await clock.advance(60_000);
     expect(messages()).toEqual([]);
-    expect(told.filter((each) => each.startsWith('raised'))).toHaveLength(3);
+    expect(told.filter((each) => each.startsWith('raised'))).toHaveLength(4);
   });
 
   it('tell of certificates that end within two weeks, and of those that have ended', async () => {

@@ -88,6 +88,8 @@ export class Connection implements ConnectionHandler {
 
   isWriting = false;
   isInWrite = false;
+  /** Monotonic time at which the write that is under way began. */
+  writeSinceMs = 0;
   writeDeadlineMs = 0;
   hasEnded = false;
   saidGoodbye = false;

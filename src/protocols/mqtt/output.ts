@@ -73,7 +73,8 @@ export function createOutput(mqtt: Mqtt): Output {
 
   /** One lazy timer per connection: it looks at the write of then, not of now. */
   function awaitWrite(connection: Connection, bytes: number): void {
-    connection.writeDeadlineMs = clock.monotonicMs() + timeoutMs + bytes / LEAST_BYTES_PER_MS;
+    connection.writeSinceMs = clock.monotonicMs();
+    connection.writeDeadlineMs = connection.writeSinceMs + timeoutMs + bytes / LEAST_BYTES_PER_MS;
     if (timeoutMs > 0 && connection.writeTimer === 0) {
       connection.writeTimer = startTimer(mqtt, timeoutMs, TimerKind.Write, connection.slot);
     }

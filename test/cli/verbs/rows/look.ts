@@ -29,6 +29,7 @@ export const LOOK: readonly VerbRow[] = [
   list('alarm list'),
   list('alarm history'),
   list('client list'),
+  list('client slow'),
   show('client show', ['kitchen']),
   list('session list'),
   show('session show', ['away']),
