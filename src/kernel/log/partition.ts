@@ -76,6 +76,8 @@ export interface PartitionState extends Partition {
   policy: RetentionPolicy;
   /** What this turn brought. */
   builder: RecordBatchBuilder | undefined;
+  /** This turn brought something. */
+  isGathering: boolean;
   watchers: Listeners<() => void> | undefined;
   hints: ReadHints | undefined;
 }
@@ -116,6 +118,7 @@ class KeptPartition implements PartitionState {
   dirtySinceMs: number | undefined = undefined;
   policy: RetentionPolicy = KEEP_ALL;
   builder: RecordBatchBuilder | undefined = undefined;
+  isGathering = false;
   watchers: Listeners<() => void> | undefined = undefined;
   hints: ReadHints | undefined = undefined;
 

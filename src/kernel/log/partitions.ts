@@ -127,7 +127,8 @@ export function createPartitions(options: PartitionsOptions): Partitions {
   const limits = { ...DEFAULT_PARTITION_LIMITS, ...options.limits };
   const state = createPartitionTable(limits, options.onProblem ?? (() => {}));
   /** With records of this turn in their builders. */
-  const gathering = new Set<PartitionState>();
+  /** Not a Set: clearing one in each turn leaves a chain of tables behind; see listeners.ts. */
+  const gathering: PartitionState[] = [];
   /** Batches of this turn, in order. Only a flush hands them over: a change that is refused would take them along. */
   let finished: (() => void)[] = [];
   let finishedBytes = 0;
@@ -215,6 +216,12 @@ export function createPartitions(options: PartitionsOptions): Partitions {
     if (batch !== undefined && span !== undefined) finish(partition, batch, span);
   }
 
+  function gather(partition: PartitionState): void {
+    if (partition.isGathering) return;
+    partition.isGathering = true;
+    gathering.push(partition);
+  }
+
   function finishAll(): void {
     for (const partition of gathering) finishBuilder(partition);
   }
@@ -227,7 +234,8 @@ export function createPartitions(options: PartitionsOptions): Partitions {
       addEntry({ kind: 'reserve', logId: partition.logId, offset: partition.reserved });
       state.changed(partition);
     }
-    gathering.clear();
+    for (const partition of gathering) partition.isGathering = false;
+    gathering.length = 0;
     const batches = finished;
     finished = [];
     finishedBytes = 0;
@@ -316,7 +324,8 @@ export function createPartitions(options: PartitionsOptions): Partitions {
       if (it.isDeleted) return;
       it.isDeleted = true;
       it.builder?.discard();
-      gathering.delete(it);
+      if (it.isGathering) gathering.splice(gathering.indexOf(it), 1);
+      it.isGathering = false;
       state.hide(it);
       await commitEntry({ kind: 'delete', logId: it.logId });
       if (it.storage === 'object') await catalogue?.write();
@@ -328,7 +337,7 @@ export function createPartitions(options: PartitionsOptions): Partitions {
     append(partition, record) {
       const it = own(partition);
       // Once in a turn is enough, and what was asked before an append is asked again at the commit.
-      const refused = gathering.has(it) ? undefined : refusal(it);
+      const refused = it.isGathering ? undefined : refusal(it);
       if (refused !== undefined) return refused;
       it.builder ??= new RecordBatchBuilder(kernel);
       let outcome = it.builder.append(record);
@@ -337,7 +346,7 @@ export function createPartitions(options: PartitionsOptions): Partitions {
         outcome = it.builder.append(record);
       }
       if (outcome !== 'appended') return outcome === 'too-large' ? 'too-large' : 'no-memory';
-      gathering.add(it);
+      gather(it);
       return it.nextOffset++;
     },
     appendBatch(partition, batch, { isSettlement = false, isBorrowed = false } = {}) {
@@ -349,7 +358,7 @@ export function createPartitions(options: PartitionsOptions): Partitions {
       if (span === undefined) return 'invalid';
       // Records of this turn are before it.
       finishBuilder(it);
-      gathering.add(it);
+      gather(it);
       const baseOffset = it.nextOffset;
       const lastOffset = baseOffset + span.lastOffset - span.baseOffset;
       it.nextOffset = lastOffset + 1;

@@ -2,7 +2,7 @@ import { withAccessors } from '../../kernel/with-accessors.ts';
 import { type Body, type FramesByLog, framesByLog, type Group } from './group.ts';
 import type { Room } from './group-memory.ts';
 
-/** The newest groups, in memory, whole, up to a number of bytes: what most readers read never meets the disk. */
+/** The newest groups, in memory, whole, up to a number of bytes and of groups: what most readers read never meets the disk. */
 export interface Tail {
   /** All records from this position on are here. */
   readonly start: number;
@@ -20,6 +20,8 @@ export interface Held {
 }
 
 const FEW_FRAMES = 8;
+/** The objects around a small group are larger than it is: without a bound the tail would be several times its bytes. */
+const MAX_GROUPS = 16_384;
 
 class Counted implements Held {
   readonly body: Body;
@@ -72,7 +74,7 @@ export function createTail(start: number, maxBytes: number): Tail {
       push(group, groupStart, end) {
         groups.push(new Counted(group, groupStart, end));
         held += group.bodyBytes;
-        while (held > maxBytes) dropOldest();
+        while (held > maxBytes || groups.length - gone > MAX_GROUPS) dropOldest();
         if (gone > 64 && gone * 2 > groups.length) {
           groups.splice(0, gone);
           gone = 0;

@@ -43,4 +43,13 @@ describe('the tail of the journal', () => {
     expect(memoryUse().heapBytes - before).toBeLessThan(8 * MiB);
     expect(tail.start).toBe(38 * 2 * MiB);
   });
+
+  it('is bounded in groups as well: of small ones the objects around them are most of the memory', () => {
+    const tail = createTail(0, 16 * MiB);
+    const count = 40_000;
+    const before = memoryUse().heapBytes;
+    for (let i = 0; i < count; i++) tail.push(groupOf(20, 20 * i), 20 * i, 20 * (i + 1));
+    expect(tail.start).toBe(20 * (count - 16_384));
+    expect(memoryUse().heapBytes - before).toBeLessThan(16 * MiB);
+  });
 });
