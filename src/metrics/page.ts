@@ -31,7 +31,11 @@ user name and password (\`basic_auth\`).
 scrape_configs:
   - job_name: robustmq
     static_configs: [{ targets: ['localhost:18083'] }]
+    # authorization: { credentials_file: /etc/prometheus/robustmq.key }    # an API key, where it is needed
 \`\`\`
+
+[alerts.yaml](grafana/alerts.yaml) are rules for Prometheus, of which one goes by the name of that job; [dashboard.json](grafana/dashboard.json) is
+for Grafana, whose data source has to know the interval of scraping where it is not 15 s.
 
 Names and labels stay; more may come. Labels come out of fixed lists: no client, topic or address is ever one. Counters do not fall while the
 process runs. Times are seconds, sizes bytes. Values are read when they are asked for; counting costs the broker nothing that it would not do

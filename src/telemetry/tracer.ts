@@ -132,7 +132,7 @@ export function createTracer(options: TracerOptions): Tracer {
       step(name, own = {}) {
         const kind = name === 'deliver' ? SpanKind.Producer : SpanKind.Internal;
         const step = { name, kind, spanId: newId(8), parentSpanId: spanId, links: [] };
-        return begin(step, own, clock.monotonicMs());
+        return begin(step, shortenedAll(own), clock.monotonicMs());
       },
     };
   }
@@ -178,3 +178,11 @@ const HIGH_SURROGATE_AT_END = /[\ud800-\udbff]$/;
 /** Clients choose names of up to 64 KiB. No character is cut in two: collectors refuse all of a request for half of one. */
 export const shortened = (text: string): string =>
   text.length <= MAX_TEXT ? text : `${text.slice(0, MAX_TEXT).replace(HIGH_SURROGATE_AT_END, '')}…`;
+
+const shortenedAll = (attributes: Attributes): Attributes =>
+  Object.fromEntries(
+    Object.entries(attributes).map(([key, value]) => [
+      key,
+      typeof value === 'string' ? shortened(value) : value,
+    ]),
+  );
