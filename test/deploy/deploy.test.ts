@@ -42,12 +42,36 @@ describe('the unit of systemd', () => {
     const commands = [...valuesOf('ExecStart'), ...valuesOf('ExecStartPost'), ...valuesOf('ExecReload')];
     expect(commands).toHaveLength(3);
     for (const command of commands) {
-      const [program, verb = '', ...rest] = command.split(' ');
-      expect(program).toBe('/usr/bin/robustmq');
+      const [program = '', verb = '', ...rest] = command.split(' ');
+      expect(program.replace(/^-/, '')).toBe('/usr/bin/robustmq');
       expect(await isVerb([verb])).toBe(true);
       expect(rest[rest.indexOf('--data-dir') + 1]).toBe('/var/lib/robustmq');
     }
     expect(valuesOf('StateDirectory')).toEqual(['robustmq']);
+  });
+
+  it('does not end a broker that takes long to read its journal, only to begin again', () => {
+    const [wait = ''] = valuesOf('ExecStartPost');
+    expect(wait).toMatch(/^-/);
+    const [, waitSeconds = ''] = / --wait (\d+)s /.exec(wait) ?? [];
+    const [limit = ''] = valuesOf('TimeoutStartSec');
+    expect(Number.parseInt(limit, 10)).toBeGreaterThan(Number(waitSeconds));
+  });
+
+  it('is exposed to little, as systemd counts it', ({ skip }) => {
+    const folder = mkdtempSync(join(tmpdir(), 'robustmq-unit-'));
+    try {
+      const path = join(folder, 'robustmq.service');
+      writeFileSync(path, unit);
+      const args = ['security', '--offline=true', '--threshold=20', path];
+      const { error, status, stderr } = spawnSync('systemd-analyze', args, { encoding: 'utf8' });
+      if (error !== undefined) skip('there is no systemd-analyze here');
+      if (/unrecognized option|Unknown/.test(stderr)) skip('this systemd-analyze does not look at files');
+      // 20 is 2.0 of 10, which is "OK".
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('runs as nobody in particular, with nothing to write but its own', () => {
