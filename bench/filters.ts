@@ -8,7 +8,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { areaBytes, createBatchArea, type FilterMessage } from '../src/filters/batch.ts';
-import { compileFilter, openFilter } from '../src/filters/filter.ts';
+import { createFilterCompiler } from '../src/filters/compiler.ts';
+import { openFilter } from '../src/filters/filter.ts';
 import { meterModule } from '../src/filters/meter.ts';
 import { isFailure } from '../src/filters/sandbox.ts';
 import { systemClock } from '../src/kernel/clock.ts';
@@ -77,7 +78,8 @@ console.log(
 );
 console.log(`module       ${bytes.length} bytes, ${metered.bytes.length} with fuel`);
 
-const compiled = await compileFilter('hot-rooms', '1', bytes);
+const compiler = createFilterCompiler({ clock: systemClock });
+const compiled = await compiler.compile('hot-rooms', '1', bytes);
 if (!compiled.ok) throw new Error(compiled.detail);
 const filter = openFilter(compiled, { clock: systemClock });
 if (isFailure(filter)) throw new Error(filter.detail);

@@ -22,6 +22,8 @@ export const MEMORY_EXPORT = 'memory';
 /** Names in front of which stands this are the broker's. */
 export const RESERVED_PREFIX = 'robustmq:';
 export const FUEL_EXPORT = 'robustmq:fuel';
+/** Number of a function -> 0: calls it without fuel, so that it ends where it begins. */
+export const CALL_EXPORT = 'robustmq:call';
 
 /** All that may be imported: what AssemblyScript calls where it gives up (message, file, line, column). */
 export const IMPORTS: Readonly<Record<string, string>> = { 'env.abort': 'iiii>' };

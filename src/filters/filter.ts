@@ -1,7 +1,7 @@
 /**
  * Users' WebAssembly modules as predicates over messages, the kind of filter that src/kernel/filter does not have. What lives here: the pass
- * that makes a foreign module harmless (`meter.ts`), the exchange area (`batch.ts`, its layout in `abi.ts`), instances
- * (`sandbox.ts`), and a filter with its policy and its counters (this module). What does not: where modules are kept, who may send
+ * that makes a foreign module harmless (`meter.ts`), the compiler in a thread of its own (`compiler.ts`), the exchange area
+ * (`batch.ts`, its layout in `abi.ts`), instances (`sandbox.ts`), and a filter with its policy and its counters (this module). What does not: where modules are kept, who may send
  * them, and which messages they are asked about. It knows no protocol.
  *
  * A module is hostile until shown otherwise: it has no import but the end of itself, its memory is bounded, every call ends
@@ -9,71 +9,10 @@
  * unless said otherwise, the messages have failed. A call holds the event loop for the fuel of one batch, and as
  * much again where an instance has to be started first.
  */
-import { createHash } from 'node:crypto';
 import type { Clock } from '../kernel/clock.ts';
 import { type BatchBounds, type FilterMessage, messageBytes } from './batch.ts';
-import { DEFAULT_MODULE_LIMITS } from './limits.ts';
-import { meterModule } from './meter.ts';
-import type { Refusal } from './refusal.ts';
-import {
-  type CompiledModule,
-  compile,
-  createInstance,
-  type Failure,
-  type FilterInstance,
-  isFailure,
-  validate,
-} from './sandbox.ts';
-
-/** A module that may run; one for all workers, to which it can be posted. */
-export interface CompiledFilter {
-  readonly ok: true;
-  readonly name: string;
-  readonly version: string;
-  /** Of the bytes as the user gave them, in hexadecimal digits. */
-  readonly sha256: string;
-  readonly module: CompiledModule;
-  readonly functions: number;
-  readonly memoryPages: { readonly initial: number; readonly maximum: number };
-  readonly bytes: { readonly given: number; readonly metered: number };
-}
-
-export async function compileFilter(
-  name: string,
-  version: string,
-  bytes: Uint8Array,
-  limits = DEFAULT_MODULE_LIMITS,
-): Promise<CompiledFilter | Refusal> {
-  // A copy: it must not change while the engine works on it elsewhere, nor be shared.
-  if (bytes.length > limits.maxModuleBytes) return meterModule(bytes, limits) as Refusal;
-  const own = new Uint8Array(bytes);
-  const metered = meterModule(own, limits);
-  if (!metered.ok) return metered;
-  if (!validate(own))
-    return { ok: false, reason: 'invalid', detail: 'the engine finds its types do not fit' };
-  if (!validate(metered.bytes))
-    return { ok: false, reason: 'invalid', detail: 'not valid after fuel was put in' };
-  let module: CompiledModule;
-  try {
-    module = await compile(metered.bytes);
-  } catch (error) {
-    return {
-      ok: false,
-      reason: 'invalid',
-      detail: error instanceof Error ? error.message : 'it does not compile',
-    };
-  }
-  return {
-    ok: true,
-    name,
-    version,
-    sha256: createHash('sha256').update(own).digest('hex'),
-    module,
-    functions: metered.functions,
-    memoryPages: metered.memoryPages,
-    bytes: { given: own.length, metered: metered.bytes.length },
-  };
-}
+import type { CompiledFilter } from './compiler.ts';
+import { createInstance, type Failure, type FilterInstance, isFailure } from './sandbox.ts';
 
 export const Verdict = { Drop: 0, Keep: 1, Failed: 2 } as const;
 

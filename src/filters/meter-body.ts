@@ -21,22 +21,26 @@ interface Insertion {
   cost: number;
 }
 const BY_LENGTH = -1;
+/** Instructions, or charges, of which so many are one step of the pass. */
+const STEP_MASK = 1023;
 
 /**
  * Checks the body of one function and writes it to `out` with its charges. The entry of the function pays for the
  * instructions outside loops, the head of a loop for those inside it and outside inner loops: whatever way is taken, each
  * instruction that runs was paid for by the head or the entry that was passed last before it.
  */
-export function meterBody(reader: Reader, shape: Shape, out: Writer): void {
+export function* meterBody(reader: Reader, shape: Shape, out: Writer): Generator<void, void> {
   const start = reader.at;
   const locals = skipLocals(reader, shape);
   // Locals are zeroed at every call.
   const entry: Insertion = { at: reader.at, cost: 1 + locals };
-  const insertions = scan(reader, shape, entry);
+  const insertions = yield* scan(reader, shape, entry);
   reader.finish('a function');
 
   let from = start;
+  let step = 0;
   for (const { at, cost } of insertions) {
+    if ((++step & STEP_MASK) === 0) yield;
     out.write(reader.bytes.subarray(from, at));
     from = at;
     if (cost === BY_LENGTH) {
@@ -78,11 +82,13 @@ function skipLocals(reader: Reader, shape: Shape): number {
   return locals;
 }
 
-function scan(reader: Reader, shape: Shape, entry: Insertion): Insertion[] {
+function* scan(reader: Reader, shape: Shape, entry: Insertion): Generator<void, Insertion[]> {
   const insertions = [entry];
   /** Who pays, for each block that is open. */
   const payers = [entry];
+  let step = 0;
   while (payers.length > 0) {
+    if ((++step & STEP_MASK) === 0) yield;
     const at = reader.at;
     const payer = payers[payers.length - 1];
     const opcode = reader.byte();

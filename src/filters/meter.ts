@@ -3,9 +3,10 @@
  * the same module with a global, a type and a function of ours behind the user's own, so that no index of the user's shifts;
  * custom sections are left out. Nothing is sized by what a module says of itself, only by the bytes that are there.
  *
- * The pass does not check types: the engine's validator must have accepted what comes in, and accepts what goes out.
+ * It goes in small steps, so that whoever has other work can do it in between: a module may be made so that each of its bytes is
+ * much of it. The pass does not check types: the engine's validator must have accepted what comes in, and accepts what goes out.
  */
-import { FUEL_EXPORT, RESERVED_PREFIX } from './abi.ts';
+import { CALL_EXPORT, FUEL_EXPORT, RESERVED_PREFIX } from './abi.ts';
 import { checkExports, checkImport } from './contract.ts';
 import { DEFAULT_MODULE_LIMITS, type ModuleLimits } from './limits.ts';
 import { meterBody, writeTake } from './meter-body.ts';
@@ -16,7 +17,7 @@ import { Writer } from './writer.ts';
 
 export interface Metered {
   readonly ok: true;
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array<ArrayBuffer>;
   readonly functions: number;
   readonly memoryPages: { readonly initial: number; readonly maximum: number };
 }
@@ -43,18 +44,38 @@ const HEADER = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
 const VALUE_TYPES = 'dfli';
 const FUNCREF = 0x70;
 const I32 = 0x7f;
+const I64 = 0x7e;
+const F32 = 0x7d;
+const F64 = 0x7c;
+/** Of the function that calls others, in the order of its locals. */
+const LOCALS = 'ilfd';
 const END = 0x0b;
+/** Behind the user's: one that charges by length, and one that calls. Both are of our type. */
+const OWN_FUNCTIONS = 2;
 
+/** The whole pass at once. */
 export function meterModule(bytes: Uint8Array, limits = DEFAULT_MODULE_LIMITS): Metered | Refusal {
+  const steps = meterSteps(bytes, limits);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done === true) return value;
+  }
+}
+
+/** The bytes must not change until the pass is over. */
+export function* meterSteps(
+  bytes: Uint8Array,
+  limits = DEFAULT_MODULE_LIMITS,
+): Generator<void, Metered | Refusal> {
   try {
-    return pass(bytes, limits);
+    return yield* pass(bytes, limits);
   } catch (error) {
     if (error instanceof RefusalError) return { ok: false, reason: error.reason, detail: error.message };
     throw error;
   }
 }
 
-function pass(bytes: Uint8Array, limits: ModuleLimits): Metered {
+function* pass(bytes: Uint8Array, limits: ModuleLimits): Generator<void, Metered> {
   bounded(bytes.length, limits.maxModuleBytes, 'bytes');
   const reader = new Reader(bytes, 0, bytes.length);
   if (HEADER.some((byte) => reader.byte() !== byte))
@@ -66,6 +87,7 @@ function pass(bytes: Uint8Array, limits: ModuleLimits): Metered {
   let rank = 0;
   const seen = new Set<number>();
   while (reader.at < reader.end) {
+    yield;
     const id = reader.byte();
     const part = reader.part(reader.u32());
     if (id === Section.Custom) {
@@ -80,7 +102,7 @@ function pass(bytes: Uint8Array, limits: ModuleLimits): Metered {
     rank = own;
     seen.add(id);
     section.clear();
-    PASSES[id](part, shape, section);
+    yield* PASSES[id](part, shape, section) ?? [];
     part.finish(`section ${id}`);
     out.byte(id);
     out.u32(section.length);
@@ -97,7 +119,7 @@ function pass(bytes: Uint8Array, limits: ModuleLimits): Metered {
   };
 }
 
-type Pass = (part: Reader, shape: Shape, out: Writer) => void;
+type Pass = (part: Reader, shape: Shape, out: Writer) => Generator<void, void> | void;
 /** By number of section. Each reads its section up to its end and writes what takes its place. */
 const PASSES: Readonly<Record<number, Pass>> = {
   [Section.Type]: types,
@@ -113,9 +135,9 @@ const PASSES: Readonly<Record<number, Pass>> = {
   [Section.DataCount]: dataCount,
 };
 
-/** A list of which ours is the last entry. */
-function extended(part: Reader, count: number, out: Writer, each: () => void): void {
-  out.u32(count + 1);
+/** A list of which the last entries are ours. */
+function extended(part: Reader, count: number, own: number, out: Writer, each: () => void): void {
+  out.u32(count + own);
   verbatim(part, count, out, each);
 }
 
@@ -128,7 +150,7 @@ function verbatim(part: Reader, count: number, out: Writer, each: () => void): v
 function types(part: Reader, shape: Shape, out: Writer): void {
   const { maxTypes, maxParameters, maxResults } = shape.limits;
   const count = bounded(part.u32(), maxTypes, 'types');
-  extended(part, count, out, () => {
+  extended(part, count, 1, out, () => {
     if (part.byte() !== 0x60) refuse('type', `a type at byte ${part.at - 1} that is no function's`);
     const parameters = values(part, bounded(part.u32(), maxParameters, 'parameters'));
     shape.signatures.push(`${parameters}>${values(part, bounded(part.u32(), maxResults, 'results'))}`);
@@ -173,12 +195,12 @@ function imports(part: Reader, shape: Shape, out: Writer): void {
 
 function functions(part: Reader, shape: Shape, out: Writer): void {
   const count = bounded(part.u32(), shape.limits.maxFunctions, 'functions');
-  extended(part, count, out, () => {
+  extended(part, count, OWN_FUNCTIONS, out, () => {
     const type = part.u32();
     if (type >= shape.signatures.length) refuse('malformed', `a function of no type at byte ${part.at}`);
     shape.functions.push(type);
   });
-  out.u32(shape.signatures.length);
+  for (let i = 0; i < OWN_FUNCTIONS; i++) out.u32(shape.signatures.length);
 }
 
 function table(part: Reader, shape: Shape, out: Writer): void {
@@ -213,7 +235,7 @@ function memory(part: Reader, shape: Shape, out: Writer): void {
 
 function globals(part: Reader, shape: Shape, out: Writer): void {
   const count = bounded(part.u32(), shape.limits.maxGlobals, 'globals');
-  extended(part, count, out, () => {
+  extended(part, count, 1, out, () => {
     valueType(part);
     part.byte();
     constant(part);
@@ -244,7 +266,7 @@ function constant(part: Reader): void {
 
 function exported(part: Reader, shape: Shape, out: Writer): void {
   const count = bounded(part.u32(), shape.limits.maxExports, 'exports');
-  extended(part, count, out, () => {
+  extended(part, count, 2, out, () => {
     const exportName = name(part, shape.limits);
     if (exportName.startsWith(RESERVED_PREFIX))
       refuse('export', `the name ${exportName}, which is the broker's`);
@@ -255,10 +277,16 @@ function exported(part: Reader, shape: Shape, out: Writer): void {
     if (index >= (counts[kind] ?? 0)) refuse('export', `${exportName} that does not exist`);
     shape.exports.set(exportName, { kind, index });
   });
-  out.u32(FUEL_EXPORT.length);
-  out.write(new TextEncoder().encode(FUEL_EXPORT));
-  out.byte(3);
-  out.u32(shape.globals);
+  writeExport(out, FUEL_EXPORT, 3, shape.globals);
+  // Behind the one that charges by length.
+  writeExport(out, CALL_EXPORT, 0, functionCount(shape) + 1);
+}
+
+function writeExport(out: Writer, exportName: string, kind: number, index: number): void {
+  out.u32(exportName.length);
+  out.write(new TextEncoder().encode(exportName));
+  out.byte(kind);
+  out.u32(index);
 }
 
 function elements(part: Reader, shape: Shape, out: Writer): void {
@@ -297,7 +325,7 @@ function data(part: Reader, shape: Shape, out: Writer): void {
   });
 }
 
-function code(part: Reader, shape: Shape, out: Writer): void {
+function* code(part: Reader, shape: Shape, out: Writer): Generator<void, void> {
   const { maxFunctionBytes, maxMeteredBytes } = shape.limits;
   const count = part.u32();
   if (count !== shape.functions.length) {
@@ -309,13 +337,43 @@ function code(part: Reader, shape: Shape, out: Writer): void {
     out.write(body.view());
     body.clear();
   };
-  out.u32(count + 1);
+  out.u32(count + OWN_FUNCTIONS);
   for (let i = 0; i < count; i++) {
-    meterBody(part.part(bounded(part.u32(), maxFunctionBytes, 'bytes of a function')), shape, body);
+    yield;
+    yield* meterBody(part.part(bounded(part.u32(), maxFunctionBytes, 'bytes of a function')), shape, body);
     append();
   }
   writeChargeByLength(body, shape.globals);
   append();
+  yield* writeCall(body, shape);
+  append();
+}
+
+/**
+ * Calls one of the module's own functions, by its number. The engine compiles a function when it is first called:
+ * by this it does so where and when that is wanted. Nothing of the module runs: what fuel there is is taken away first.
+ */
+function* writeCall(out: Writer, shape: Shape): Generator<void, void> {
+  // One local of each type, of which the first is the parameter.
+  out.write([3, 1, I64, 1, F32, 1, F64]);
+  // i32.const 0, global.set
+  out.write([0x41, 0, 0x24]);
+  out.u32(shape.globals);
+  for (const [i, type] of shape.functions.entries()) {
+    if ((i & 63) === 0) yield;
+    const [parameters = '', results = ''] = shape.signatures[type].split('>');
+    // local.get 0, i32.const i, i32.eq, if
+    out.write([0x20, 0, 0x41]);
+    out.positive(i);
+    out.write([0x46, 0x04, 0x40]);
+    for (const letter of parameters) out.write([0x20, LOCALS.indexOf(letter)]);
+    out.byte(0x10); // call
+    out.u32(shape.importedFunctions + i);
+    for (let result = 0; result < results.length; result++) out.byte(0x1a); // drop
+    out.byte(END);
+  }
+  // i32.const 0, end
+  out.write([0x41, 0, END]);
 }
 
 /** Takes a number of bytes and gives it back, having charged for each sixteen of them. */

@@ -11,7 +11,15 @@ export type RefusalReason =
   | 'table'
   | 'start'
   | 'constant'
-  | 'invalid';
+  | 'invalid'
+  /** Its segments do not fit its memory or its table. */
+  | 'instantiation'
+  /** It took too long to compile. */
+  | 'time'
+  /** Too many wait to be compiled. */
+  | 'busy'
+  /** The compiler ended before it was done, or was closed. */
+  | 'compiler';
 
 export interface Refusal {
   readonly ok: false;

@@ -17,7 +17,7 @@ export type FailureKind =
   | 'trap'
   /** AssemblyScript's way to give up: an assertion, an index out of bounds. */
   | 'abort'
-  /** Its segments do not fit its memory or its table. */
+  /** There is no memory for it: whether it can be instantiated at all was seen when it was compiled. */
   | 'instantiation'
   /** The exchange area that it gave is not inside its memory. */
   | 'area'
@@ -53,14 +53,6 @@ export interface FilterInstance {
 }
 
 export const isFailure = (value: object): value is Failure => 'kind' in value;
-
-export function validate(bytes: Uint8Array): boolean {
-  return WebAssembly.validate(bytes as Uint8Array<ArrayBuffer>);
-}
-
-export function compile(bytes: Uint8Array): Promise<CompiledModule> {
-  return WebAssembly.compile(bytes as Uint8Array<ArrayBuffer>);
-}
 
 /** What the exports are was checked before metering, by name and type. */
 interface Exports {

@@ -62,6 +62,42 @@ describe('the pass over a module', () => {
     expect(() => (batch as () => number)()).toThrow(WebAssembly.RuntimeError);
   });
 
+  it('adds a function that calls each of the others, of which none runs', () => {
+    // Each would change the global; the entry of the last ones costs 2^30, after which charges could come around.
+    const change = [...i32(1), 0x24, 0];
+    const copies = Array.from({ length: 5500 }, () => [
+      ...i32(0),
+      ...i32(0),
+      ...i32(0),
+      0xfc,
+      14,
+      0,
+      0,
+    ]).flat();
+    const all = [I32, I64, F32, F64];
+    const parts: ModuleParts = {
+      table: [0x70, 0, ...u32(10_000)],
+      globals: [[I32, 1, ...i32(0), END]],
+      exports: [[...name('g'), 3, 0]],
+      functions: [
+        ...filterFunctions([...change, ...i32(0)]),
+        { parameters: all, results: all, code: [...change, ...all.flatMap((_, i) => get(i))] },
+        ...Array.from({ length: 4 }, () => ({ code: [...change, ...copies] })),
+      ],
+    };
+    const exports = instance(metered(buildModule(parts)));
+    const fuel = exports['robustmq:fuel'] as WebAssembly.Global<'i32'>;
+    const call = exports['robustmq:call'] as (number: number) => number;
+    for (const left of [0, 1000, -(2 ** 31), 2 ** 31 - 1]) {
+      fuel.value = left;
+      for (let i = 0; i < 8; i++) expect(() => call(i), `${i}`).toThrow('unreachable');
+      expect(fuel.value).toBe(-(2 ** 30));
+      expect(call(8)).toBe(0);
+      expect(fuel.value).toBe(0);
+    }
+    expect((exports.g as WebAssembly.Global<'i32'>).value).toBe(0);
+  });
+
   it('leaves every index of the user as it was: imports, types, functions, globals, tables, data', () => {
     const parts: ModuleParts = {
       imports: [importFunction('env', 'abort', 4)],

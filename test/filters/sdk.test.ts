@@ -7,7 +7,8 @@ import { fileURLToPath } from 'node:url';
 import asc from 'assemblyscript/asc';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { FilterHeader, FilterMessage } from '../../src/filters/batch.ts';
-import { type CompiledFilter, compileFilter, type Filter, openFilter } from '../../src/filters/filter.ts';
+import { type CompiledFilter, createFilterCompiler } from '../../src/filters/compiler.ts';
+import { type Filter, openFilter } from '../../src/filters/filter.ts';
 import { isFailure } from '../../src/filters/sandbox.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 import { createRandom } from '../support/random.ts';
@@ -58,6 +59,7 @@ const IN_MEMORY = 'conformance.ts';
 /** null tells the compiler to look elsewhere. */
 const readText = (path: string): string | null => (existsSync(path) ? readFileSync(path, 'utf8') : null);
 const clock = createManualClock();
+const compiler = createFilterCompiler({ clock });
 let folder = '';
 
 async function compileScript(entry: string, name: string): Promise<CompiledFilter> {
@@ -67,7 +69,7 @@ async function compileScript(entry: string, name: string): Promise<CompiledFilte
     readFile: (path) => (path === IN_MEMORY ? CONFORMANCE : readText(join(root, path))),
   });
   if (error !== null) throw new Error(`${error.message}: ${stderr.toString()}`);
-  const compiled = await compileFilter(name, '1', readFileSync(file));
+  const compiled = await compiler.compile(name, '1', readFileSync(file));
   if (!compiled.ok) throw new Error(`${compiled.reason}: ${compiled.detail}`);
   return compiled;
 }
@@ -103,7 +105,10 @@ describe("a user's filter in AssemblyScript", () => {
     hotRooms = await compileScript('hot-rooms.ts', 'hot-rooms');
     conformance = await compileScript(IN_MEMORY, 'conformance');
   });
-  afterAll(() => rm(folder, { recursive: true, force: true }));
+  afterAll(async () => {
+    await compiler.close();
+    await rm(folder, { recursive: true, force: true });
+  });
 
   it('judges by header, payload and configuration', () => {
     const celsius = [header('site', 'b'), header('unit', 'celsius')];
