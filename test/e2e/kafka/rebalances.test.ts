@@ -5,7 +5,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Consumer, Kafka } from 'kafkajs';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Apis } from '../../../src/protocols/kafka/messages/apis.ts';
 import { withDeadline } from '../../support/deadline.ts';
 import { type KafkaClient, openKafkaClient } from '../../support/kafka-client.ts';
@@ -16,9 +16,11 @@ if (isKcatMissing) console.warn('kcat is not there: rebalances of librdkafka are
 
 const TOPIC = 'flow';
 const PARTITIONS = 6;
-/** Below the limit of a test, so that there is time to say what has not happened. */
-const DEADLINE_MS = 16_000;
-const STOP_MS = 8_000;
+/** Below the limit of a test, so that there is time to say what has not happened; far above what clients with timers of their own take. */
+const DEADLINE_MS = 60_000;
+const STOP_MS = 30_000;
+
+vi.setConfig({ testTimeout: DEADLINE_MS + 10_000 });
 
 let broker: KafkaNode | undefined;
 const readers: Reader[] = [];
@@ -213,12 +215,10 @@ const isAtEnd = (): boolean =>
     readers.some(({ seen }) => (seen.get(partition)?.lastIndexOf(count - 1) ?? -1) >= 0),
   );
 
-/** Once the end has been read, with time for what somebody else still has in its hands. */
+/** The end has been read, and what somebody else still had in its hands then: what nobody reads any more is told at the deadline. */
 async function expectAllRead(): Promise<void> {
   await until(isAtEnd);
-  const deadlineMs = performance.now() + 2000;
-  await until(() => missing().length <= dropped || performance.now() > deadlineMs);
-  expect(missing().length, describeState()).toBeLessThanOrEqual(dropped);
+  await until(() => missing().length <= dropped);
 }
 
 async function startNode(): Promise<{ node: KafkaNode; client: Kafka }> {
