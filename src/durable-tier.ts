@@ -159,7 +159,7 @@ export async function openDurableTier(options: DurableTierOptions): Promise<Dura
     // It waits for a pass, which ends where the cleaners do.
     closers.push(() => inMemory.close());
     const cleaner = clean(journal, log.sources, !hasFiles);
-    const memoryCleaner = clean(memory, options.sourcesOf('memory'), true);
+    const memoryCleaner = clean(memory, [log.memorySource, ...options.sourcesOf('memory')], true);
     if (object !== undefined) clean(object, options.sourcesOf('object'));
     const kept = [{ storage: 'memory', journal: memory, cleaner: memoryCleaner }] as const;
     inMemory.keepPace(hasFiles ? kept : [{ storage: 'journal', journal, cleaner }, ...kept], options.retain);

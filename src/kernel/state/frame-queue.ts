@@ -53,6 +53,8 @@ export interface FrameQueue {
   readonly end: number;
   /** Behind the last record of the object storage that was acknowledged with its frame. */
   readonly objectEnd: number;
+  /** Records of the storage `memory` below `to` are there that their owners do not know of yet: their frames are under way. */
+  isUnderWayInMemory(to: number): boolean;
   /** Calls back when all frames are acknowledged, at once when there are none. */
   whenEmpty(done: Done): void;
   close(): void;
@@ -67,6 +69,8 @@ interface Waiting {
   readonly placed: Map<FrameRecord, number>;
   payloadPosition: number;
   isSent: boolean;
+  /** The queue had failed before it was appended anywhere. */
+  isRefused: boolean;
   /** Appends that are not answered. */
   open: number;
   error: Error | undefined;
@@ -83,6 +87,10 @@ export function createFrameQueue(options: FrameQueueOptions): FrameQueue {
   let failure: Error | undefined;
   let isSettling = false;
   let stopRetry: (() => void) | undefined;
+  /** Frames with records in memory that are sent and not settled. */
+  let unsettledInMemory = 0;
+  /** Behind the last record there whose frame is settled. */
+  let memoryEnd = journals.memory?.state().end ?? 0;
 
   const stored = createStoredQueue({
     object: journals.object,
@@ -141,12 +149,14 @@ export function createFrameQueue(options: FrameQueueOptions): FrameQueue {
     const { frame } = one;
     if (failure !== undefined) {
       one.error = failure;
+      one.isRefused = true;
       return;
     }
     const { ahead, main } = planAppends(frame, limits.maxAppendBytes);
     for (const records of ahead) appendPart(one, records);
     if (main.length > 0) appendPart(one, main);
     const inMemory = frame.foreign.filter(({ storage }) => storage === 'memory');
+    if (inMemory.length > 0) unsettledInMemory++;
     for (const part of inAppends(inMemory, limits.maxAppendBytes)) appendToMemory(one, part);
   }
 
@@ -217,10 +227,18 @@ export function createFrameQueue(options: FrameQueueOptions): FrameQueue {
     // A frame sent before the failure was known can be written in part of its journals: it counts as failed.
     const error = one.error ?? failure;
     for (const [record, position] of one.placed) guarded(() => record.onPosition?.(position));
+    settleInMemory(one);
     const frameEnd = one.positions.reduce((most, position) => Math.max(most, position + 1), 0);
     const position = error === undefined ? (one.payloadPosition >= 0 ? one.payloadPosition : stored.end) : -1;
     for (const done of one.frame.dones) guarded(() => done(error, position));
     stored.acknowledged(one, error, position, error === undefined ? frameEnd : 0);
+  }
+
+  function settleInMemory({ frame, placed, isRefused }: Waiting): void {
+    const inMemory = frame.foreign.filter(({ storage }) => storage === 'memory');
+    if (inMemory.length === 0 || isRefused) return;
+    unsettledInMemory--;
+    for (const record of inMemory) memoryEnd = Math.max(memoryEnd, (placed.get(record) ?? -1) + 1);
   }
 
   function push(frame: Frame): void {
@@ -241,6 +259,7 @@ export function createFrameQueue(options: FrameQueueOptions): FrameQueue {
       placed: new Map(),
       payloadPosition: -1,
       isSent: false,
+      isRefused: false,
       open: 0,
       error: undefined,
       stored: stored.push(objects, storedDones),
@@ -269,6 +288,7 @@ export function createFrameQueue(options: FrameQueueOptions): FrameQueue {
     },
     {
       push,
+      isUnderWayInMemory: (to) => unsettledInMemory > 0 && to > memoryEnd,
       whenEmpty(done) {
         const nothing = { payload: undefined, marks: [], records: [], foreign: [], dones: [] };
         if (waiting.length > 0 || stored.last !== undefined) {

@@ -268,6 +268,11 @@ export async function openStateLog(options: StateLogOptions): Promise<OpenStateL
       snapshot: () => maintenance.cycle(),
       viewsPosition: () => maintenance.viewsPosition(),
       recovered: start,
+      memorySource: {
+        name: 'records under way',
+        liveBytes: (from, to) => (queue.isUnderWayInMemory(to) ? to - from : 0),
+        async evacuate() {},
+      },
     },
   );
 
