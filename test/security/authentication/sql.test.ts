@@ -1,6 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -166,6 +167,8 @@ function account(): { uid?: number; gid?: number } | undefined {
   }
 }
 const runsAs = account();
+/** A database is made and started; only one that stands still takes so long. */
+const START_MS = 120_000;
 
 describe.skipIf(postgres === undefined || runsAs === undefined)('PostgreSQL', () => {
   const program = (name: string): string => join(postgres ?? '', name);
@@ -231,7 +234,7 @@ insert into mqtt_user values ('old', md5('wonder'), '', false);`;
       '-q',
       'postgres',
     ];
-    for (let attempt = 0; ; attempt++) {
+    for (;;) {
       try {
         execFileSync(program('psql'), [...psql, '-c', tables], {
           cwd: folder,
@@ -240,7 +243,7 @@ insert into mqtt_user values ('old', md5('wonder'), '', false);`;
         });
         break;
       } catch (error) {
-        if (attempt > 100) throw error;
+        if (server.exitCode !== null) throw error;
         await new Promise((resolve) => setTimeout(resolve, 100));
       }
     }
@@ -251,10 +254,12 @@ insert into mqtt_user values ('old', md5('wonder'), '', false);`;
       database: 'postgres',
       user: 'asker',
       password: 'asks',
+      // Answers that do come are waited for, however slow the machine is.
+      timeoutMs: 60_000,
       query:
         'select hash as password_hash, name as user_name, chief as is_superuser, roles from people where lower(name) = lower($1)',
     };
-  });
+  }, START_MS);
   afterEach(() => {
     for (const each of opened.splice(0)) each.close?.();
   });
@@ -316,5 +321,13 @@ insert into mqtt_user values ('old', md5('wonder'), '', false);`;
       'the database cannot use a value of the client (22P02)',
     );
     await expect((await asking({ port: 1 }))('alice', 'wonder')).rejects.toThrow();
+    const silent = createServer().listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    for (const tls of [true, false]) {
+      const unheard = await asking({ host: '127.0.0.1', port, tls, timeoutMs: 300 });
+      await expect(unheard('alice', 'wonder')).rejects.toThrow(/timeout/);
+    }
+    silent.close();
   });
 });
