@@ -65,6 +65,8 @@ export const usualDuration = (flags: string, text: string, usual: string): Optio
 const withoutNothing = (text: string): string => text.replace(/ \(default: (?:\[\]|"")\)$/, '');
 
 export const helpConfiguration: HelpConfiguration = {
+  // A terminal of 60 columns leaves some 25 for what an option does: wrapped there, words stay whole.
+  minWidthToWrap: 20,
   optionDescription: (option) => withoutNothing(new Help().optionDescription(option)),
   argumentDescription: (argument) => withoutNothing(new Help().argumentDescription(argument)),
 };

@@ -66,6 +66,18 @@ const systemReasons: ReadonlyMap<string, string> = new Map([
   ['ENOTFOUND', 'unknown host'],
   ['EAI_AGAIN', 'the name could not be resolved'],
   ['ETIMEDOUT', 'timed out'],
+  ['DEPTH_ZERO_SELF_SIGNED_CERT', 'its certificate is self-signed; --ca names a file with whom to trust'],
+  ['SELF_SIGNED_CERT_IN_CHAIN', 'its authority is not known here; --ca names a file with whom to trust'],
+  [
+    'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+    'its authority is not known here; --ca names a file with whom to trust',
+  ],
+  [
+    'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+    'its authority is not known here; --ca names a file with whom to trust',
+  ],
+  ['CERT_HAS_EXPIRED', 'its certificate has ended'],
+  ['ERR_TLS_CERT_ALTNAME_INVALID', 'its certificate is for another name'],
   ['ENOSPC', 'no space left'],
   ['EROFS', 'the file system is read-only'],
 ]);

@@ -1,5 +1,5 @@
 /** Runs a row of the table of operations for a verb, page by page where it is a list, and shows what comes of it. */
-import { createInterface } from 'node:readline/promises';
+import { createInterface } from 'node:readline';
 import type { Operation } from '../admin/operation.ts';
 import type { AdminClient } from './admin-client.ts';
 import { isTable, printList, printOne } from './admin-output.ts';
@@ -55,7 +55,12 @@ async function secretOf({ name }: Field, options: object, io: Io): Promise<strin
 async function confirm(summary: string, io: Io): Promise<void> {
   if ((io.in as { isTTY?: boolean }).isTTY !== true) return;
   const prompt = createInterface({ input: io.in, output: io.err });
-  const answer = await prompt.question(`${summary} Really? [y/N] `);
+  prompt.setPrompt(`${summary} Really? [y/N] `);
+  const answer = await new Promise<string>((resolve) => {
+    // Ctrl-C, Ctrl-D and an input that ends close it without an answer.
+    prompt.once('line', resolve).once('close', () => resolve(''));
+    prompt.prompt();
+  });
   prompt.close();
   if (!/^y(?:es)?$/i.test(answer.trim())) throw new CliError(ExitCode.Failed, 'nothing was done');
 }

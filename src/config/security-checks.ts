@@ -55,7 +55,7 @@ function wayOut({ name }: Reachable): string {
   if (name === 'kafka' || name === 'kafkas') {
     return 'kafka:\n      security:\n        authentication: sasl';
   }
-  return 'security:\n      authentication:\n        authenticators: [database, scram]';
+  return 'security:\n      authentication:\n        authenticators: [database, scram]\n    authorization:\n      rules:\n        - { effect: allow, actions: [publish, subscribe], filters: ["#"], clients: named }';
 }
 
 export function checkSecurity(config: Config, problem: Problem): void {

@@ -107,6 +107,18 @@ describe('verbs about a node', () => {
     ]);
   });
 
+  it.each([
+    ['n', 'n\n'],
+    ['Ctrl-C', '\u0003'],
+    ['the end of the input', ''],
+  ])('do nothing where the answer to whether to go on is %s', async (_name, answer) => {
+    const { code, err } = await atTerminal(answer, 'session', 'end', 'nobody');
+    expect(code).toBe(1);
+    expect(err).toContain('Really? [y/N]');
+    expect(err.trimEnd().split('\n').at(-1)).toMatch(/robustmq: nothing was done$/);
+    expect(err).not.toContain('    at ');
+  });
+
   it('show figures as they change: lines, and drawn in place at a terminal', {
     timeout: 60_000,
   }, async () => {

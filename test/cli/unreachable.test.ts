@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { run } from '../../src/cli/program.ts';
+import { systemReason } from '../../src/cli/read-config.ts';
 import { testIo } from './support.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'robustmq-unreachable-'));
@@ -52,5 +53,16 @@ describe('a data directory', () => {
     const { code, err } = await asks('start', '--data-dir', keyFile);
     expect(code).toBe(1);
     expect(err).toBe(`robustmq: cannot use the data directory ${keyFile}: there is a file of that name\n`);
+  });
+});
+
+describe('a certificate that is not taken', () => {
+  it.each([
+    ['DEPTH_ZERO_SELF_SIGNED_CERT', '--ca names'],
+    ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', '--ca names'],
+    ['CERT_HAS_EXPIRED', 'has ended'],
+    ['ERR_TLS_CERT_ALTNAME_INVALID', 'for another name'],
+  ])('is said what to do about: %s', (code, words) => {
+    expect(systemReason(Object.assign(new Error('words of a library'), { code }))).toContain(words);
   });
 });

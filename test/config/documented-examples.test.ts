@@ -30,3 +30,15 @@ describe('examples of configuration in the documentation', () => {
     expect(loaded.ok ? [] : loaded.problems.map(formatProblem)).toEqual([]);
   });
 });
+
+it('what the refusal of an open listener says to paste lets users in, and lets them do something', async () => {
+  const sets = ['listeners.mqtt.host=0.0.0.0'];
+  const refused = await loadConfig({ sets });
+  const words = refused.ok ? '' : refused.problems.map(formatProblem).join('\n');
+  const pasted = /Ask:\n([\s\S]*?)\nor keep it/.exec(words)?.[1] ?? '';
+  const text = pasted.replace(/^ {4}/gm, '');
+  const loaded = await loadConfig({ sets, file: { name: 'broker.yaml', text } });
+  if (!loaded.ok) throw new Error(loaded.problems.map(formatProblem).join('\n'));
+  expect(loaded.config.security.authentication.authenticators).toEqual(['database', 'scram']);
+  expect(loaded.config.authorization.rules).toHaveLength(1);
+});

@@ -1,7 +1,8 @@
 /** Readers that have enough: a pipe that closes early is a normal end, for every kind of output. */
+import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openPlace, type Place } from './place.ts';
-import { bundle, intoHead, type Way } from './processes.ts';
+import { bundle, intoFile, intoHead, type Way } from './processes.ts';
 
 let place: Place;
 let way: Way;
@@ -43,4 +44,12 @@ it.each<[string, () => string[]]>([
   expect([code, out.split('\n').length]).toEqual([0, 2]);
   // Where it had written all of it before, it may say how much that was.
   expect(err).not.toMatch(/ {4}at |Error|EPIPE|robustmq:/);
+});
+
+it.skipIf(!existsSync('/dev/full'))('what cannot be written is said, and is no success', async () => {
+  expect(await intoFile('/dev/full', ['config', 'docs'], way)).toEqual({
+    code: 1,
+    out: '',
+    err: 'robustmq: cannot write standard output: no space left\n',
+  });
 });

@@ -84,6 +84,9 @@ export async function intoHead(args: readonly string[], way: Way): Promise<Ran> 
   return spawned('bash', ['--norc', '-c', line], way);
 }
 
+export const intoFile = (file: string, args: readonly string[], way: Way): Promise<Ran> =>
+  spawned('bash', ['--norc', '-c', `exec ${commandLine(args)} > ${quoted(file)}`], way);
+
 /** Without a process of its own; with `isTerminal` what it takes for one. */
 export async function inProcess(args: readonly string[], way: Way, isTerminal = false): Promise<Ran> {
   const io = { ...testIo(way.input ?? ''), environment: way.environment };
