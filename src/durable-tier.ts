@@ -159,8 +159,8 @@ export async function openDurableTier(options: DurableTierOptions): Promise<Dura
     // It waits for a pass, which ends where the cleaners do.
     closers.push(() => inMemory.close());
     const cleaner = clean(journal, log.sources, !hasFiles);
-    const memoryCleaner = clean(memory, [log.memorySource, ...options.sourcesOf('memory')], true);
-    if (object !== undefined) clean(object, options.sourcesOf('object'));
+    const memoryCleaner = clean(memory, [log.underWay('memory'), ...options.sourcesOf('memory')], true);
+    if (object !== undefined) clean(object, [log.underWay('object'), ...options.sourcesOf('object')]);
     const kept = [{ storage: 'memory', journal: memory, cleaner: memoryCleaner }] as const;
     inMemory.keepPace(hasFiles ? kept : [{ storage: 'journal', journal, cleaner }, ...kept], options.retain);
     const backups = hasFiles ? openBackups(options, { journal, log, cleaner, wal, space }) : undefined;

@@ -53,8 +53,8 @@ export interface FrameQueue {
   readonly end: number;
   /** Behind the last record of the object storage that was acknowledged with its frame. */
   readonly objectEnd: number;
-  /** Records of the storage `memory` below `to` are there that their owners do not know of yet: their frames are under way. */
-  isUnderWayInMemory(to: number): boolean;
+  /** Records below `to` are there that their owners do not know of yet: their frames are under way. */
+  isUnderWay(storage: 'memory' | 'object', to: number): boolean;
   /** Calls back when all frames are acknowledged, at once when there are none. */
   whenEmpty(done: Done): void;
   close(): void;
@@ -288,7 +288,10 @@ export function createFrameQueue(options: FrameQueueOptions): FrameQueue {
     },
     {
       push,
-      isUnderWayInMemory: (to) => unsettledInMemory > 0 && to > memoryEnd,
+      isUnderWay: (storage, to) =>
+        storage === 'memory'
+          ? unsettledInMemory > 0 && to > memoryEnd
+          : stored.last !== undefined && to > stored.objectEnd,
       whenEmpty(done) {
         const nothing = { payload: undefined, marks: [], records: [], foreign: [], dones: [] };
         if (waiting.length > 0 || stored.last !== undefined) {

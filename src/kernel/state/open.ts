@@ -268,11 +268,11 @@ export async function openStateLog(options: StateLogOptions): Promise<OpenStateL
       snapshot: () => maintenance.cycle(),
       viewsPosition: () => maintenance.viewsPosition(),
       recovered: start,
-      memorySource: {
+      underWay: (storage) => ({
         name: 'records under way',
-        liveBytes: (from, to) => (queue.isUnderWayInMemory(to) ? to - from : 0),
+        liveBytes: (from, to) => (queue.isUnderWay(storage, to) ? to - from : 0),
         async evacuate() {},
-      },
+      }),
     },
   );
 

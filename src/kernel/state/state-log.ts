@@ -84,8 +84,8 @@ export interface OpenStateLog extends StateLog {
   snapshot(): Promise<void>;
   /** Of the state log itself and of each table that needs bytes beyond its pages. */
   readonly sources: readonly LiveSource[];
-  /** Of the journal of the storage `memory`, beside those who own its records: what they do not know of yet. */
-  readonly memorySource: LiveSource;
+  /** Of the journal of another storage, beside those who own its records: what they do not know of yet. */
+  underWay(storage: 'memory' | 'object'): LiveSource;
   readonly recovered: Recovered;
   /** From where a start would replay on top of the views; undefined as long as there are none that are complete. */
   viewsPosition(): number | undefined;
