@@ -25,6 +25,7 @@ export interface UncheckedToken {
 
 export interface Token {
   readonly claims: Claims;
+  /** Its own end; where that was a moment ago by this clock, which may be ahead, the end of that moment. */
   readonly expiresAtMs: number;
 }
 
@@ -104,7 +105,8 @@ export function checkToken(
   if (!keys.some((key) => fitsKey(token, key) && isSigned(key, token))) return 'signed with none of our keys';
   const fault = faultOf(token.claims, rules, nowMs);
   if (fault !== undefined) return fault;
-  return { claims: token.claims, expiresAtMs: Number(token.claims.exp) * 1000 };
+  const expMs = Number(token.claims.exp) * 1000;
+  return { claims: token.claims, expiresAtMs: nowMs < expMs ? expMs : expMs + rules.skewMs };
 }
 
 /** With keys that are all there. */

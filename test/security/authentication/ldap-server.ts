@@ -19,6 +19,11 @@ export interface LdapServerForTests {
   stop(): Promise<void>;
 }
 
+/** What is special in names of entries, and letters that are not ASCII. */
+export const ODD_NAME = '#a"b+c;d<e>f=g ü日';
+const base64 = (text: string): string => Buffer.from(text).toString('base64');
+const oddDn = `uid=${ODD_NAME.replace(/[#"+;<>=]/g, (each) => `\\${each}`)},ou=people,dc=example,dc=org`;
+
 const people = `dn: dc=example,dc=org
 objectClass: dcObject
 objectClass: organization
@@ -61,11 +66,19 @@ cn: Odd
 sn: O
 userPassword: odd
 
+dn:: ${base64(oddDn)}
+objectClass: inetOrgPerson
+uid:: ${base64(ODD_NAME)}
+cn: Odder
+sn: O
+userPassword: odder
+
 dn: cn=sensors,ou=groups,dc=example,dc=org
 objectClass: groupOfNames
 cn: sensors
 member: uid=alice,ou=people,dc=example,dc=org
 member: uid=a*b(c)\\\\\\,d,ou=people,dc=example,dc=org
+member:: ${base64(oddDn)}
 
 dn: cn=chiefs,ou=groups,dc=example,dc=org
 objectClass: groupOfNames

@@ -15,7 +15,7 @@ import {
 import { openLdapAuthenticator } from '../../../src/security/authentication/open-ldap.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 import { withPassword } from '../support.ts';
-import { type LdapServerForTests, slapd, startSlapd } from './ldap-server.ts';
+import { type LdapServerForTests, ODD_NAME, slapd, startSlapd } from './ldap-server.ts';
 
 type Settings = SecurityConfig['authentication']['ldap'];
 
@@ -104,6 +104,10 @@ describe.skipIf(slapd === undefined)('a directory', () => {
     expect(await ask('a*b(c)\\,d', 'odd')).toMatchObject({
       identity: { userName: 'a*b(c)\\,d', roles: ['sensors'] },
     });
+    expect(await ask(ODD_NAME, 'odder')).toMatchObject({
+      identity: { userName: ODD_NAME, roles: ['sensors'] },
+    });
+    expect(await ask(ODD_NAME, 'odd')).toMatchObject({ refusal: 'bad-credentials' });
   });
 
   it('is not asked with an empty password, which it would call anonymous', async () => {
@@ -122,6 +126,7 @@ describe.skipIf(slapd === undefined)('a directory', () => {
       identity: { userName: 'alice', roles: groupsOfAlice },
     });
     expect(await ask('a*b(c)\\,d', 'odd')).toMatchObject({ kind: 'let-in' });
+    expect(await ask(ODD_NAME, 'odder')).toMatchObject({ identity: { roles: ['sensors'] } });
     // It does not say whether there is such a user.
     for (const nobody of ['carol', 'alice,ou=people', 'bob']) {
       expect(await ask(nobody, 'wonder')).toMatchObject({ kind: 'refuse', refusal: 'bad-credentials' });
