@@ -108,12 +108,15 @@ describe('roles, and why they decide', () => {
     const filters = ['sensors/${username}/#'];
     const rules = JSON.stringify([{ effect: 'allow', actions: ['publish'], filters }]);
     expect((await robustmq(['role', 'create', 'sensors', '--rules', rules])).code).toBe(0);
-    const asked = (topic: string) =>
-      json('acl', 'test', '--user', 'alice', '--action', 'publish', '--topic', topic);
+    const asked = (topic: string, ...rest: string[]) =>
+      json('acl', 'test', '--user', 'alice', '--action', 'publish', '--topic', topic, ...rest);
     expect(await asked('sensors/alice/1')).toMatchObject({
       isAllowed: true,
       rule: expect.stringContaining('role sensors') as string,
     });
+    // As a client of Kafka names it: rules are about the address.
+    expect(await asked('sensors.alice.1', '--protocol', 'kafka')).toMatchObject({ isAllowed: true });
+    expect(await asked('sensors.alice.1')).toMatchObject({ isAllowed: false });
     expect(await asked('sensors/bob/1')).toMatchObject({ isAllowed: false, reason: 'no-match', rule: null });
     await robustmq(['role', 'update', 'sensors', '--rules', '[]']);
     expect(await asked('sensors/alice/1')).toMatchObject({ isAllowed: false });

@@ -18,7 +18,8 @@ export const aclOperations = {
       words: 'acl test',
       examples: [
         'acl test --user alice --action publish --topic sensors/1',
-        "acl test --user alice --action subscribe --topic 'sensors/#' --protocol kafka",
+        "acl test --user alice --action subscribe --topic 'sensors/#'",
+        'acl test --user alice --action subscribe --topic sensors.1 --protocol kafka',
       ],
     },
     method: 'GET',
@@ -31,7 +32,7 @@ export const aclOperations = {
       clientId: text('Client identifier.'),
       certificateName: text('Common name of the certificate.'),
       action: oneOf(['publish', 'subscribe', 'manage'], 'What is to be done; `publish` where it is missing.'),
-      topic: text('Topic, or topic filter for `subscribe`. Needed.'),
+      topic: text('Topic, or topic filter for `subscribe`; of Kafka as its clients name it. Needed.'),
       protocol: oneOf(['mqtt', 'kafka', 'http'], 'Protocol; `mqtt` where it is missing.'),
       listener: text('Listener; that of the protocol where it is missing.'),
       address: text('Where it comes from; 127.0.0.1 where it is missing.'),
@@ -69,7 +70,9 @@ export const aclOperations = {
         expiresAtMs: undefined,
       };
       const isFilter = action === 'subscribe' && protocol === 'mqtt';
-      const { decision, considered } = security.authorization.explain(principal, action, topic, isFilter);
+      // Rules are about addresses: the topic `a.b` of Kafka is `a/b`.
+      const address = protocol === 'kafka' ? topic.replaceAll('.', '/') : topic;
+      const { decision, considered } = security.authorization.explain(principal, action, address, isFilter);
       return {
         isAllowed: decision.isAllowed,
         isPartial: decision.isPartial,
