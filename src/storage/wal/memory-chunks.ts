@@ -2,7 +2,8 @@
  * Memory of a log that is kept in memory. Bodies are laid one behind the other into chunks, and a chunk of which nobody wants
  * a body any more is filled again: new memory has to be mapped page by page. Chunks are shared memory, though nobody shares
  * it, for the collector counts any other that lies outside its heap, and goes through all of the heap for every few dozen
- * megabytes that are new. Nor would it notice what is let go: so a chunk stays, and all memory is what was once in use.
+ * megabytes that are new. Nor would it notice at once what is let go: so a chunk stays, unless what is used otherwise would come on
+ * top of it. All memory is never more than was once in use.
  */
 import type { BodyMemory, BodyRoom } from './wal-store.ts';
 
@@ -65,6 +66,7 @@ class ChunkPlace implements Place {
 export function createMemoryChunks(chunkBytes: number = CHUNK_BYTES): MemoryChunks {
   const free: Chunk[] = [];
   let used = 0;
+  let mostUsed = 0;
   let open: Chunk | undefined;
   let filled = 0;
 
@@ -75,13 +77,21 @@ export function createMemoryChunks(chunkBytes: number = CHUNK_BYTES): MemoryChun
     if (byteLength === chunkBytes) free.push(chunk);
   }
 
+  /** Chunks that are free make room for it. */
+  function use(bytes: number): void {
+    used += bytes;
+    mostUsed = Math.max(mostUsed, used);
+    while (free.length > 0 && used + free.length * chunkBytes > mostUsed) free.pop();
+  }
+
   function newChunk(): Chunk {
-    used += chunkBytes;
-    return free.pop() ?? { whole: Buffer.from(new SharedArrayBuffer(chunkBytes)), uses: 0 };
+    const chunk = free.pop() ?? { whole: Buffer.from(new SharedArrayBuffer(chunkBytes)), uses: 0 };
+    use(chunkBytes);
+    return chunk;
   }
 
   function ownChunk(bytes: number): Chunk {
-    used += bytes;
+    use(bytes);
     return { whole: Buffer.allocUnsafeSlow(bytes), uses: 0 };
   }
 
@@ -99,9 +109,7 @@ export function createMemoryChunks(chunkBytes: number = CHUNK_BYTES): MemoryChun
       return place;
     },
     giveBack: release,
-    count(bytes) {
-      used += bytes;
-    },
+    count: use,
     usedBytes: () => used,
     allocatedBytes: () => used + free.length * chunkBytes,
   };
