@@ -90,7 +90,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/protocols/mqtt': FRONT_END,
   'src/protocols/kafka': [...FRONT_END, 'src/storage/records'],
   'src/security': ['src/config', 'src/kernel', 'src/net/transport.ts'],
-  'src/filters': ['src/kernel/clock.ts'],
+  'src/filters': ['src/kernel/clock.ts', 'src/wasm/copy-bytes.ts'],
   'src/load': [],
   'src/metrics': [],
   'src/telemetry': [
