@@ -5,14 +5,17 @@
  *   node --import tsx bench/filters.ts build/hot-rooms.wasm
  *
  * The first two lines run the same batches on the module with and without its charges; medians of nine rounds, by CPU time.
+ * The last ones compile modules that are made to be much work, and say how long the event loop stood still at most.
  */
 import { readFileSync } from 'node:fs';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { areaBytes, createBatchArea, type FilterMessage } from '../src/filters/batch.ts';
 import { createFilterCompiler } from '../src/filters/compiler.ts';
 import { openFilter } from '../src/filters/filter.ts';
 import { meterModule } from '../src/filters/meter.ts';
 import { isFailure } from '../src/filters/sandbox.ts';
 import { systemClock } from '../src/kernel/clock.ts';
+import { filterModule, get, i32 } from '../test/filters/wasm-builder.ts';
 
 const BATCH = { maxMessages: 1024, maxBytes: 256 * 1024 };
 const ROUNDS = 9;
@@ -92,3 +95,38 @@ const { fuelUsed, messages: seen } = filter.counters();
 console.log(
   `judged       ${judged.toFixed(0)} ns per message, ${(fuelUsed / seen).toFixed(0)} units of fuel`,
 );
+
+/** Many functions of `code`, with locals whose places the engine notes at each block. */
+const hostile = (functions: number, locals: number, code: readonly number[]): Uint8Array =>
+  filterModule(i32(0), {
+    memory: [0, 8],
+    functions: Array.from({ length: functions }, () => ({ locals: [[locals, 0x7e]], code })),
+  });
+const repeated = (count: number, code: readonly number[]): number[] =>
+  Array.from({ length: count }, () => code).flat();
+const block = [...get(0), 0xa7, 0x04, 0x40, 0x0b];
+const loop = [0x03, 0x40, 0x0b];
+for (const [name, module] of [
+  ['seven functions of 12,000 blocks', hostile(7, 2000, repeated(12_000, block))],
+  ['a hundred functions of 1,500 blocks', hostile(100, 2000, repeated(1500, block))],
+  ['loops of nothing', hostile(7, 0, repeated(12_000, loop))],
+  ['900 functions', hostile(900, 100, repeated(100, block))],
+] as const) {
+  const delay = monitorEventLoopDelay({ resolution: 1 });
+  delay.enable();
+  const from = performance.now();
+  const result = await compiler.compile(name, '1', module);
+  const tookMs = performance.now() - from;
+  if (result.ok) {
+    const opened = openFilter(result, { clock: systemClock });
+    if (!isFailure(opened)) opened.judge(messages);
+  }
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  delay.disable();
+  const outcome = result.ok ? 'compiled' : result.reason;
+  const [wholeMs, p99Ms] = [delay.max / 1e6, delay.percentile(99) / 1e6];
+  console.log(
+    `${name}: ${outcome} after ${tookMs.toFixed(0)} ms; loop late by ${wholeMs.toFixed(1)} ms at most, p99 ${p99Ms.toFixed(1)} ms`,
+  );
+}
+await compiler.close();
