@@ -148,6 +148,15 @@ describe('a sender', () => {
     expect(to.counters).toEqual({ sent: 1, rejected: 0, dropped: 0 });
   });
 
+  it('says of a collector that says nothing how long it was waited for', async () => {
+    collector.answers.push({ hangs: true });
+    const to = sender(10_000, 100);
+    to.send(body, 1);
+    await failed(1);
+    expect(failures).toEqual(['no whole answer within 100 ms']);
+    await to.stop(1);
+  });
+
   it('tries again where nobody listens', async () => {
     const to = sender();
     const { url } = collector;

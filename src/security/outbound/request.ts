@@ -99,6 +99,8 @@ function exchange(
     const { body, signal } = rest;
     let hasAnswered = false;
     const deadline = AbortSignal.timeout(options.timeoutMs);
+    const fail = (error: Error): void =>
+      reject(deadline.aborted ? new Error(`no whole answer within ${options.timeoutMs} ms`) : error);
     const request = (url.protocol === 'https:' ? https : http).request(url, {
       method,
       agent,
@@ -113,13 +115,13 @@ function exchange(
       // A kept connection that the service closed just now: it has not seen the request.
       const isStale = request.reusedSocket && error.code === 'ECONNRESET' && !hasAnswered;
       if (isStale) exchange({ method, url, headers, ...rest }, options, agent).then(resolve, reject);
-      else reject(error);
+      else fail(error);
     });
     request.on('response', (response) => {
       hasAnswered = true;
       const parts: Buffer[] = [];
       let bytes = 0;
-      response.on('error', reject);
+      response.on('error', fail);
       response.on('data', (part: Buffer) => {
         bytes += part.length;
         if (bytes > options.maxAnswerBytes) response.destroy(new Error('the answer is too long'));
