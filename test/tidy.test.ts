@@ -36,8 +36,8 @@ function code(path: string): string {
 
 interface Import {
   readonly to: string;
-  /** Erased by the compiler, or done later: not part of how modules load. */
-  readonly isLoose: boolean;
+  /** `type` is erased by the compiler, `late` done when it is wanted: not part of how modules load. */
+  readonly kind: 'value' | 'type' | 'late';
 }
 
 const IMPORT = /^(?:import|export)\s+(type\s)?(?:[^;'"]*?\sfrom\s+)?'(\.[^']+)'|\bimport\('(\.[^']+)'\)/gm;
@@ -47,7 +47,8 @@ function importsOf(path: string): Import[] {
     const to = normalize(join(dirname(path), fixed ?? dynamic ?? ''))
       .split(sep)
       .join('/');
-    return { to: extname(to) === '' ? `${to}.ts` : to, isLoose: type !== undefined || fixed === undefined };
+    const kind = fixed === undefined ? 'late' : type !== undefined ? 'type' : 'value';
+    return { to: extname(to) === '' ? `${to}.ts` : to, kind };
   });
 }
 
@@ -306,9 +307,23 @@ const MAIN_MODULES: Readonly<Record<string, string>> = {
   'assembly/topics': 'index.ts',
 };
 
+/** Whose types have those of all others in them: what these import as a type is passed over. */
+const KNOW_ALL = new Set([
+  'src/protocols/mqtt/context.ts',
+  'src/protocols/kafka/context.ts',
+  'src/admin/node-view.ts',
+  // It and its session know each other.
+  'src/protocols/mqtt/connection.ts',
+]);
+
+const counts = (path: string, kind: Import['kind']): boolean =>
+  kind === 'value' || (kind === 'type' && !KNOW_ALL.has(path));
+
 /** The shortest way back to a module, for every module that has one. */
 function cycles(files: readonly string[]): string[] {
-  const graph = new Map(files.map((path) => [path, importsOf(path).filter((each) => !each.isLoose)]));
+  const graph = new Map(
+    files.map((path) => [path, importsOf(path).filter(({ kind }) => counts(path, kind))] as const),
+  );
   return files.flatMap((start) => {
     const ways = new Map<string, string>([[start, start]]);
     for (const [at, way] of ways) {
@@ -357,7 +372,7 @@ describe('the rules of the house', () => {
     expect(missing).toEqual([]);
   });
 
-  it('has no import cycles', () => {
+  it('has no import cycles, of types neither', () => {
     expect(cycles(sources)).toEqual([]);
     expect(cycles(filesOf('assembly'))).toEqual([]);
   });

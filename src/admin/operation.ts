@@ -1,7 +1,7 @@
 /** What a row of the table of operations is, and what all rows have in common: input, pages, errors. */
 import type { NodeScope } from '../security/authorization/scopes.ts';
 import type { Caller } from './caller.ts';
-import type { Feed } from './event-stream.ts';
+import type { Feed } from './feed.ts';
 import type { NodeView, PageRequest } from './node-view.ts';
 import { type Infer, integer, list, object, type Schema, string, type TextSchema } from './schema.ts';
 

@@ -22,20 +22,14 @@ import {
 import type { Properties } from './properties.ts';
 import {
   createSubscriptions,
+  type IncomingMessage,
   type SubscribeOptions,
   type Subscription,
   type Subscriptions,
 } from './subscriptions.ts';
 import { loadScanner } from './wasm-scanner.ts';
 
-export interface IncomingMessage {
-  readonly topic: string;
-  readonly payload: Uint8Array;
-  readonly qos: Qos;
-  readonly retain: boolean;
-  readonly duplicate: boolean;
-  readonly properties: Properties;
-}
+export type { IncomingMessage } from './subscriptions.ts';
 
 export interface PublishOptions {
   readonly qos?: Qos;

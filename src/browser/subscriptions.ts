@@ -2,9 +2,18 @@
  * The subscriptions of a client. Deliveries find theirs by subscription identifier, so overlapping filters do not
  * see each other's copies; by matching the filter where the server has no identifiers.
  */
-import type { IncomingMessage } from './client.ts';
 import type { Outbox } from './outbox.ts';
 import { encodeSubscribe, encodeUnsubscribe, type Qos } from './packets.ts';
+import type { Properties } from './properties.ts';
+
+export interface IncomingMessage {
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  readonly qos: Qos;
+  readonly retain: boolean;
+  readonly duplicate: boolean;
+  readonly properties: Properties;
+}
 
 export interface SubscribeOptions {
   readonly qos?: Qos;

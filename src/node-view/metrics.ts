@@ -6,7 +6,7 @@ import type { MetricSource } from '../metrics/metrics.ts';
 import type { KafkaFrontEnd } from '../protocols/kafka/front-end.ts';
 import { reasonName } from '../protocols/mqtt/codec/reason-codes.ts';
 import { alarmSource } from './alarms.ts';
-import type { NodeParts } from './node-view.ts';
+import type { NodeParts } from './parts.ts';
 import { statusView } from './status.ts';
 
 export interface MetricParts extends NodeParts {

@@ -8,36 +8,23 @@
  * configuration says, and is refused where the journal takes nothing any more.
  */
 import { randomBytes } from 'node:crypto';
-import type { NodeView, SecurityParts } from '../admin/node-view.ts';
-import type { Alarms } from '../alarms/alarms.ts';
-import type { AlarmFigures } from '../alarms/conditions.ts';
-import type { Config } from '../config/config.ts';
-import type { DurableTier } from '../durable-tier.ts';
-import type { Events } from '../events/events.ts';
-import type { Delayed } from '../kernel/delayed/delayed.ts';
-import type { Partitions } from '../kernel/log/partitions.ts';
-import type { Streams } from '../kernel/streams/streams.ts';
-import type { KafkaFrontEnd } from '../protocols/kafka/front-end.ts';
-import type { Mqtt } from '../protocols/mqtt/context.ts';
-import type { MqttFrontEnd } from '../protocols/mqtt/front-end.ts';
-import type { OpenSecurity } from '../security/open-security.ts';
-import type { TraceHub } from '../telemetry/trace-hub.ts';
+import type { NodeView } from '../admin/node-view.ts';
 import { backupsView } from './backups.ts';
 import { certificatesView } from './certificates.ts';
 import { checksView } from './checks.ts';
 import { clientsView } from './clients.ts';
 import { deadLettersView } from './dead-letters.ts';
-import { definitionsView, type SchemasOfNode } from './definitions.ts';
+import { definitionsView } from './definitions.ts';
 import { delayedView } from './delayed.ts';
 import { eventsView } from './events.ts';
 import { groupsView } from './groups.ts';
 import { messagesView } from './messages.ts';
-import { type ProcessParts, processView } from './process.ts';
+import type { NodeParts } from './parts.ts';
+import { processView } from './process.ts';
 import { queuesView } from './queues.ts';
 import { recordsView } from './records.ts';
 import { retainedView } from './retained.ts';
 import { sessionsView } from './sessions.ts';
-import type { SlowClients } from './slow-clients.ts';
 import { statusView } from './status.ts';
 import { streamsView } from './streams.ts';
 import { subscriptionsView } from './subscriptions.ts';
@@ -45,34 +32,7 @@ import { tailView } from './tail.ts';
 import { topicsView } from './topics.ts';
 import { tracesView } from './traces.ts';
 
-export interface NodeParts {
-  readonly config: Config;
-  readonly mqtt: Mqtt;
-  /** Who looks at messages. */
-  readonly traces: TraceHub;
-  readonly connectLocal: MqttFrontEnd['connectLocal'];
-  readonly events: Events;
-  readonly alarms: Pick<Alarms, 'active' | 'history'> & { readonly figures: AlarmFigures };
-  readonly slowClients: SlowClients;
-  /** False while the node starts and once it stops. */
-  readonly isServing: () => boolean;
-  /** Of all protocols, those that are open. */
-  readonly listenerNames: () => readonly string[];
-  readonly process: Omit<ProcessParts, 'config'>;
-  /** Undefined where Kafka is not enabled. */
-  readonly kafka: KafkaFrontEnd | undefined;
-  /** Undefined where there is no schema registry. */
-  readonly schemas: SchemasOfNode | undefined;
-  readonly tier: Pick<DurableTier, 'log' | 'journals' | 'views' | 'commits' | 'backups'>;
-  readonly streams: Streams;
-  readonly partitions: Partitions;
-  /** Those of MQTT. */
-  readonly delayed: Delayed;
-  readonly delayedCount: () => number;
-  readonly security: SecurityParts & Pick<OpenSecurity, 'settings'>;
-  readonly version: string;
-  readonly nodeId: string;
-}
+export type { NodeParts } from './parts.ts';
 
 export function createNodeView(parts: NodeParts): NodeView {
   const status = statusView(parts);

@@ -1,7 +1,7 @@
 /** The figures of a node, and whether it serves. */
 import type { NodeView } from '../admin/node-view.ts';
 import type { Health } from '../admin/views.ts';
-import type { NodeParts } from './node-view.ts';
+import type { NodeParts } from './parts.ts';
 
 const sum = (numbers: ArrayLike<number>): number =>
   Array.from(numbers).reduce((total, each) => total + each, 0);

@@ -8,8 +8,8 @@ import { type Partition, PartitionDamaged } from '../kernel/log/partitions.ts';
 import type { StreamDescription, StreamPage } from '../kernel/streams/streams.ts';
 import { NEVER_EXPIRES } from '../protocols/mqtt/session.ts';
 import { headersOf } from './message-properties.ts';
-import type { NodeParts } from './node-view.ts';
 import { firstNames, STEP, wholeNumber } from './pages.ts';
+import type { NodeParts } from './parts.ts';
 
 /** Partitions whose first records are read at once. */
 const READS_AT_ONCE = 8;

@@ -1,5 +1,5 @@
 /** Messages as they are published: a subscriber inside the process, by whose rules and at whose pace is the caller's. */
-import type { Feed, FeedItem } from '../admin/event-stream.ts';
+import type { Feed, FeedItem } from '../admin/feed.ts';
 import type { SecurityParts } from '../admin/node-view.ts';
 import { OperationError } from '../admin/operation.ts';
 import type { TailView } from '../admin/operations/tail.ts';

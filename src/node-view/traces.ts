@@ -1,6 +1,6 @@
 /** What becomes of messages: a tracer for each who looks, which is gone when they are. */
 import { randomBytes } from 'node:crypto';
-import type { FeedItem } from '../admin/event-stream.ts';
+import type { FeedItem } from '../admin/feed.ts';
 import { OperationError } from '../admin/operation.ts';
 import { STEPS, TIME_IS_OVER, type TracesView } from '../admin/operations/trace.ts';
 import type { Mqtt } from '../protocols/mqtt/context.ts';

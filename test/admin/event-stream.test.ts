@@ -3,13 +3,8 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import {
-  createEventStreams,
-  type EventStreams,
-  type Feed,
-  type FeedItem,
-  MAX_LAG_BYTES,
-} from '../../src/admin/event-stream.ts';
+import { createEventStreams, type EventStreams, MAX_LAG_BYTES } from '../../src/admin/event-stream.ts';
+import type { Feed, FeedItem } from '../../src/admin/feed.ts';
 import { type EventReader, followEvents } from '../support/event-reader.ts';
 import { createManualClock, type ManualClock } from '../support/manual-clock.ts';
 

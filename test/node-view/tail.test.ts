@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { Kafka, logLevel } from 'kafkajs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { FeedItem } from '../../src/admin/event-stream.ts';
+import type { FeedItem } from '../../src/admin/feed.ts';
 import { tailView } from '../../src/node-view/tail.ts';
 import { until } from '../e2e/support.ts';
 import { type EventReader, followEvents } from '../support/event-reader.ts';

@@ -2,7 +2,7 @@
 import { EVENT_KINDS, type EventFilter, type EventKind } from '../../events/event.ts';
 import type { NodeScope } from '../../security/authorization/scopes.ts';
 import type { Caller } from '../caller.ts';
-import type { Feed } from '../event-stream.ts';
+import type { Feed } from '../feed.ts';
 import type { Page, PageRequest } from '../node-view.ts';
 import {
   OperationError,

@@ -1,6 +1,6 @@
 /** Messages as they are published, looked at and not consumed. */
 import type { Caller } from '../caller.ts';
-import type { Feed } from '../event-stream.ts';
+import type { Feed } from '../feed.ts';
 import { OperationError, streamOperation } from '../operation.ts';
 import { boolean, integer, list, nullable, object, oneOf, string } from '../schema.ts';
 

@@ -1,6 +1,6 @@
 /** What becomes of messages, step by step, for whoever asks and for as long as they look. */
 import type { Caller } from '../caller.ts';
-import type { Feed } from '../event-stream.ts';
+import type { Feed } from '../feed.ts';
 import { OperationError, streamOperation } from '../operation.ts';
 import { integer, list, nullable, object, oneOf, string } from '../schema.ts';
 

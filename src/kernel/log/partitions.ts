@@ -21,6 +21,7 @@ import { createCompaction } from './compaction.ts';
 import { partitionDifferences } from './differences.ts';
 import { encodeEntry, type PartitionEntry } from './entries.ts';
 import { type EpochEnd, type EpochStart, endOfEpoch, noteEpoch } from './epochs.ts';
+import { Gathering } from './gathering.ts';
 import { DEFAULT_PARTITION_LIMITS } from './limits.ts';
 import type { AppendHow, PartitionsOptions } from './options.ts';
 import {
@@ -127,8 +128,7 @@ export function createPartitions(options: PartitionsOptions): Partitions {
   const limits = { ...DEFAULT_PARTITION_LIMITS, ...options.limits };
   const state = createPartitionTable(limits, options.onProblem ?? (() => {}));
   /** With records of this turn in their builders. */
-  /** Not a Set: clearing one in each turn leaves a chain of tables behind; see listeners.ts. */
-  const gathering: PartitionState[] = [];
+  const gathering = new Gathering();
   /** Batches of this turn, in order. Only a flush hands them over: a change that is refused would take them along. */
   let finished: (() => void)[] = [];
   let finishedBytes = 0;
@@ -216,26 +216,19 @@ export function createPartitions(options: PartitionsOptions): Partitions {
     if (batch !== undefined && span !== undefined) finish(partition, batch, span);
   }
 
-  function gather(partition: PartitionState): void {
-    if (partition.isGathering) return;
-    partition.isGathering = true;
-    gathering.push(partition);
-  }
-
   function finishAll(): void {
-    for (const partition of gathering) finishBuilder(partition);
+    for (const partition of gathering.all) finishBuilder(partition);
   }
 
   function flush(): void {
     finishAll();
-    for (const partition of gathering) {
+    for (const partition of gathering.all) {
       if (partition.storage !== 'memory' || partition.nextOffset <= partition.reserved) continue;
       partition.reserved = partition.nextOffset + RESERVED_OFFSETS;
       addEntry({ kind: 'reserve', logId: partition.logId, offset: partition.reserved });
       state.changed(partition);
     }
-    for (const partition of gathering) partition.isGathering = false;
-    gathering.length = 0;
+    gathering.clear();
     const batches = finished;
     finished = [];
     finishedBytes = 0;
@@ -324,8 +317,7 @@ export function createPartitions(options: PartitionsOptions): Partitions {
       if (it.isDeleted) return;
       it.isDeleted = true;
       it.builder?.discard();
-      if (it.isGathering) gathering.splice(gathering.indexOf(it), 1);
-      it.isGathering = false;
+      gathering.remove(it);
       state.hide(it);
       await commitEntry({ kind: 'delete', logId: it.logId });
       if (it.storage === 'object') await catalogue?.write();
@@ -346,7 +338,7 @@ export function createPartitions(options: PartitionsOptions): Partitions {
         outcome = it.builder.append(record);
       }
       if (outcome !== 'appended') return outcome === 'too-large' ? 'too-large' : 'no-memory';
-      gather(it);
+      gathering.add(it);
       return it.nextOffset++;
     },
     appendBatch(partition, batch, { isSettlement = false, isBorrowed = false } = {}) {
@@ -358,7 +350,7 @@ export function createPartitions(options: PartitionsOptions): Partitions {
       if (span === undefined) return 'invalid';
       // Records of this turn are before it.
       finishBuilder(it);
-      gather(it);
+      gathering.add(it);
       const baseOffset = it.nextOffset;
       const lastOffset = baseOffset + span.lastOffset - span.baseOffset;
       it.nextOffset = lastOffset + 1;

@@ -17,10 +17,9 @@ import {
 import type { SpaceGuard } from '../../storage/journal/space-guard.ts';
 import type { KvStore } from '../../storage/kv/kv-store.ts';
 import type { Clock } from '../clock.ts';
-import type { Table } from './table.ts';
+import type { Storage, Table } from './table.ts';
 
-/** `memory` is a journal that ends with the process; `object` one whose blocks are objects of a store. */
-export type Storage = 'memory' | 'journal' | 'object';
+export type { Storage } from './table.ts';
 
 /** `position`: of the frame that has the entries of the change; -1 with an error. */
 export type Done = (error: Error | undefined, position: number) => void;

@@ -4,7 +4,9 @@
  * and as views in the key-value store. The bytes of entries and pages are the table's own, with a version in each page.
  */
 import type { JournalRecord } from '../../storage/journal/group.ts';
-import type { Storage } from './state-log.ts';
+
+/** `memory` is a journal that ends with the process; `object` one whose blocks are objects of a store. */
+export type Storage = 'memory' | 'journal' | 'object';
 
 /**
  * Where an entry lies: the frame's position in the journal, and the entry's offset in the frame's payload. One object

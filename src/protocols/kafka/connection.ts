@@ -48,7 +48,7 @@ export class KafkaConnection implements ConnectionHandler, Caller {
   /** Monotonic, of the last bytes in either direction. */
   activeMs: number;
 
-  readonly #host: ConnectionHost;
+  readonly #host: ConnectionHost<KafkaConnection>;
   readonly #transport: Transport;
   readonly #input: FrameInput;
   #accountedInput = 0;
@@ -71,7 +71,7 @@ export class KafkaConnection implements ConnectionHandler, Caller {
   #closers: Listeners<() => void> | undefined;
   readonly #observation: Observation;
 
-  constructor(host: ConnectionHost, transport: Transport) {
+  constructor(host: ConnectionHost<KafkaConnection>, transport: Transport) {
     this.#host = host;
     this.#observation = new Observation(host.events);
     this.#transport = transport;

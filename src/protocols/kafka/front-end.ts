@@ -251,7 +251,7 @@ export async function createKafkaFrontEnd(options: KafkaFrontEndOptions): Promis
   await delays.open();
   const stopCapturing = captureTopics(topics, options.crossing);
   const requestTimes = createRequestTimes();
-  const host: ConnectionHost = {
+  const host: ConnectionHost<KafkaConnection> = {
     kafka,
     window: options.window,
     writer: new WireWriter(),

@@ -2,26 +2,17 @@
  * Enhanced authentication of MQTT 5: AUTH packets back and forth by a named method, before CONNACK or, by the client's
  * wish, later again with the same method.
  */
-import type { Principal } from '../../security/security.ts';
 import { type AuthStep, type ConnectRequest, isPromise, principalFrom } from './auth.ts';
 import { type AuthPacket, PacketType } from './codec/packets.ts';
 import { ReasonCode } from './codec/reason-codes.ts';
 import type { Connection } from './connection.ts';
 import type { Mqtt } from './context.ts';
 import { closeConnection } from './disconnect.ts';
+import type { Admit } from './exchange-state.ts';
 import { refuseConnect } from './refuse-connect.ts';
 import { becomes } from './security/standing.ts';
 import { sendPacket } from './send-packet.ts';
 import { stall } from './stall.ts';
-
-type Admit = (principal: Principal, data: Uint8Array | undefined) => void;
-
-/** What an exchange needs to know of its CONNECT until it is over, and for later ones. */
-export interface ExchangeState {
-  readonly method: string;
-  readonly request: ConnectRequest;
-  readonly admit: Admit;
-}
 
 export function beginExchange(
   mqtt: Mqtt,

@@ -16,6 +16,7 @@ import { closeConnection } from './disconnect.ts';
 import { encodeEntry } from './durable/session-entries.ts';
 import { attach, endSession, hasExpired, resume } from './lifecycle.ts';
 import { observed } from './observed.ts';
+import { type PendingWill, pendingWill } from './pending-will.ts';
 import { refuseConnect } from './refuse-connect.ts';
 import { encodeOwner, ownerOf } from './security/owner.ts';
 import { enter, isOwner } from './security/standing.ts';
@@ -23,7 +24,6 @@ import { sendPacket } from './send-packet.ts';
 import { NEVER_EXPIRES, type Session, writtenClientId } from './session.ts';
 import { stall } from './stall.ts';
 import { topicNameFault } from './topic.ts';
-import { type PendingWill, pendingWill } from './will.ts';
 
 const SPECIFICATION_MAX_PACKET_BYTES = 268_435_460;
 const V31_CLIENT_ID_CHARACTERS_MAX = 23;

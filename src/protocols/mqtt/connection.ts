@@ -8,9 +8,9 @@ import type { Principal } from '../../security/security.ts';
 import type { TenantCounts } from '../../security/tenants/limits.ts';
 import { NO_TENANT, type Tenant } from '../../security/tenants/tenants.ts';
 import type { AuthExchange } from './auth.ts';
-import type { ExchangeState } from './auth-exchange.ts';
 import type { ProtocolVersion } from './codec/packets.ts';
-import { OwedQueue } from './owed.ts';
+import type { ExchangeState } from './exchange-state.ts';
+import { OwedQueue } from './owed-queue.ts';
 import type { Session } from './session.ts';
 
 /** connect: nothing accepted yet. authenticating: CONNECT is good, CONNACK is not sent. closing: only output is left. */

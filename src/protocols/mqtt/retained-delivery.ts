@@ -3,24 +3,12 @@
  * session, so that a subscription to everything neither floods the queue nor holds the loop. Live messages may
  * arrive in between. The job belongs to the session: one that outlives its connection goes on after a resume.
  */
-import type { Message } from '../../kernel/message.ts';
-import type { RetainedCursor } from '../../kernel/retained.ts';
 import type { Connection } from './connection.ts';
 import type { Mqtt } from './context.ts';
 import { deliver, hasBacklog } from './deliver.ts';
+import type { RetainedJob } from './retained-job.ts';
 import { clientKeyOf, type Session } from './session.ts';
 import { grantedQos, identifierBytes, isNoLocal } from './subscription-options.ts';
-
-export interface RetainedJob {
-  readonly filter: Uint8Array;
-  readonly options: number;
-  readonly identifier: number;
-  cursor: RetainedCursor | undefined;
-  /** Of the last page, last one first: what is left to deliver. */
-  page: Message[];
-  /** The store has no more. */
-  isLast: boolean;
-}
 
 const PAGE_MESSAGES = 64;
 

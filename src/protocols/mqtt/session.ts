@@ -10,8 +10,8 @@ import type { Principal } from '../../security/security.ts';
 import { type Tenant, tenantOfName } from '../../security/tenants/tenants.ts';
 import type { Connection } from './connection.ts';
 import type { DurableState } from './durable/session-state.ts';
-import type { RetainedJob } from './retained-delivery.ts';
-import type { PendingWill } from './will.ts';
+import type { PendingWill } from './pending-will.ts';
+import type { RetainedJob } from './retained-job.ts';
 
 export const NEVER_EXPIRES = 0xffffffff;
 

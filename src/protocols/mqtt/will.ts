@@ -4,35 +4,11 @@
  */
 import type { Message } from '../../kernel/message.ts';
 import { TableId } from '../../kernel/state/table.ts';
-import type { Will } from './codec/packets.ts';
 import { type Mqtt, startTimer, TimerKind } from './context.ts';
 import { encodeEntry } from './durable/session-entries.ts';
 import { publishMessage } from './publish-message.ts';
 import { ownerOf } from './security/owner.ts';
 import { clientKeyOf, type Session } from './session.ts';
-
-export interface PendingWill {
-  /** As the broker names it. */
-  readonly topic: Uint8Array;
-  readonly payload: Uint8Array;
-  readonly properties: Uint8Array;
-  readonly qos: 0 | 1 | 2;
-  readonly retain: boolean;
-  readonly delaySeconds: number;
-  readonly expirySeconds: number | undefined;
-}
-
-export function pendingWill(will: Will, topic: Uint8Array): PendingWill {
-  return {
-    topic,
-    payload: will.payload,
-    properties: will.messageProperties,
-    qos: will.qos,
-    retain: will.retain,
-    delaySeconds: will.properties.willDelayIntervalSeconds ?? 0,
-    expirySeconds: will.properties.messageExpiryIntervalSeconds,
-  };
-}
 
 /** The connection is gone and the will stands. */
 export function connectionLost(mqtt: Mqtt, session: Session, elapsedMs = 0): void {

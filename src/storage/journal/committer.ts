@@ -6,7 +6,7 @@ import { CONTROL_LOG, FRAME_HEADER_BYTES } from './frame.ts';
 import type { Gathering } from './gathering.ts';
 import { buildGroup, type Entry, type Group, type Part } from './group.ts';
 import { createGroupMemory } from './group-memory.ts';
-import type { JournalLimits, Level } from './journal.ts';
+import type { JournalLimits, Level } from './limits.ts';
 import type { Recovered } from './recovery.ts';
 import type { Segments } from './segments.ts';
 import type { SpaceGuard } from './space-guard.ts';

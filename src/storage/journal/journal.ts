@@ -13,6 +13,7 @@ import type { BufferPool } from './buffer-pool.ts';
 import { type CommitTimes, createCommitter } from './committer.ts';
 import type { Gathering } from './gathering.ts';
 import type { Entry } from './group.ts';
+import { DEFAULT_LIMITS, type JournalLimits, type Level } from './limits.ts';
 import { createReader, type SegmentReader } from './reader.ts';
 import { createReading, type JournalReading } from './reading.ts';
 import { type Recovered, recover } from './recovery.ts';
@@ -21,44 +22,7 @@ import { segmentsForWriting } from './segments.ts';
 import type { SpaceGuard } from './space-guard.ts';
 import { createTail } from './tail.ts';
 
-/**
- * When an append is acknowledged: `memory` once it has its position, `os` once the operating system has it, `sync`
- * once it survives a loss of power. A group goes by the highest level in it.
- */
-export type Level = 'memory' | 'os' | 'sync';
-
-export interface JournalLimits {
-  /** A segment is closed when it has grown to this. */
-  readonly segmentBytes: number;
-  /** A group takes no further append once it has this many bytes. */
-  readonly maxGroupBytes: number;
-  /** So many appends that wait while nothing is under way become two groups. */
-  readonly crowd: number;
-  /** All entries of one append. */
-  readonly maxAppendBytes: number;
-  /** Waiting to be written; above it appends are refused with `JournalBusy`. */
-  readonly maxPendingBytes: number;
-  /** Newest records kept in memory. */
-  readonly tailBytes: number;
-  /** Old blocks kept in memory. */
-  readonly cacheBytes: number;
-  /** Entries of one segment's index; a segment is closed early at it. */
-  readonly maxIndexEntries: number;
-  /** At this many the journal refuses writers until some are removed. */
-  readonly maxSegments: number;
-}
-
-export const DEFAULT_LIMITS: JournalLimits = {
-  segmentBytes: 64 * 1024 * 1024,
-  maxGroupBytes: 1024 * 1024,
-  crowd: 200,
-  maxAppendBytes: 16 * 1024 * 1024,
-  maxPendingBytes: 32 * 1024 * 1024,
-  tailBytes: 16 * 1024 * 1024,
-  cacheBytes: 16 * 1024 * 1024,
-  maxIndexEntries: 256 * 1024,
-  maxSegments: 64 * 1024,
-};
+export { DEFAULT_LIMITS, type JournalLimits, type Level } from './limits.ts';
 
 export interface JournalOptions {
   /** Created with `frameCheck`. */

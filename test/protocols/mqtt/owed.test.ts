@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Connection } from '../../../src/protocols/mqtt/connection.ts';
 import type { Mqtt } from '../../../src/protocols/mqtt/context.ts';
-import { type Owed, OwedQueue, owe, pay, tellDataPlane } from '../../../src/protocols/mqtt/owed.ts';
+import { owe, pay, tellDataPlane } from '../../../src/protocols/mqtt/owed.ts';
+import { type Owed, OwedQueue } from '../../../src/protocols/mqtt/owed-queue.ts';
 
 /** What a connection is sent, and what the data plane was told of it. */
 function connected() {

@@ -4,17 +4,12 @@
  * Guarantees: bytes that are not what they say are a fault and never a throw; no more than `maxBytes` come out, and memory is never
  * taken on the word of a length alone. Snappy and LZ4 are written here because no library on offer holds these two bounds.
  */
+import type { Codec } from './codec.ts';
 import { gzip } from './gzip.ts';
 import { lz4 } from './lz4-frame.ts';
 import { snappy } from './snappy.ts';
 
-/** `too-large`: more than was allowed would come out. */
-export type DecompressionFault = 'corrupt' | 'too-large';
-
-export interface Codec {
-  decompress(bytes: Uint8Array, maxBytes: number): Uint8Array | DecompressionFault;
-  compress(bytes: Uint8Array): Uint8Array;
-}
+export type { Codec, DecompressionFault } from './codec.ts';
 
 /** As the lowest bits of a batch's attributes number them, from 1 on. */
 export const CODECS = ['gzip', 'snappy', 'lz4', 'zstd'] as const;

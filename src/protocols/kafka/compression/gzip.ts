@@ -1,6 +1,6 @@
 /** gzip as node:zlib has it, which also reads several members one after another. */
 import { gunzipSync, gzipSync } from 'node:zlib';
-import type { Codec } from './compression.ts';
+import type { Codec } from './codec.ts';
 
 const isTooLarge = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE';

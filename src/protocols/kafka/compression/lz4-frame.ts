@@ -2,7 +2,7 @@
  * LZ4 frames. Read: all but those that want a dictionary; checksums that are there must be right. Written: independent blocks of
  * 64 KiB without checksums, which every consumer reads.
  */
-import type { Codec, DecompressionFault } from './compression.ts';
+import type { Codec, DecompressionFault } from './codec.ts';
 import { compressLz4Block, decompressLz4Block, maxLz4BlockBytes } from './lz4-block.ts';
 import { xxh32 } from './xxh32.ts';
 

@@ -1,5 +1,5 @@
 /** Snappy: bare blocks, and blocks in the framing of the Java library, which producers in Java send. We write the latter. */
-import type { Codec, DecompressionFault } from './compression.ts';
+import type { Codec, DecompressionFault } from './codec.ts';
 import { copyLiterals, copyMatch } from './copy.ts';
 import { eachMatch } from './matches.ts';
 

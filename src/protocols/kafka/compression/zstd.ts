@@ -2,7 +2,7 @@
  * zstd, by Facebook's library compiled to WebAssembly, the same on every version of Node. It decompresses a frame into a room that
  * it is given, so what is asked for is found out before: the blocks of a frame bound its length from above, by their headers alone.
  */
-import type { Codec, DecompressionFault } from './compression.ts';
+import type { Codec, DecompressionFault } from './codec.ts';
 
 const MAGIC = 0xfd2f_b528;
 /** Of the sixteen kinds of frames that are to be skipped. */

@@ -11,7 +11,6 @@ import type { Clock } from '../../../kernel/clock.ts';
 import type { StateLog } from '../../../kernel/state/state-log.ts';
 import { ErrorCode } from '../messages/errors.ts';
 import type { Topics } from '../topics/topics.ts';
-import type { ClassicGroup } from './classic-group.ts';
 import { CLASSIC_PART, imageOf } from './classic-image.ts';
 import { createClassicGroup, restoreClassicGroup } from './classic-rebalance.ts';
 import { type ConsumerGroup, newConsumerGroup, readsTopic, stateOf } from './consumer-group.ts';
@@ -19,6 +18,7 @@ import { ConsumerCoordinator } from './consumer-heartbeat.ts';
 import { CONSUMER_PART, groupImage, memberImage, memberPart, noPart } from './consumer-image.ts';
 import { forgetPending, toClassicGroup, toConsumerGroup } from './conversion.ts';
 import { createDeadlines } from './deadlines.ts';
+import type { Group } from './group.ts';
 import type { GroupsTable } from './groups-table.ts';
 import { createHost, type GroupHost, type HostOptions, stageAll } from './host.ts';
 import {
@@ -32,7 +32,7 @@ import {
 import { hasMembers, sweep } from './retention.ts';
 import type { GroupSettings } from './settings.ts';
 
-export type Group = ClassicGroup | ConsumerGroup;
+export type { Group } from './group.ts';
 
 /** `errorCode` is for all partitions; `errors` by topic and partition, in the order of the request. */
 export type Committed =

@@ -1,5 +1,5 @@
 /** Offsets that nobody needs any more, and groups without anything, looked for a little at a time. */
-import type { Group } from './groups.ts';
+import type { Group } from './group.ts';
 import type { GroupsTable } from './groups-table.ts';
 import { agingOf, expiredPartitions } from './offsets.ts';
 

@@ -3,7 +3,9 @@
  * null, and its tag are options; what is in every version of its message says nothing. Decoded objects have every field: one that
  * the version lacks has its default. Who encodes may leave out fields with options `in` or `default`.
  */
-import type { Entity } from './names.ts';
+
+/** `message`: a sentence that may have names in it. `configResource`: what its `resourceType` says. */
+export type Entity = 'topicName' | 'topicId' | 'groupId' | 'transactionalId' | 'configResource' | 'message';
 
 export type ScalarKind =
   | 'bool'

@@ -5,9 +5,6 @@
 import { isPresent } from './decoders.ts';
 import type { Definition, Fields } from './fields.ts';
 
-/** `message`: a sentence that may have names in it. `configResource`: what its `resourceType` says. */
-export type Entity = 'topicName' | 'topicId' | 'groupId' | 'transactionalId' | 'configResource' | 'message';
-
 /** What becomes of each name; undefined: what has it is left out of its list. */
 export interface NameMap {
   topicName(name: string): string | undefined;

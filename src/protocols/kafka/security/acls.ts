@@ -3,7 +3,7 @@
  * over all that allow; what no rule allows is refused. Decisions are remembered until a rule changes.
  */
 import { Listeners } from '../../../kernel/listeners.ts';
-import { type Subject, tenantNameOf } from './authorizer.ts';
+import { type Subject, tenantNameOf } from './subject.ts';
 import { allowing, EVERY_OPERATION, Operation, PatternType, Permission, ResourceType } from './vocabulary.ts';
 
 export interface Acl {

@@ -14,7 +14,8 @@ import { isTenantName } from '../../../security/tenants/tenants.ts';
 import { type Api, Apis } from '../messages/apis.ts';
 import { ErrorCode } from '../messages/errors.ts';
 import { attemptOf, type LogIns, principalOf, type Visitor } from './log-ins.ts';
-import { beginExchange, type Exchange, type MechanismName } from './mechanisms.ts';
+import { beginExchange, type Exchange } from './mechanisms.ts';
+import type { MechanismName } from './offered.ts';
 
 /** What is asked of a connection. */
 export interface AuthenticatedConnection {

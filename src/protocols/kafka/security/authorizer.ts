@@ -6,23 +6,13 @@
  * Guaranteed: with access control lists nothing is allowed that no list allows; who has not authenticated where that is
  * asked for reaches no other handler; secrets are compared in constant time and are in no log.
  */
-import type { Principal } from '../../../security/security.ts';
 import { NO_TENANT, tenantOf } from '../../../security/tenants/tenants.ts';
 import type { Acls } from './acls.ts';
 import type { CommonRules } from './common-rules.ts';
+import type { Subject } from './subject.ts';
 import { allowedIn, bits, deniedIn, meaningfulOperations, Operation, ResourceType } from './vocabulary.ts';
 
-/** Who asks: every `Caller` is one. */
-export interface Subject {
-  /** `User:name`. */
-  readonly principal: string;
-  readonly remoteAddress: string;
-  /** As all protocols know it; undefined: nobody yet, who may do nothing. */
-  readonly identity?: Principal | undefined;
-}
-
-/** '' where it has none. */
-export const tenantNameOf = ({ identity }: Pick<Subject, 'identity'>): string => identity?.tenant ?? '';
+export { type Subject, tenantNameOf } from './subject.ts';
 
 const OF_TENANTS: ReadonlySet<ResourceType> = new Set([ResourceType.Group, ResourceType.TransactionalId]);
 

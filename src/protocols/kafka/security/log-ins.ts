@@ -8,8 +8,7 @@ import { beginScram, TOO_MANY } from '../../../security/scram/exchange.ts';
 import { readClientFirst, type ScramMechanism } from '../../../security/scram/scram.ts';
 import type { Attempt, Principal, Refusal } from '../../../security/security.ts';
 import type { Users } from '../../../security/users/users.ts';
-import type { MechanismName } from './mechanisms.ts';
-import { chainMechanisms } from './offered.ts';
+import { chainMechanisms, type MechanismName } from './offered.ts';
 import type { TokenVerifier } from './token-verifier.ts';
 
 /** What is known of who wants to be let in before it shows anything. */

@@ -1,9 +1,7 @@
 /** Mechanisms of SASL: exchanges of tokens that end with a user's name or with a reason, which is for the log alone. */
-import type { ScramMechanism } from '../../../security/scram/scram.ts';
 import type { Principal } from '../../../security/security.ts';
 import { type Denied, denied, type LogIns, type Visitor } from './log-ins.ts';
-
-export type MechanismName = 'PLAIN' | ScramMechanism | 'OAUTHBEARER';
+import type { MechanismName } from './offered.ts';
 
 export type Step =
   | { readonly kind: 'challenge'; readonly data: Uint8Array }

@@ -1,8 +1,9 @@
 /** Which mechanisms a listener offers: what the configuration allows, of what there is somebody to decide about. */
 import type { Config, KafkaConfig } from '../../../config/config.ts';
 import { authenticationOf } from '../../../config/security-checks.ts';
-import { scramMechanisms } from '../../../security/scram/scram.ts';
-import type { MechanismName } from './mechanisms.ts';
+import { type ScramMechanism, scramMechanisms } from '../../../security/scram/scram.ts';
+
+export type MechanismName = 'PLAIN' | ScramMechanism | 'OAUTHBEARER';
 
 const ALL: readonly MechanismName[] = ['PLAIN', ...scramMechanisms, 'OAUTHBEARER'];
 const ASKED_BY_PASSWORD = new Set(['database', 'file', 'jwt', 'http']);

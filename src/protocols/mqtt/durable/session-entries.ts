@@ -4,7 +4,7 @@
  * the journal, and who replays those has to know that they are in it.
  */
 import type { ByteReader } from '../../../kernel/binary.ts';
-import type { PendingWill } from '../will.ts';
+import type { PendingWill } from '../pending-will.ts';
 import type { DeliverySet } from './delivery-options.ts';
 import { EntryWriter } from './entry-writer.ts';
 

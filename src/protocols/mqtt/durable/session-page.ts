@@ -6,9 +6,9 @@ import {
   type ReferenceQueue,
 } from '../../../kernel/reference-queue/reference-queue.ts';
 import type { Router } from '../../../kernel/router.ts';
+import type { PendingWill } from '../pending-will.ts';
 import { encodeOwner, ownerOf } from '../security/owner.ts';
 import type { Session } from '../session.ts';
-import type { PendingWill } from '../will.ts';
 import { readName, readWill, type SubscriptionName, writeWill } from './session-entries.ts';
 import type { DurableState } from './session-state.ts';
 

@@ -14,8 +14,8 @@ import {
   SessionEntry,
 } from '../../../../src/protocols/mqtt/durable/session-entries.ts';
 import { createSessionsTable } from '../../../../src/protocols/mqtt/durable/sessions-table.ts';
+import type { PendingWill } from '../../../../src/protocols/mqtt/pending-will.ts';
 import { createSessionRegistry } from '../../../../src/protocols/mqtt/session-registry.ts';
-import type { PendingWill } from '../../../../src/protocols/mqtt/will.ts';
 
 const number = fc.oneof(fc.nat(300), fc.maxSafeNat());
 const bytes = fc.uint8Array({ maxLength: 40 });
