@@ -15,6 +15,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { measureLatency } from './kafka-latency.ts';
 import { batchOf, fetchFrame, makeTopic, produceFrame, runLoad } from './kafka-load.ts';
+import { measureWithLibrdkafka } from './librdkafka.ts';
 import { type KafkaBroker, startApacheKafka, whyNoApacheKafka } from './peers/apache-kafka.ts';
 import { processUsage } from './process-stats.ts';
 
@@ -32,6 +33,8 @@ const { values } = parseArgs({
     /** Options of our broker's process, such as --cpu-prof. */
     node: { type: 'string', default: '' },
     'peer-jars': { type: 'string', default: '' },
+    /** Path of librdkafka's load program, for latencies with its clients. */
+    'rdkafka-performance': { type: 'string', default: '' },
   },
 });
 const SECONDS = Number(values.seconds);
@@ -151,6 +154,31 @@ async function latency({ pid, port }: KafkaBroker): Promise<Row> {
   };
 }
 
+const program = values['rdkafka-performance'];
+
+async function librdkafkaLatency({ pid, port }: KafkaBroker): Promise<Row> {
+  const cpuBefore = processUsage(pid)?.cpuSeconds ?? 0;
+  const startMs = performance.now();
+  const { messagesPerSecond, millis } = await measureWithLibrdkafka({
+    program,
+    port,
+    topic: 'bench',
+    messagesPerSecond: 11_500,
+    messageBytes: 1024,
+    warmUpSeconds: WARM_UP_SECONDS,
+    seconds: SECONDS,
+  });
+  const cpuSeconds = (processUsage(pid)?.cpuSeconds ?? 0) - cpuBefore;
+  return {
+    'p50 ms': millis.p50,
+    'p99 ms': millis.p99,
+    'p99.9 ms': millis.p999,
+    'max ms': millis.max,
+    'messages/s': messagesPerSecond,
+    cores: round(cpuSeconds / ((performance.now() - startMs) / 1000)),
+  };
+}
+
 const single = { records: 1, recordBytes: 100, acks: -1, connections: 64 };
 /** Ours is on disk before acks=all is answered. */
 const synced = { 'flush.messages': '1' };
@@ -179,6 +207,14 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   },
   fetch: { title: 'fetch 1 MiB from the tail, 1 KiB records', run: fetchTail },
   latency: { title: 'end to end, 10,000 messages/s of 1 KiB, acks=1', run: latency },
+  ...(program === ''
+    ? {}
+    : {
+        librdkafka: {
+          title: 'end to end with librdkafka, 1 KiB, acks=1, linger 1 ms',
+          run: librdkafkaLatency,
+        },
+      }),
 };
 
 const topic = Object.fromEntries(

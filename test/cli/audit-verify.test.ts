@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type ControlServer, startControlServer } from '../../src/admin/control-server.ts';
 import { run } from '../../src/cli/program.ts';
 import { type Audit, openAudit } from '../../src/security/audit/audit.ts';
@@ -20,7 +20,7 @@ const openLog = (): Promise<Audit> =>
     clock: createManualClock(),
   });
 
-beforeAll(async () => {
+beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'robustmq-audit-'));
   data = await openDataDirectory(folder);
   const audit = await openLog();
@@ -29,7 +29,7 @@ beforeAll(async () => {
   await audit.close();
   await data.close();
 });
-afterAll(() => rm(folder, { recursive: true }));
+afterEach(() => rm(folder, { recursive: true }));
 
 async function verify(...argv: string[]) {
   const io = testIo();
