@@ -24,15 +24,17 @@ export interface LatencyLoad {
   readonly seconds: number;
 }
 
+export interface Percentiles {
+  readonly p50: number;
+  readonly p99: number;
+  readonly p999: number;
+  readonly max: number;
+}
+
 export interface Latencies {
   readonly messages: number;
   /** From the moment at which it was to be sent. */
-  readonly millis: {
-    readonly p50: number;
-    readonly p99: number;
-    readonly p999: number;
-    readonly max: number;
-  };
+  readonly millis: Percentiles;
   /** From the moment at which it was sent: what of it is the broker's, and the consumer's. */
   readonly fromSendingMillis: { readonly p50: number; readonly p99: number };
   /** How much later than intended messages left the producer, of which the broker knows nothing. */
@@ -170,6 +172,13 @@ function quantile(sorted: Float64Array, share: number): number {
   return round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN);
 }
 
+export const percentilesOf = (sorted: Float64Array): Percentiles => ({
+  p50: quantile(sorted, 0.5),
+  p99: quantile(sorted, 0.99),
+  p999: quantile(sorted, 0.999),
+  max: quantile(sorted, 1),
+});
+
 export async function measureLatency(load: LatencyLoad): Promise<Latencies> {
   const { port, topic, messagesPerSecond, messageBytes, warmUpSeconds, seconds } = load;
   const periodMs = 1000 / messagesPerSecond;
@@ -220,12 +229,7 @@ export async function measureLatency(load: LatencyLoad): Promise<Latencies> {
   const late = lateness.slice(warmUp).sort();
   return {
     messages: measured.length,
-    millis: {
-      p50: quantile(measured, 0.5),
-      p99: quantile(measured, 0.99),
-      p999: quantile(measured, 0.999),
-      max: round(measured.at(-1) ?? Number.NaN),
-    },
+    millis: percentilesOf(measured),
     fromSendingMillis: { p50: quantile(fromSending, 0.5), p99: quantile(fromSending, 0.99) },
     sentLateMillis: { p50: quantile(late, 0.5), p99: quantile(late, 0.99) },
   };

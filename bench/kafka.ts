@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { measureLatency } from './kafka-latency.ts';
+import { measureLatency, type Percentiles } from './kafka-latency.ts';
 import { batchOf, fetchFrame, makeTopic, produceFrame, runLoad } from './kafka-load.ts';
 import { measureWithLibrdkafka } from './librdkafka.ts';
 import { type KafkaBroker, startApacheKafka, whyNoApacheKafka } from './peers/apache-kafka.ts';
@@ -130,53 +130,44 @@ async function fetchTail(broker: KafkaBroker): Promise<Row> {
   };
 }
 
-async function latency({ pid, port }: KafkaBroker): Promise<Row> {
+/** Of the broker, while something runs, by the wall clock. */
+async function withCores<T>(pid: number, run: () => Promise<T>): Promise<{ result: T; cores: number }> {
   const cpuBefore = processUsage(pid)?.cpuSeconds ?? 0;
   const startMs = performance.now();
-  const { millis, fromSendingMillis, sentLateMillis } = await measureLatency({
-    port,
-    topic: 'bench',
-    messagesPerSecond: 10_000,
-    messageBytes: 1024,
-    warmUpSeconds: 8,
-    seconds: SECONDS,
-  });
+  const result = await run();
   const cpuSeconds = (processUsage(pid)?.cpuSeconds ?? 0) - cpuBefore;
+  return { result, cores: round(cpuSeconds / ((performance.now() - startMs) / 1000)) };
+}
+
+const latencyRow = ({ p50, p99, p999, max }: Percentiles): Row => ({
+  'p50 ms': p50,
+  'p99 ms': p99,
+  'p99.9 ms': p999,
+  'max ms': max,
+});
+
+async function latency({ pid, port }: KafkaBroker): Promise<Row> {
+  const load = { port, topic: 'bench', messagesPerSecond: 10_000, messageBytes: 1024 };
+  const { result, cores } = await withCores(pid, () =>
+    measureLatency({ ...load, warmUpSeconds: 8, seconds: SECONDS }),
+  );
   return {
-    'p50 ms': millis.p50,
-    'p99 ms': millis.p99,
-    'p99.9 ms': millis.p999,
-    'max ms': millis.max,
-    'from sending p50 ms': fromSendingMillis.p50,
-    'from sending p99 ms': fromSendingMillis.p99,
-    'sent late p99 ms': sentLateMillis.p99,
-    cores: round(cpuSeconds / ((performance.now() - startMs) / 1000)),
+    ...latencyRow(result.millis),
+    'from sending p50 ms': result.fromSendingMillis.p50,
+    'from sending p99 ms': result.fromSendingMillis.p99,
+    'sent late p99 ms': result.sentLateMillis.p99,
+    cores,
   };
 }
 
 const program = values['rdkafka-performance'];
 
 async function librdkafkaLatency({ pid, port }: KafkaBroker): Promise<Row> {
-  const cpuBefore = processUsage(pid)?.cpuSeconds ?? 0;
-  const startMs = performance.now();
-  const { messagesPerSecond, millis } = await measureWithLibrdkafka({
-    program,
-    port,
-    topic: 'bench',
-    messagesPerSecond: 11_500,
-    messageBytes: 1024,
-    warmUpSeconds: WARM_UP_SECONDS,
-    seconds: SECONDS,
-  });
-  const cpuSeconds = (processUsage(pid)?.cpuSeconds ?? 0) - cpuBefore;
-  return {
-    'p50 ms': millis.p50,
-    'p99 ms': millis.p99,
-    'p99.9 ms': millis.p999,
-    'max ms': millis.max,
-    'messages/s': messagesPerSecond,
-    cores: round(cpuSeconds / ((performance.now() - startMs) / 1000)),
-  };
+  const load = { program, port, topic: 'bench', messagesPerSecond: 11_500, messageBytes: 1024 };
+  const { result, cores } = await withCores(pid, () =>
+    measureWithLibrdkafka({ ...load, warmUpSeconds: WARM_UP_SECONDS, seconds: SECONDS }),
+  );
+  return { ...latencyRow(result.millis), 'messages/s': result.messagesPerSecond, cores };
 }
 
 const single = { records: 1, recordBytes: 100, acks: -1, connections: 64 };

@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type Percentiles, percentilesOf } from './kafka-latency.ts';
 
 export interface LibrdkafkaLoad {
   /** Path of the program. */
@@ -24,12 +25,7 @@ export interface LibrdkafkaLoad {
 export interface LibrdkafkaLatencies {
   readonly messagesPerSecond: number;
   /** From `rd_kafka_produce` until the consumer has it. */
-  readonly millis: {
-    readonly p50: number;
-    readonly p99: number;
-    readonly p999: number;
-    readonly max: number;
-  };
+  readonly millis: Percentiles;
 }
 
 const MICROS_PER_MS = 1000;
@@ -64,13 +60,10 @@ export async function measureWithLibrdkafka(load: LibrdkafkaLoad): Promise<Librd
     await consumed;
     const micros = Float64Array.from(readFileSync(file, 'utf8').split('\n').filter(Boolean), Number);
     if (micros.length !== total) throw new Error(`${micros.length} of ${total} messages have a latency`);
-    const measured = micros.slice(Math.round((total * warmUpSeconds) / (warmUpSeconds + seconds))).sort();
-    const quantile = (share: number): number =>
-      (measured[Math.min(measured.length - 1, Math.floor(measured.length * share))] ?? Number.NaN) /
-      MICROS_PER_MS;
+    const measured = micros.slice(messagesPerSecond * warmUpSeconds).map((each) => each / MICROS_PER_MS);
     return {
       messagesPerSecond: Math.round((total / producedMs) * 1000),
-      millis: { p50: quantile(0.5), p99: quantile(0.99), p999: quantile(0.999), max: quantile(1) },
+      millis: percentilesOf(measured.sort()),
     };
   } finally {
     rmSync(directory, { recursive: true, force: true });

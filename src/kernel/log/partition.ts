@@ -77,7 +77,7 @@ export interface PartitionState extends Partition {
   /** What this turn brought. */
   builder: RecordBatchBuilder | undefined;
   /** This turn brought something. */
-  isGathering: boolean;
+  isTouched: boolean;
   watchers: Listeners<() => void> | undefined;
   hints: ReadHints | undefined;
 }
@@ -118,7 +118,7 @@ class KeptPartition implements PartitionState {
   dirtySinceMs: number | undefined = undefined;
   policy: RetentionPolicy = KEEP_ALL;
   builder: RecordBatchBuilder | undefined = undefined;
-  isGathering = false;
+  isTouched = false;
   watchers: Listeners<() => void> | undefined = undefined;
   hints: ReadHints | undefined = undefined;
 

@@ -21,7 +21,6 @@ import { createCompaction } from './compaction.ts';
 import { partitionDifferences } from './differences.ts';
 import { encodeEntry, type PartitionEntry } from './entries.ts';
 import { type EpochEnd, type EpochStart, endOfEpoch, noteEpoch } from './epochs.ts';
-import { Gathering } from './gathering.ts';
 import { DEFAULT_PARTITION_LIMITS } from './limits.ts';
 import type { AppendHow, PartitionsOptions } from './options.ts';
 import {
@@ -38,6 +37,7 @@ import { allBatches, type PartitionRead, readBatches, type StoredBatch } from '.
 import { isCompacted, isCompactionDue, retainedFrom } from './retention.ts';
 import { createRewriter } from './rewrite.ts';
 import { type FoundTime, findNewest, findTime } from './times.ts';
+import { TouchedPartitions } from './touched-partitions.ts';
 
 export { createLoan, type Loan } from '../../storage/journal/group-memory.ts';
 export type { BatchOpener } from './batch-opener.ts';
@@ -128,7 +128,7 @@ export function createPartitions(options: PartitionsOptions): Partitions {
   const limits = { ...DEFAULT_PARTITION_LIMITS, ...options.limits };
   const state = createPartitionTable(limits, options.onProblem ?? (() => {}));
   /** With records of this turn in their builders. */
-  const gathering = new Gathering();
+  const touched = new TouchedPartitions();
   /** Batches of this turn, in order. Only a flush hands them over: a change that is refused would take them along. */
   let finished: (() => void)[] = [];
   let finishedBytes = 0;
@@ -217,18 +217,18 @@ export function createPartitions(options: PartitionsOptions): Partitions {
   }
 
   function finishAll(): void {
-    for (const partition of gathering.all) finishBuilder(partition);
+    for (const partition of touched.all) finishBuilder(partition);
   }
 
   function flush(): void {
     finishAll();
-    for (const partition of gathering.all) {
+    for (const partition of touched.all) {
       if (partition.storage !== 'memory' || partition.nextOffset <= partition.reserved) continue;
       partition.reserved = partition.nextOffset + RESERVED_OFFSETS;
       addEntry({ kind: 'reserve', logId: partition.logId, offset: partition.reserved });
       state.changed(partition);
     }
-    gathering.clear();
+    touched.clear();
     const batches = finished;
     finished = [];
     finishedBytes = 0;
@@ -317,7 +317,7 @@ export function createPartitions(options: PartitionsOptions): Partitions {
       if (it.isDeleted) return;
       it.isDeleted = true;
       it.builder?.discard();
-      gathering.remove(it);
+      touched.remove(it);
       state.hide(it);
       await commitEntry({ kind: 'delete', logId: it.logId });
       if (it.storage === 'object') await catalogue?.write();
@@ -329,7 +329,7 @@ export function createPartitions(options: PartitionsOptions): Partitions {
     append(partition, record) {
       const it = own(partition);
       // Once in a turn is enough, and what was asked before an append is asked again at the commit.
-      const refused = it.isGathering ? undefined : refusal(it);
+      const refused = it.isTouched ? undefined : refusal(it);
       if (refused !== undefined) return refused;
       it.builder ??= new RecordBatchBuilder(kernel);
       let outcome = it.builder.append(record);
@@ -338,7 +338,7 @@ export function createPartitions(options: PartitionsOptions): Partitions {
         outcome = it.builder.append(record);
       }
       if (outcome !== 'appended') return outcome === 'too-large' ? 'too-large' : 'no-memory';
-      gathering.add(it);
+      touched.add(it);
       return it.nextOffset++;
     },
     appendBatch(partition, batch, { isSettlement = false, isBorrowed = false } = {}) {
@@ -350,7 +350,7 @@ export function createPartitions(options: PartitionsOptions): Partitions {
       if (span === undefined) return 'invalid';
       // Records of this turn are before it.
       finishBuilder(it);
-      gathering.add(it);
+      touched.add(it);
       const baseOffset = it.nextOffset;
       const lastOffset = baseOffset + span.lastOffset - span.baseOffset;
       it.nextOffset = lastOffset + 1;

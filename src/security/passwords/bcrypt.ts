@@ -4,7 +4,7 @@
  */
 import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
-import type { PasswordHash } from './hash.ts';
+import type { PasswordHash } from './kept-hash.ts';
 
 /** 2^14 rounds take more than a second. */
 const MAX_COST = 14;

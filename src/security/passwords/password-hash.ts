@@ -4,9 +4,9 @@
  * machine an hour.
  */
 import { parseBcrypt } from './bcrypt.ts';
-import type { HashAlgorithm, PasswordHash } from './hash.ts';
+import type { HashAlgorithm, PasswordHash } from './kept-hash.ts';
 
-export type { HashAlgorithm, PasswordHash } from './hash.ts';
+export type { HashAlgorithm, PasswordHash } from './kept-hash.ts';
 
 interface Form {
   readonly version: number | undefined;
